@@ -1,0 +1,121 @@
+# Everything a clone needs, from a bare Debian with Python >= 3.11, git and make. `make help` lists the targets.
+#
+#   PYTHON=...   the interpreter, else the newest of 3.13, 3.12, 3.11 found
+#   ARGS="..."   passed on to `wpb demo`, pytest or the benchmark
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types bench docs-pictures lock clean setup chromium
+
+UV_VERSION := 0.13.9
+ARGS ?=
+# Deferred on purpose: looked for only when something has to be set up.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && command -v $$name && break; done)
+
+# The interpreter is the system's: nothing is downloaded but wheels.
+export UV_PYTHON_DOWNLOADS := never
+export UV_PYTHON_PREFERENCE := only-system
+export UV_PROJECT_ENVIRONMENT := .venv
+unexport VIRTUAL_ENV
+export DAGSTER_DISABLE_TELEMETRY := 1
+# uv brings its own list of certificate authorities; a site's proxy has its own authority in the system's.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS := true
+endif
+
+UV := .tools/bin/uv
+BIN := .venv/bin
+TOOLS := .tools/.uv-$(UV_VERSION)
+SYNCED := .venv/.synced
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: setup ## Set up, then show a simulated scan live: `make demo ARGS="--once --shape 7x9"`
+	@$(BIN)/wpb demo $(ARGS)
+
+test: setup chromium ## Set up, then run all checks and all tests: `make test ARGS="-k table"`
+	@failed=""; \
+	check() { echo; echo "==== $$*"; "$$@" || failed="$$failed    $$*"$$'\n'; }; \
+	check $(BIN)/ruff check; \
+	check $(BIN)/ruff format --check; \
+	check $(BIN)/pyright; \
+	check $(BIN)/lint-imports; \
+	check $(BIN)/dagster definitions validate -w workspace.yaml; \
+	[ -z "$$failed" ] || printf '\n==== failed before the tests:\n%s' "$$failed" >&2; \
+	echo; echo "==== $(BIN)/pytest"; \
+	$(BIN)/pytest $(ARGS) || failed=pytest; \
+	[ -z "$$failed" ]
+
+lint: setup ## Style, format and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: setup ## Static types
+	$(BIN)/pyright
+
+bench: setup ## Frames a second and latency, side by side with the plain way
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+docs-pictures: setup chromium ## Make the screenshots in docs/ anew
+	@$(BIN)/python docs/make_pictures.py $(ARGS)
+
+lock: $(TOOLS) ## Resolve uv.lock anew, from the public index whatever this machine is set to
+	@hosts() { grep -oE 'https://[^/"]+' uv.lock | sort -u; }; before=$$(hosts); \
+	env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX $(UV) lock --no-config --python "$(PYTHON)"; \
+	[ "$$before" = "$$(hosts)" ] || { echo "make lock: uv.lock now names other hosts than before; look before you commit it:" >&2; hosts >&2; exit 1; }
+
+clean: ## Remove all that was set up, and the data folder .wpb
+	rm -rf .venv .tools .wpb .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: $(SYNCED)
+
+# Debian's python3 comes without ensurepip; its package for that is named after the version.
+$(TOOLS):
+	@[ -n "$(PYTHON)" ] || { echo "make: needs Python 3.11, 3.12 or 3.13; none found. Install one, or give its path: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
+		package=$$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "==== apt-get install $$package"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$package"; \
+		else \
+			echo "make: $(PYTHON) cannot make virtual environments; install $$package (apt-get install $$package) and try again" >&2; exit 1; \
+		fi; \
+	fi
+	@echo "==== uv $(UV_VERSION) into .tools"
+	@rm -rf .tools && "$(PYTHON)" -m venv .tools
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	@touch $@
+
+# The lock holds the public addresses of all files. Where an index is configured (a mirror, perhaps the only thing reachable) the same versions
+# come from there, held to the same hashes.
+$(SYNCED): pyproject.toml uv.lock $(TOOLS)
+	@echo "==== the environment of uv.lock into .venv"
+	@rm -f $@; \
+	index=$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$(.tools/bin/python -m pip config get global.index-url 2>/dev/null || true)}}}; \
+	if [ -z "$$index" ]; then \
+		$(UV) sync --quiet --frozen --all-extras --python "$(PYTHON)"; \
+	else \
+		export UV_DEFAULT_INDEX="$$index"; \
+		$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .venv; \
+		$(UV) export --quiet --frozen --all-extras --no-emit-project -o .venv/requirements.txt; \
+		$(UV) pip sync --quiet --python $(BIN)/python --require-hashes .venv/requirements.txt; \
+		$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .; \
+	fi
+	@touch $@
+
+chromium:
+	@if ! command -v chromium chromium-browser google-chrome >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "==== apt-get install chromium"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; \
+		else \
+			echo "make: the browser tests need Chromium; install it (apt-get install chromium fonts-dejavu-core) and try again" >&2; exit 1; \
+		fi; \
+	fi

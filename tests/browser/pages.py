@@ -1,0 +1,128 @@
+"""The viewer in a real Chromium, for tests that look at what a person would look at.
+
+::
+
+    async with viewer_page(f"http://127.0.0.1:{port}/") as viewer:
+        await viewer.wait_until(rows=576, status="success")
+        colours = await viewer.colours("rgb", [0, 1, 2])
+        assert viewer.complaints == []
+
+The page's Content-Security-Policy forbids ``eval``, and with it Playwright's ``wait_for_function``: wait with :meth:`Viewer.wait_until`
+or with locators instead.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, Literal
+
+from PIL import Image
+from playwright.async_api import ConsoleMessage, Page, async_playwright
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""As root, without a GPU, and with no connection of the browser's own."""
+WAIT_MS = 30_000
+"""Bound of every wait, so that a broken page fails its test instead of hanging it."""
+
+
+@dataclass(slots=True)
+class Viewer:
+    """The page, and what its browser complained of."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list[str])
+    """Console errors and warnings, and exceptions nobody caught. A test that cuts the connection expects some."""
+
+    async def wait_until(self, **state: object) -> None:
+        """Wait until the page has drawn that state.
+
+        :param state: ``rows``, ``run`` (a uid), ``status``, ``connection``: what the page keeps on its root element, after each drawing
+        """
+        wanted = "".join(f'[data-{name}="{value}"]' for name, value in state.items())
+        await self.page.locator(f"html{wanted}").wait_for(state="attached")
+
+    async def state(self, name: str) -> str:
+        """What the page last drew: ``rows``, ``run``, ``status`` or ``connection``."""
+        return await self.page.locator("html").get_attribute(f"data-{name}") or ""
+
+    async def cell_rectangle(self, channel: str, cell: int) -> dict[str, float]:
+        """Where a cell is drawn: ``x``, ``y``, ``w``, ``h`` in CSS pixels from the upper left corner of the channel's canvas."""
+        rectangle: dict[str, float] | None = await self.page.evaluate(
+            "([channel, cell]) => window.wpb.cellRect(channel, cell)", [channel, cell]
+        )
+        assert rectangle is not None, f"cell {cell} of {channel} is not on the page"
+        return rectangle
+
+    async def colours(self, channel: str, cells: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Red, green and blue in the middle of each cell, from one picture of the screen.
+
+        :param channel: a channel's name, or ``rgb`` for the composite
+        """
+        canvas = self.page.locator(f'canvas[data-channel="{channel}"]')
+        picture = Image.open(BytesIO(await canvas.screenshot())).convert("RGB")
+        found: list[tuple[int, int, int]] = []
+        for cell in cells:
+            place = await self.cell_rectangle(channel, cell)
+            # Off the centre: there lies the cursor's cross, and the path.
+            colour: Any = picture.getpixel((int(place["x"] + place["w"] * 0.3), int(place["y"] + place["h"] * 0.3)))
+            found.append(colour)
+        return found
+
+    async def point_at(self, channel: str, cell: int) -> None:
+        """Move the mouse onto a cell."""
+        place = await self.cell_rectangle(channel, cell)
+        canvas = self.page.locator(f'canvas[data-channel="{channel}"]')
+        await canvas.hover(position={"x": place["x"] + place["w"] / 2, "y": place["y"] + place["h"] / 2})
+
+    async def readout(self) -> dict[str, str]:
+        """The values on the page, by name: what the cursor points at, or else the latest point. Plain digits and hyphens."""
+        plain = str.maketrans({"\u202f": None, "\u2212": "-"})
+        rows = await self.page.locator("#values > div").all()
+        return {await row.locator("dt").inner_text(): (await row.locator("dd").first.inner_text()).translate(plain) for row in rows}
+
+
+@asynccontextmanager
+async def viewer_page(
+    url: str, *, width: int = 1440, height: int = 900, scheme: Literal["dark", "light"] = "dark", pixel_ratio: float = 1
+) -> AsyncIterator[Viewer]:
+    """Open a page in a Chromium of its own, with a new profile; both are gone afterwards.
+
+    :param width: of the window, in CSS pixels
+    :param height: of the window, in CSS pixels
+    :param pixel_ratio: device pixels to a CSS pixel; :meth:`Viewer.colours` needs 1
+    :raises FileNotFoundError: Chromium is not installed
+    """
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise FileNotFoundError("The browser tests need Chromium: apt-get install chromium (make test does it).")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        try:
+            context = await browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=pixel_ratio
+            )
+            context.set_default_timeout(WAIT_MS)
+            viewer = Viewer(await context.new_page())
+
+            def heard(message: ConsoleMessage) -> None:
+                if message.type in ("error", "warning"):
+                    viewer.complaints.append(f"{message.type}: {message.text}")
+
+            viewer.page.on("console", heard)
+            viewer.page.on("pageerror", lambda error: viewer.complaints.append(f"exception: {error}"))
+            await viewer.page.goto(url)
+            yield viewer
+        finally:
+            await browser.close()

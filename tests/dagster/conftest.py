@@ -1,0 +1,73 @@
+"""A beamline whose runs are over, and a Dagster instance on the same PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import psycopg
+import pytest
+
+from tests.dagster.scans import Beamline
+from wpb_dagster.definitions import acquisition, automation, reconstruction, resources, results
+from wpb_dagster.home import write_home
+from wpb_dagster.partitions import add_runs
+from wpb_dagster.resources import Catalogue, DetectorFiles, ResultsFolder, Viewer
+from wpb_stream.catalogue.migrations import upgrade
+from wpb_stream.catalogue.results import Results
+from wpb_stream.frames.roots import DataRoots
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> DataRoots:
+    (tmp_path / "frames").mkdir()
+    return DataRoots((tmp_path / "frames",))
+
+
+@pytest.fixture
+def beamline(postgres_url: str, tmp_path: Path, roots: DataRoots) -> Beamline:
+    upgrade(postgres_url)
+    return Beamline(postgres_url, Results(tmp_path / "results"), roots)
+
+
+@pytest.fixture
+def resources_of(beamline: Beamline) -> Mapping[str, Any]:
+    return resources(
+        catalogue=Catalogue(database_url=beamline.database_url),
+        detector_files=DetectorFiles(data_roots=[str(root) for root in beamline.roots.roots], path_map=[]),
+        results_folder=ResultsFolder(folder=str(beamline.results.root)),
+        viewer=Viewer(base_url="http://viewer.example"),
+    )
+
+
+@pytest.fixture
+def definitions(resources_of: Mapping[str, Any]) -> dg.Definitions:
+    running = dg.Definitions(resources=resources_of, executor=dg.in_process_executor)
+    return dg.Definitions.merge(acquisition, reconstruction, results, automation, running)
+
+
+@pytest.fixture
+def instance(postgres_url: str, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """Dagster's storage in a database beside the catalogue's, by the ``dagster.yaml`` that production has."""
+    name = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}_dagster"')
+    home = write_home(tmp_path / "dagster", postgres_url.replace(f"/{name}?", f"/{name}_dagster?"))
+    with dg.DagsterInstance.from_config(str(home.folder)) as instance:
+        yield instance
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}_dagster" WITH (FORCE)')
+
+
+@pytest.fixture
+def materialise(definitions: dg.Definitions, instance: dg.DagsterInstance):
+    """Runs the job of the stop sensor for a run, in this process."""
+
+    def run(uid: str) -> dg.ExecuteInProcessResult:
+        add_runs(instance, [uid])
+        job = definitions.resolve_job_def("reconstruct_scan")
+        return job.execute_in_process(instance=instance, partition_key=uid, raise_on_error=False)
+
+    return run

@@ -1,0 +1,125 @@
+"""Finished scans in a real catalogue: documents as bluesky makes them, frames in real HDF5 files, the live revision as `wpb stream` leaves it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+from event_model import compose_run
+
+from wpb_dagster.reconstruction import reconstruct_run, replay
+from wpb_dagster.scan_frames import ScanFrames
+from wpb_stream.catalogue.records import Batch
+from wpb_stream.catalogue.results import Results
+from wpb_stream.catalogue.writer import CatalogueWriter
+from wpb_stream.core.documents import Document
+from wpb_stream.core.live import LiveRun, Pace
+from wpb_stream.core.table import PointTable
+from wpb_stream.frames.roots import DataRoots
+from wpb_stream.recipes import chooser
+from wpb_stream.settings import load
+
+DATASET = "/entry/data/data"
+
+
+def write_frames(path: Path, frames: npt.NDArray[Any]) -> Path:
+    """A detector's file: one frame a chunk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset(DATASET, data=frames, chunks=(1, *frames.shape[1:]), maxshape=(None, *frames.shape[1:]))
+    return path
+
+
+def random_frames(points: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Frames of 12 x 16 pixels."""
+    return np.random.default_rng(seed).integers(0, 255, (points, 12, 16), dtype=np.uint8)
+
+
+def raster(
+    file: Path,
+    shape: Sequence[int] = (4, 5),
+    *,
+    uid: str | None = None,
+    points: int | None = None,
+    frames_per_datum: int = 3,
+    **metadata: Any,
+) -> list[Document]:
+    """The documents of a snaking raster whose camera writes to ``file``; without a shape no recipe fits."""
+    planned = {"shape": list(shape), "snaking": [False, *[True] * (len(shape) - 1)], "extents": [[0, n - 1] for n in shape]} if shape else {}
+    planned |= {"motors": [f"stage-{axis}" for axis in "zyx"[-len(shape) :]]} if shape else {}
+    run = compose_run(uid=uid, metadata={"plan_name": "grid_scan", "scan_id": 7, **planned, **metadata})
+    camera = {"source": "sim", "shape": [1, 12, 16], "dtype": "array", "dtype_numpy": "|u1", "external": "STREAM:"}
+    described = run.compose_descriptor(name="primary", data_keys={"camera": camera})
+    resource = run.compose_stream_resource(
+        mimetype="application/x-hdf5", uri=f"file://localhost{file}", data_key="camera", parameters={"dataset": DATASET}
+    )
+    documents = [("start", run.start_doc), ("descriptor", described.descriptor_doc), ("stream_resource", resource.stream_resource_doc)]
+    total = points if points is not None else int(np.prod(shape)) if shape else 3
+    for first in range(0, total, frames_per_datum):
+        stop = min(first + frames_per_datum, total)
+        datum = resource.compose_stream_datum(
+            indices={"start": first, "stop": stop}, seq_nums={"start": first + 1, "stop": stop + 1}, descriptor=described.descriptor_doc
+        )
+        documents.append(("stream_datum", datum))
+    documents.append(("stop", run.compose_stop()))
+    return [Document(name, dict(doc)) for name, doc in documents]
+
+
+@dataclass(frozen=True)
+class Beamline:
+    """A catalogue, a results folder, and the folder of the detectors' files."""
+
+    database_url: str
+    results: Results
+    roots: DataRoots
+
+    def reconstruct(self, documents: Sequence[Document], revision: str) -> tuple[LiveRun, PointTable | None]:
+        """What the streaming process has at the end of the run."""
+        run, refs = replay(documents, chooser(load().plan_defaults))
+        live = LiveRun.begin(run, revision, Pace(), 0.0)
+        if run.recipe is None:
+            live.end()
+            return live, None
+        frames = ScanFrames(tuple(refs), self.roots)
+        made = reconstruct_run(run, frames, window_frames=4, ended=True, produced_by="wpb stream", revision=revision)
+        live.reconstruction.run = made.info
+        return live, made.table
+
+    def begin(self, documents: Sequence[Document]) -> None:
+        """A run as the catalogue has it while it streams: its documents so far, and its place in the list."""
+        asyncio.run(self._store(documents))
+        asyncio.run(self._begin(documents))
+
+    def acquire(self, documents: Sequence[Document], table: PointTable | None = None, live: bool = True) -> None:
+        """A whole run as `wpb stream` leaves it.
+
+        :param table: what the live reconstruction had; by default what the files give
+        :param live: whether there is a live revision at all
+        """
+        self.begin(documents)
+        reconstruction, made = self.reconstruct(documents, "live")
+        table = table or made
+        uid = documents[0].doc["uid"]
+        revision = ("live", self.results.save(uid, "live", table)) if live and table is not None else None
+        asyncio.run(self._end(reconstruction, documents, revision))
+
+    async def _store(self, documents: Sequence[Document]) -> None:
+        async with CatalogueWriter(self.database_url) as writer:
+            await writer.store(Batch([(documents[0].doc["uid"], document) for document in documents], [], {}))
+
+    async def _begin(self, documents: Sequence[Document]) -> None:
+        run, _ = replay(documents[:1], chooser(load().plan_defaults))
+        info = LiveRun.begin(run, "live", Pace(), 0.0).reconstruction.run
+        async with CatalogueWriter(self.database_url) as writer:
+            await writer.begin_run(info, documents[0].doc["time"])
+
+    async def _end(self, live: LiveRun, documents: Sequence[Document], revision: tuple[str, str] | None) -> None:
+        made = live.reconstruction
+        async with CatalogueWriter(self.database_url) as writer:
+            await writer.end_run(made.run, documents[-1].doc["time"], made.reason, made.notices, revision)

@@ -1,0 +1,207 @@
+"""Reader processes: several files at once, killed, stopped, walled in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+from anyio import to_process
+
+from wpb_stream.core.regions import Region, thirds
+from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile
+from wpb_stream.frames.pool import FrameReaders
+from wpb_stream.frames.roots import DataRoots
+from wpb_stream.frames.walls import landlock_version
+
+Make = Callable[..., StreamFile]
+REGIONS = (*thirds(), Region("total"))
+DATA = np.random.default_rng(4).integers(0, 255, (40, 12, 16), dtype="u1")
+
+
+@pytest.fixture
+def files(folder: Path, stream_file: Make) -> list[StreamFile]:
+    filters: list[dict[str, Any]] = [{}, dict(hdf5plugin.Bitshuffle(cname="lz4"))]
+    for k, options in enumerate(filters):
+        with h5py.File(folder / f"{k}.h5", "w") as file:
+            file.create_dataset("entry/data/data", data=DATA + k, chunks=(1, 12, 16), **options)
+    return [stream_file(folder / f"{k}.h5") for k in range(2)]
+
+
+def refs(file: StreamFile, *firsts: int, frames: int = 1) -> list[FrameRef]:
+    return [FrameRef(first, file, first, frames) for first in firsts]
+
+
+def workers() -> list[int]:
+    """Ids of this process's living reader processes."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in children if b"anyio" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def test_a_window_over_several_files_comes_back_in_the_order_asked(files: list[StreamFile], roots: DataRoots) -> None:
+    async with FrameReaders(roots, 2, 30) as readers:
+        asked = refs(files[0], *range(39, -1, -1)) + refs(files[1], 5, 2) + refs(files[0], 4, frames=2) + refs(files[0], 40)
+        result = await readers.reduce(asked, REGIONS)
+        totals = [*DATA.sum((1, 2))[::-1].tolist(), *(int((DATA[k] + 1).sum()) for k in (5, 2)), int(DATA[4:6].sum())]
+        assert result.values[:-1, 3].tolist() == totals
+        assert result.values[0].tolist() == [DATA[39, :4].sum(), DATA[39, 4:8].sum(), DATA[39, 8:].sum(), DATA[39].sum()]
+        assert result.status.tolist() == [FrameStatus.READ] * 43 + [FrameStatus.NOT_YET]
+        assert result.frame_shape == (12, 16)
+        assert "frame 40" in str(result.reason)
+        assert readers.statistics() == {"frames_read": 44, "bytes_read": 44 * 192, "not_yet": 1, "broken": 0, "workers_killed": 0}
+
+
+async def test_an_empty_window_gives_an_empty_answer(roots: DataRoots) -> None:
+    async with FrameReaders(roots, 2, 30) as readers:
+        assert (await readers.reduce([], REGIONS)).values.shape == (0, 4)
+
+
+async def test_warmed_up_readers_start_no_further_process_and_leave_none_behind(files: list[StreamFile], roots: DataRoots) -> None:
+    async with FrameReaders(roots, 2, 30) as readers:
+        await readers.warm_up()
+        started = workers()
+        await readers.reduce(refs(files[0], *range(40)), REGIONS)
+        assert len(started) == 2
+        assert workers() == started
+    assert workers() == []
+
+
+async def test_a_killed_reader_is_replaced_and_the_frames_are_read(files: list[StreamFile], roots: DataRoots) -> None:
+    async with FrameReaders(roots, 1, 30) as readers:
+        await readers.warm_up()
+        (victim,) = workers()
+        os.kill(victim, signal.SIGSTOP)  # so that it dies while it is asked, not before
+        asking = asyncio.create_task(readers.reduce(refs(files[0], 1), REGIONS))
+        while not asking.done() and readers._existing.borrowed_tokens == 0:
+            await asyncio.sleep(0)
+        os.kill(victim, signal.SIGKILL)
+        result = await asking
+        assert result.status.tolist() == [FrameStatus.READ]
+        assert victim not in workers()
+
+
+async def test_a_hung_reader_is_killed_at_its_deadline_and_the_frames_are_read_by_the_next(
+    files: list[StreamFile], roots: DataRoots
+) -> None:
+    async with FrameReaders(roots, 1, 4) as readers:
+        await readers.warm_up()
+        (hung,) = workers()
+        os.kill(hung, signal.SIGSTOP)
+        result = await readers.reduce(refs(files[0], 1), REGIONS)
+        assert result.status.tolist() == [FrameStatus.READ]
+        assert readers.statistics()["workers_killed"] == 1
+        assert hung not in workers()
+
+
+async def test_a_hung_reader_does_not_keep_other_calls_waiting(files: list[StreamFile], roots: DataRoots) -> None:
+    async with FrameReaders(roots, 1, 60) as readers:
+        await readers.warm_up()
+        (hung,) = workers()
+        os.kill(hung, signal.SIGSTOP)
+        stuck = asyncio.create_task(readers.reduce(refs(files[0], 1), REGIONS))
+        while readers._existing.borrowed_tokens == 0:
+            await asyncio.sleep(0)
+        result = await readers.reduce(refs(files[1], 1), REGIONS)
+        assert result.status.tolist() == [FrameStatus.READ]
+        assert not stuck.done()
+        os.kill(hung, signal.SIGCONT)
+        assert (await stuck).status.tolist() == [FrameStatus.READ]
+
+
+async def test_frames_that_are_never_answered_for_are_given_up_after_three_attempts(files: list[StreamFile], roots: DataRoots) -> None:
+    async with FrameReaders(roots, 1, 1e-9) as readers:
+        await readers.warm_up()
+        asked = refs(files[0], 1, 2)
+        result = await readers.reduce(asked, REGIONS)
+        assert result.status.tolist() == [FrameStatus.BROKEN] * 2
+        assert np.isnan(result.values).all()
+        assert "2 frames" in str(result.reason)
+        assert "3 attempts" in str(result.reason)
+        assert readers.statistics()["broken"] == 2
+
+
+async def test_a_fifo_is_refused_and_holds_nobody_up(files: list[StreamFile], folder: Path, stream_file: Make, roots: DataRoots) -> None:
+    os.mkfifo(folder / "fifo.h5")
+    async with FrameReaders(roots, 1, 30) as readers:
+        result = await readers.reduce(refs(stream_file(folder / "fifo.h5"), 0) + refs(files[0], 0), REGIONS)
+        assert result.status.tolist() == [FrameStatus.BROKEN, FrameStatus.READ]
+        assert "not a regular file" in str(result.reason)
+        assert readers.statistics()["workers_killed"] == 0
+
+
+async def test_a_root_that_appears_after_the_walls_were_built_can_be_read(files: list[StreamFile], folder: Path, stream_file: Make) -> None:
+    later = folder / "later"
+    async with FrameReaders(DataRoots((later,)), 1, 30) as readers:
+        asked = refs(stream_file(later / "0.h5"), 3)
+        assert (await readers.reduce(asked, REGIONS)).status.tolist() == [FrameStatus.NOT_YET]
+        later.mkdir()
+        os.rename(folder / "0.h5", later / "0.h5")
+        assert (await readers.reduce(asked, REGIONS)).status.tolist() == [FrameStatus.READ]
+
+
+async def test_readers_for_other_roots_can_follow_in_the_same_event_loop(files: list[StreamFile], roots: DataRoots, tmp_path: Path) -> None:
+    for each in (DataRoots((tmp_path / "data" / "nothing",)), roots):
+        async with FrameReaders(each, 1, 30) as readers:
+            result = await readers.reduce(refs(files[0], 3), REGIONS)
+    assert result.status.tolist() == [FrameStatus.READ]
+
+
+async def test_readers_for_other_roots_at_the_same_time_are_a_mistake_that_is_told(roots: DataRoots, tmp_path: Path) -> None:
+    async with FrameReaders(roots, 1, 30) as one, FrameReaders(DataRoots((tmp_path,)), 1, 30) as other:
+        await one.warm_up()
+        with pytest.raises(ExceptionGroup) as told:
+            await other.warm_up()
+        assert "one set of data roots" in str(told.value.exceptions[0])
+
+
+async def test_a_cancelled_call_leaves_the_readers_usable(files: list[StreamFile], roots: DataRoots) -> None:
+    async with FrameReaders(roots, 1, 4) as readers:
+        await readers.warm_up()
+        (hung,) = workers()
+        os.kill(hung, signal.SIGSTOP)
+        asking = asyncio.create_task(readers.reduce(refs(files[0], 1), REGIONS))
+        while readers._existing.borrowed_tokens == 0:
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert (await readers.reduce(refs(files[0], 1), REGIONS)).status.tolist() == [FrameStatus.READ]
+
+
+async def test_a_reader_process_has_no_secrets_and_no_plugins(roots: DataRoots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WPB_DATABASE_URL", "postgresql://user:password@host/db")
+    monkeypatch.setenv("HDF5_PLUGIN_PATH", str(tmp_path))
+    async with FrameReaders(roots, 1, 30) as readers:
+        await readers.warm_up()
+        for name in ("WPB_DATABASE_URL", "HDF5_PLUGIN_PATH"):
+            assert await to_process.run_sync(os.getenv, name) is None
+        assert await to_process.run_sync(os.getenv, "PATH") == os.environ["PATH"]
+        assert await to_process.run_sync(h5py.h5pl.size) == 0
+
+
+@pytest.mark.skipif(landlock_version() < 1, reason="this kernel has no Landlock: the wall around the file system cannot be tested")
+async def test_a_reader_process_can_read_beneath_the_roots_and_write_nowhere(
+    files: list[StreamFile], roots: DataRoots, tmp_path: Path, folder: Path
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    async with FrameReaders(roots, 1, 30) as readers:
+        await readers.warm_up()
+        assert await to_process.run_sync(os.open, str(folder / "0.h5"), os.O_RDONLY) > 2
+        for path, flags in (
+            (folder / "0.h5", os.O_RDWR),
+            (folder / "new.h5", os.O_WRONLY | os.O_CREAT),
+            (folder / "link", os.O_RDONLY),
+            (tmp_path / "secret", os.O_RDONLY),
+            (Path("/etc/passwd"), os.O_RDONLY),
+            (Path("/proc/self/environ"), os.O_RDONLY),
+        ):
+            with pytest.raises(PermissionError):
+                await to_process.run_sync(os.open, str(path), flags)

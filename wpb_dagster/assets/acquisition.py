@@ -1,0 +1,88 @@
+"""What was acquired: the request, the documents, and the frames they announce."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import dagster as dg
+
+from wpb_dagster.metadata import about_run, notices_text, plan_of
+from wpb_dagster.partitions import run_partitions
+from wpb_dagster.reconstruction import replay
+from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, Viewer
+from wpb_dagster.scan_frames import ScanFrames
+from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.catalogue.records import RunRow
+from wpb_stream.core.documents import Document
+
+GROUP = "acquisition"
+OWNERS = ["team:beamline"]
+
+
+def run_row(reader: CatalogueReader, uid: str) -> RunRow:
+    """The catalogue's row of a run.
+
+    :raises dagster.Failure: there is none
+    """
+    row = reader.run(uid)
+    if row is None:
+        raise dg.Failure(f"The catalogue has no run {uid}: delete the partition, or check that WPB_DATABASE_URL is the right database.")
+    return row
+
+
+@dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"bluesky"}, code_version="1")
+def run_start(context: dg.AssetExecutionContext, catalogue: Catalogue, viewer: Viewer) -> dg.MaterializeResult:
+    """What the start document asks for: plan, grid, channels. Known as soon as the run begins; the sensor `run_started` reports it then."""
+    with catalogue.reader() as reader:
+        info = run_row(reader, context.partition_key).info
+    return dg.MaterializeResult(metadata=about_run(info, viewer) | plan_of(info))
+
+
+@dg.asset(
+    partitions_def=run_partitions,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"bluesky", "json"},
+    code_version="1",
+    deps=[run_start],
+    io_manager_key="results_io",
+)
+def documents(context: dg.AssetExecutionContext, catalogue: Catalogue, viewer: Viewer) -> dg.Output[list[Document]]:
+    """All documents of the run in the order they came, as JSON Lines that `wpb replay` plays."""
+    with catalogue.reader() as reader:
+        row, found = run_row(reader, context.partition_key), reader.documents(context.partition_key)
+    counts = {f"documents: {name}": sum(document.name == name for document in found) for name in dict.fromkeys(d.name for d in found)}
+    ending: dict[str, Any] = {"reason": row.reason} if row.reason else {}
+    return dg.Output(found, metadata=about_run(row.info, viewer) | ending | {"documents": len(found)} | counts)
+
+
+@dg.asset(
+    partitions_def=run_partitions,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"hdf5"},
+    code_version="1",
+    io_manager_key="frames_io",
+    output_required=False,
+)
+def frames(
+    context: dg.AssetExecutionContext, documents: list[Document], recipes: Recipes, detector_files: DetectorFiles, viewer: Viewer
+) -> Iterator[dg.Output[ScanFrames]]:
+    """Which frames of which files make which point: a reference, read in slices by whoever needs pixels. Skipped where no recipe fits."""
+    run, refs = replay(documents, recipes.chooser())
+    if run.recipe is None:
+        context.log.warning(" ".join(notice.message for notice in run.notices))
+        return
+    found = ScanFrames(tuple(refs), detector_files.roots())
+    metadata = {
+        "points planned": run.recipe.grid.size,
+        "points announced": found.points,
+        "frames a point": refs[0].frames if refs else 0,
+        "detector": refs[0].file.data_key if refs else "",
+        "detector files": dg.MetadataValue.json([unquote(urlsplit(file.uri).path) for file in found.files]),
+        "file names": ", ".join(PurePosixPath(unquote(urlsplit(file.uri).path)).name for file in found.files),
+        "viewer": dg.MetadataValue.url(viewer.run_url(run.uid)),
+    }
+    notices = notices_text(run.notices)
+    yield dg.Output(found, metadata=metadata | ({"notices": notices} if notices else {}))

@@ -1,0 +1,58 @@
+"""What is made of the frames: values point by point, and the maps."""
+
+import dagster as dg
+import numpy as np
+
+from wpb_dagster.assets.acquisition import OWNERS, run_row
+from wpb_dagster.metadata import about_frames, about_run, notices_text, plan_of
+from wpb_dagster.partitions import run_partitions
+from wpb_dagster.reconstruction import Maps, Values, reconstruct_run, replay
+from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
+from wpb_dagster.scan_frames import ScanFrames
+from wpb_stream.core.documents import Document
+
+GROUP = "reconstruction"
+
+
+@dg.asset(
+    partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"numpy", "table"}, code_version="1", io_manager_key="results_io"
+)
+def point_values(
+    context: dg.AssetExecutionContext,
+    documents: list[Document],
+    frames: ScanFrames,
+    catalogue: Catalogue,
+    detector_files: DetectorFiles,
+    results_folder: ResultsFolder,
+    recipes: Recipes,
+    viewer: Viewer,
+) -> dg.Output[Values]:
+    """One row a point: its cell and the value of each channel, computed anew from the files. A new revision, told to all who watch."""
+    uid, revision = context.partition_key, context.run_id
+    run, _ = replay(documents, recipes.chooser())
+    results = results_folder.results()
+    with catalogue.reader() as reader:
+        ended = run_row(reader, uid).ended_seq is not None
+        made = reconstruct_run(
+            run, frames, window_frames=detector_files.frames_in_window(), ended=ended, produced_by=f"dagster {revision}", revision=revision
+        )
+        file = results.save(uid, revision, made.table)
+        reader.add_revision(made.info, revision, f"dagster {revision}", file)
+    values = Values(made.info, revision, file, frames.points, made.missing, made.notices)
+    metadata = about_run(made.info, viewer) | plan_of(made.info) | about_frames(values)
+    metadata |= {"revision": revision, "rows": made.table.rows, "table": dg.MetadataValue.path(results.root / file)}
+    notices = notices_text(made.notices)
+    return dg.Output(values, metadata=metadata | ({"notices": notices} if notices else {}))
+
+
+@dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"numpy"}, code_version="1", io_manager_key="results_io")
+def maps(point_values: Values, results_folder: ResultsFolder, viewer: Viewer) -> dg.Output[Maps]:
+    """The values scattered over the scan's grid: a map a channel, empty (NaN) where nothing was measured."""
+    table = results_folder.results().load(point_values.file)
+    made = Maps(point_values.info, point_values.revision, point_values.notices, table.maps(point_values.info.shape))
+    metadata = about_run(made.info, viewer) | about_frames(point_values)
+    for name, values in made.channels.items():
+        measured = values[np.isfinite(values)]
+        if measured.size:
+            metadata[f"{name}: lowest, mean, highest"] = f"{measured.min():.6g}, {measured.mean():.6g}, {measured.max():.6g}"
+    return dg.Output(made, metadata=metadata)

@@ -1,0 +1,66 @@
+"""What people take away: a picture to look at, a file to open elsewhere."""
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+
+from wpb_dagster.assets.acquisition import OWNERS
+from wpb_dagster.formats import write_whole
+from wpb_dagster.metadata import about_run, picture, plan_of
+from wpb_dagster.partitions import run_partitions
+from wpb_dagster.previews import COLOURS, composite, draw, shrink
+from wpb_dagster.reconstruction import Maps
+from wpb_dagster.resources import ResultsFolder, Viewer
+from wpb_stream.catalogue.results import PREVIEW
+from wpb_stream.core.documents import Document
+from wpb_stream.core.geometry import Axis, Grid
+from wpb_stream.core.recipe import Channel
+from wpb_stream.frames.nexus import write_nexus
+
+GROUP = "results"
+NEXUS = "maps.nxs"
+"""Name of the NeXus file in a run's folder."""
+KEPT_PREVIEW_BYTES = 24_000
+"""Largest picture that is kept within Dagster's event log, once a materialisation."""
+
+
+@dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"image"}, code_version="1")
+def preview(context: dg.AssetExecutionContext, maps: Maps, results_folder: ResultsFolder, viewer: Viewer) -> dg.MaterializeResult:
+    """The maps as one picture: the composite of the colour channels, then each channel; hatched where nothing was measured."""
+    uid = context.partition_key
+    png = draw(maps.info, maps.channels)
+    path = results_folder.results().folder(uid) / PREVIEW
+    write_whole(path, png)
+    metadata = about_run(maps.info, viewer) | picture(viewer.preview_url(uid), shrink(png, KEPT_PREVIEW_BYTES))
+    return dg.MaterializeResult(metadata=metadata | {"file": dg.MetadataValue.path(path), "bytes": len(png)})
+
+
+@dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"hdf5", "nexus"}, code_version="1")
+def nexus_file(
+    context: dg.AssetExecutionContext, documents: list[Document], maps: Maps, results_folder: ResultsFolder, viewer: Viewer
+) -> dg.MaterializeResult:
+    """The maps with their axes as a NeXus file, which h5web and silx open at the map."""
+    info = maps.info
+    start = next(document.doc for document in documents if document.name == "start")
+    stop = next((document.doc for document in documents if document.name == "stop"), None)
+    path = write_nexus(
+        results_folder.results().folder(context.partition_key) / NEXUS,
+        start=start,
+        stop=stop,
+        maps=maps.channels,
+        grid=Grid(tuple(info.shape), tuple(Axis(axis.name, axis.units, axis.start, axis.stop, axis.snaking) for axis in info.axes)),
+        channels=[Channel(channel.name, channel.label, channel.units, channel.colour) for channel in info.channels],
+        composite=_composite(maps),
+        revision=maps.revision,
+        notices=[notice.message for notice in maps.notices],
+    )
+    found = {"NeXus file": dg.MetadataValue.path(path), "bytes": path.stat().st_size, "revision": maps.revision}
+    return dg.MaterializeResult(metadata=about_run(info, viewer) | plan_of(info) | found)
+
+
+def _composite(maps: Maps) -> npt.NDArray[np.uint8] | None:
+    """The picture of the colour channels; None where there is none, or the scan has not two dimensions."""
+    coloured = {channel.colour: maps.channels[channel.name] for channel in maps.info.channels if channel.colour in COLOURS}
+    if len(coloured) < 2 or len(maps.info.shape) != 2:
+        return None
+    return composite([coloured.get(colour) for colour in COLOURS])[0]

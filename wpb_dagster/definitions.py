@@ -1,0 +1,46 @@
+"""The Dagster project: every scan an asset partition. All of it is named here; nothing is searched for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from wpb_dagster.assets.acquisition import documents, frames, run_start
+from wpb_dagster.assets.reconstruction import maps, point_values
+from wpb_dagster.assets.results import nexus_file, preview
+from wpb_dagster.checks import all_frames_found, live_equals_batch, values_finite
+from wpb_dagster.io_managers import FramesIOManager, ResultsIOManager
+from wpb_dagster.jobs import reconstruct_scan
+from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
+from wpb_dagster.sensors import run_started, run_stopped
+
+
+def resources(
+    catalogue: Catalogue | None = None,
+    detector_files: DetectorFiles | None = None,
+    results_folder: ResultsFolder | None = None,
+    recipes: Recipes | None = None,
+    viewer: Viewer | None = None,
+) -> dict[str, Any]:
+    """The resources by the names assets ask for them; those not given follow wpb's settings."""
+    detector_files, results_folder = detector_files or DetectorFiles(), results_folder or ResultsFolder()
+    return {
+        "catalogue": catalogue or Catalogue(),
+        "detector_files": detector_files,
+        "results_folder": results_folder,
+        "recipes": recipes or Recipes(),
+        "viewer": viewer or Viewer(),
+        "results_io": ResultsIOManager(results_folder=results_folder),
+        "frames_io": FramesIOManager(results_folder=results_folder, detector_files=detector_files),
+    }
+
+
+acquisition = dg.Definitions(assets=[run_start, documents, frames])
+reconstruction = dg.Definitions(assets=[point_values, maps], asset_checks=[all_frames_found, values_finite, live_equals_batch])
+results = dg.Definitions(assets=[preview, nexus_file])
+automation = dg.Definitions(jobs=[reconstruct_scan], sensors=[run_started, run_stopped])
+# In one process: a process for each asset takes five times as long.
+running = dg.Definitions(resources=resources(), executor=dg.in_process_executor)
+
+defs = dg.Definitions.merge(acquisition, reconstruction, results, automation, running)

@@ -1,0 +1,20 @@
+"""What the stop sensor launches."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from wpb_dagster.assets.acquisition import documents, frames
+from wpb_dagster.assets.reconstruction import maps, point_values
+from wpb_dagster.assets.results import nexus_file, preview
+
+MAX_RUNTIME_S = 3600
+"""A Dagster run that takes longer is ended by run monitoring: file systems hang."""
+
+reconstruct_scan = dg.define_asset_job(
+    "reconstruct_scan",
+    selection=dg.AssetSelection.assets(documents, frames, point_values, maps, preview, nexus_file),
+    description="Everything that is made of a run once it is over: documents, frames, values, maps, picture, file, and their checks.",
+    tags={"dagster/max_runtime": str(MAX_RUNTIME_S)},
+)
+"""All but `run_start`, which the start sensor reports while the run begins."""

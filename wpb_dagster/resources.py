@@ -1,0 +1,136 @@
+"""What the assets work with: the catalogue, the detectors' files, the results folder, the recipes, the viewer.
+
+Every field left out is what wpb's settings say when it is needed (environment, ``wpb.toml``), so that Dagster and the streaming
+process agree, and no password shows in Dagster's pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import dagster as dg
+import psycopg
+from psycopg import errors
+
+from wpb_stream import settings
+from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.catalogue.results import PREVIEW, Results
+from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.core.recipe import Recipe
+from wpb_stream.frames.roots import DataRoots
+from wpb_stream.recipes import chooser
+
+_PROBE_TIMEOUT_S = 3
+
+
+class Catalogue(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]
+    """PostgreSQL with the runs, their documents and revisions."""
+
+    database_url: str | None = None
+    """``postgresql://...``; by default ``WPB_DATABASE_URL``, else the embedded PostgreSQL of the data folder."""
+    max_connections: int = 4
+
+    def url(self) -> str:
+        """Where the database is.
+
+        :raises ServiceError: neither configured nor embedded
+        """
+        if self.database_url:
+            return self.database_url
+        loaded = settings.load()
+        if loaded.database_url:
+            return loaded.database_url
+        # Imports the Kafka client, which costs every Dagster run half a second where it is not needed.
+        from wpb_stream.embedded import EmbeddedPostgres
+
+        return EmbeddedPostgres(loaded.data).database_url
+
+    def unavailable(self) -> str | None:
+        """Why the catalogue cannot be asked now, as one sentence for people; None if it can."""
+        try:
+            with psycopg.connect(self.url(), connect_timeout=_PROBE_TIMEOUT_S) as connection:
+                connection.execute("SELECT FROM runs, documents, revisions LIMIT 0")
+        except ServiceError as error:
+            return f"The catalogue is not there: {error}."
+        except errors.UndefinedTable:
+            return "The catalogue's database has no tables yet: start `wpb up` or `wpb stream`, which makes them."
+        except psycopg.OperationalError as error:
+            first_line = str(error).strip().partition("\n")[0]
+            return f"The catalogue's database cannot be reached ({first_line}): start `wpb up`, or check WPB_DATABASE_URL."
+        return None
+
+    @contextmanager
+    def reader(self) -> Iterator[CatalogueReader]:
+        """The catalogue, open while the context lasts."""
+        with CatalogueReader(self.url(), self.max_connections) as reader:
+            yield reader
+
+
+class DetectorFiles(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]
+    """The files detectors write, and where they may be read."""
+
+    data_roots: list[str] | None = None
+    """Folders files may be read from; by default ``WPB_DATA_ROOTS``."""
+    path_map: list[str] | None = None
+    """FROM=TO: where the paths that documents name are mounted here; by default ``WPB_PATH_MAP``."""
+    window_frames: int | None = None
+    """Frames reduced at a time; by default ``WPB_WINDOW_FRAMES``."""
+
+    def _settings(self) -> settings.Settings:
+        return settings.load(data_roots=self.data_roots, path_map=self.path_map, window_frames=self.window_frames)
+
+    def roots(self) -> DataRoots:
+        """Where files may be read."""
+        loaded = self._settings()
+        return DataRoots(loaded.data_roots, loaded.mappings)
+
+    def frames_in_window(self) -> int:
+        """Frames reduced at a time."""
+        return self._settings().window_frames
+
+
+class ResultsFolder(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]
+    """The folder of the results, one folder a run in it."""
+
+    folder: str | None = None
+    """By default ``results`` in the data folder, ``WPB_DATA``."""
+
+    def results(self) -> Results:
+        """The results, as the streaming process finds them too."""
+        return Results(Path(self.folder) if self.folder else settings.load().results.resolve())
+
+
+class Recipes(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]
+    """What to reconstruct, chosen by the start document as the streaming process does."""
+
+    plans: dict[str, Any] | None = None
+    """By plan name, what its start documents leave out (shape, snaking, regions, ...); by default ``plans`` in the settings."""
+
+    def chooser(self) -> Callable[[dict[str, Any]], Recipe | None]:
+        """Gives the recipe for a start document, or None."""
+        return chooser(settings.load(plans=self.plans).plan_defaults)
+
+
+class Viewer(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]
+    """How browsers reach the viewer, for links and pictures in Dagster's pages."""
+
+    base_url: str | None = None
+    """By default ``WPB_VIEWER_URL``, else ``http://`` and ``WPB_LISTEN``."""
+
+    def _base(self) -> str:
+        if self.base_url:
+            return self.base_url.rstrip("/")
+        loaded = settings.load()
+        return (loaded.viewer_url or f"http://{loaded.listen}").rstrip("/")
+
+    def run_url(self, uid: str) -> str:
+        """The viewer's page of a run."""
+        return f"{self._base()}/?{urlencode({'run': uid})}"
+
+    def preview_url(self, uid: str) -> str:
+        """The preview picture of a run."""
+        return f"{self._base()}/api/runs/{quote(uid, safe='')}/{PREVIEW}"

@@ -1,0 +1,118 @@
+"""The frames of a scan as a reference: which frames of which files make which point. Pixels are read when they are asked for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from wpb_stream.core.regions import Region
+from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowRequest, WindowResult
+from wpb_stream.frames.reader import read_frames, reduce_window
+from wpb_stream.frames.roots import DataRoots
+
+_REF = np.dtype([("point", "<u4"), ("file", "<u4"), ("first", "<i8"), ("frames", "<u4"), ("version", "<i8")])
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFrames:
+    """The frames of one scan in the order the documents announced them, in the detectors' files."""
+
+    refs: tuple[FrameRef, ...]
+    """Of two for one point the later counts: the scan was rewound in between."""
+    roots: DataRoots
+    """Where the files may be read."""
+
+    def __len__(self) -> int:
+        return len(self.refs)
+
+    def __getitem__(self, key: slice) -> npt.NDArray[np.generic]:
+        """Pixels of a stretch of ``refs``, read now: shape (refs, frames a point, rows, columns), in the file's dtype.
+
+        :raises FrameError: any of them cannot be read
+        """
+        if not isinstance(key, slice):
+            raise TypeError("frames are read in slices: frames[10:11] is the one of entry 10")
+        refs = self.refs[key]
+        parts = [
+            read_frames(refs[first].file, refs[first].first, refs[stop - 1].first + refs[stop - 1].frames, self.roots)
+            for first, stop in pairwise(_edges(refs))
+        ]
+        if not parts:
+            return np.empty((0, 0, 0, 0))
+        return np.concatenate([part.reshape(-1, refs[0].frames, *part.shape[1:]) for part in parts])
+
+    @property
+    def files(self) -> list[StreamFile]:
+        """The files, in the order they are first needed."""
+        return list({ref.file.uid: ref.file for ref in self.refs}.values())
+
+    @property
+    def points(self) -> int:
+        """Points of the scan that have frames."""
+        return len({ref.point for ref in self.refs})
+
+    def windows(self, size: int) -> Iterator[ScanFrames]:
+        """The same frames in pieces of at most ``size`` entries."""
+        for first in range(0, len(self.refs), size):
+            yield ScanFrames(self.refs[first : first + size], self.roots)
+
+
+def reduce_frames(refs: Sequence[FrameRef], regions: tuple[Region, ...], roots: DataRoots) -> WindowResult:
+    """Read and reduce frames here and now, file by file; never raises for a file's fault.
+
+    The reader processes of :mod:`wpb_stream.frames.pool` do the same for the streaming process, with deadlines.
+
+    :returns: one row for each of ``refs``, in their order
+    """
+    values = np.full((len(refs), len(regions)), np.nan)
+    status = np.full(len(refs), FrameStatus.BROKEN, np.uint8)
+    shape: tuple[int, int] | None = None
+    reason: str | None = None
+    for rows in _by_file(refs):
+        first = refs[rows[0]]
+        result = reduce_window(WindowRequest(first.file, tuple(refs[row].first for row in rows), first.frames, regions), roots)
+        values[rows], status[rows] = result.values, result.status
+        shape, reason = shape or result.frame_shape, reason or result.reason
+    return WindowResult(values, status, shape, reason)
+
+
+def _by_file(refs: Sequence[FrameRef]) -> Iterable[list[int]]:
+    groups: dict[tuple[str, int], list[int]] = {}
+    for row, ref in enumerate(refs):
+        groups.setdefault((ref.file.uid, ref.frames), []).append(row)
+    return groups.values()
+
+
+def _edges(refs: Sequence[FrameRef]) -> list[int]:
+    """Where the stretches of ``refs`` begin that lie one after the other in one file, and the end."""
+    if not refs:
+        return []
+    breaks = [
+        row
+        for row, (one, other) in enumerate(pairwise(refs), start=1)
+        if other.file.uid != one.file.uid or other.first != one.first + one.frames or other.frames != one.frames
+    ]
+    return [0, *breaks, len(refs)]
+
+
+def encode(frames: ScanFrames) -> bytes:
+    """The reference as the bytes of an ``.npz`` file: an entry of 28 bytes a point, and what is known of the files."""
+    files = {file.uid: number for number, file in enumerate(frames.files)}
+    table = np.array([(ref.point, files[ref.file.uid], ref.first, ref.frames, ref.version) for ref in frames.refs], _REF)
+    out = io.BytesIO()
+    np.savez_compressed(out, allow_pickle=False, refs=table, files=np.frombuffer(msgspec.json.encode(frames.files), np.uint8))
+    return out.getvalue()
+
+
+def decode(value: bytes, roots: DataRoots) -> ScanFrames:
+    """The reference from the bytes that :func:`encode` made."""
+    with np.load(io.BytesIO(value), allow_pickle=False) as stored:
+        files = msgspec.json.decode(stored["files"].tobytes(), type=list[StreamFile])
+        rows: list[tuple[int, int, int, int, int]] = stored["refs"].tolist()
+    return ScanFrames(tuple(FrameRef(point, files[file], first, frames, version) for point, file, first, frames, version in rows), roots)

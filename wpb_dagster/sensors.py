@@ -1,0 +1,72 @@
+"""From the catalogue to Dagster: a run that began becomes a partition, a run that ended is reconstructed.
+
+Both read the catalogue's own counters by cursor, so that nothing is missed while Dagster is down, and both may be evaluated twice:
+partitions and run keys are the same again, and a materialisation that was reported is not reported again.
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from wpb_dagster.assets.acquisition import documents, run_start
+from wpb_dagster.jobs import reconstruct_scan
+from wpb_dagster.metadata import about_run, plan_of, run_tags
+from wpb_dagster.partitions import add_runs
+from wpb_dagster.resources import Catalogue, Viewer
+from wpb_stream.catalogue.records import RunRow
+
+STARTED_A_TICK = 200
+ENDED_A_TICK = 25
+"""A tick that requests more runs takes longer than people wait: 100 cost 20 to 40 s."""
+
+
+@dg.sensor(minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
+def run_started(context: dg.SensorEvaluationContext, catalogue: Catalogue, viewer: Viewer) -> dg.SensorResult | dg.SkipReason:
+    """A run that began becomes a partition, and what its start document says is reported as `run_start`, without starting a process."""
+    unavailable = catalogue.unavailable()
+    if unavailable:
+        return dg.SkipReason(unavailable)
+    cursor = int(context.cursor or 0)
+    with catalogue.reader() as reader:
+        rows = reader.started_after(cursor, STARTED_A_TICK)
+    if not rows:
+        return dg.SkipReason(f"No run began since number {cursor}.")
+    add_runs(context.instance, [row.uid for row in rows])
+    reported = _reported(context.instance, rows)
+    for row in rows:
+        if row.uid not in reported:
+            metadata = about_run(row.info, viewer) | plan_of(row.info)
+            context.instance.report_runless_asset_event(dg.AssetMaterialization(run_start.key, partition=row.uid, metadata=metadata))
+    return dg.SensorResult(cursor=str(rows[-1].started_seq))
+
+
+@dg.sensor(job=reconstruct_scan, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
+def run_stopped(context: dg.SensorEvaluationContext, catalogue: Catalogue) -> dg.SensorResult | dg.SkipReason:
+    """A run that ended is reconstructed from its documents and files. Where no recipe fits, only its documents are kept."""
+    unavailable = catalogue.unavailable()
+    if unavailable:
+        return dg.SkipReason(unavailable)
+    cursor = int(context.cursor or 0)
+    with catalogue.reader() as reader:
+        rows = reader.ended_after(cursor, ENDED_A_TICK)
+    if not rows:
+        return dg.SkipReason(f"No run ended since number {cursor}.")
+    add_runs(context.instance, [row.uid for row in rows])
+    return dg.SensorResult(run_requests=[_request(row) for row in rows], cursor=str(rows[-1].ended_seq))
+
+
+def _request(row: RunRow) -> dg.RunRequest:
+    # A run that ended anew, after late documents, is a new request.
+    return dg.RunRequest(
+        run_key=f"{row.uid}:{row.ended_seq}",
+        partition_key=row.uid,
+        tags=run_tags(row.info),
+        asset_selection=None if row.info.recipe else [documents.key],
+    )
+
+
+def _reported(instance: dg.DagsterInstance, rows: Sequence[RunRow]) -> set[str | None]:
+    """Uids of the runs whose start was reported before, by a tick that did not come to keep its cursor."""
+    wanted = dg.AssetRecordsFilter(asset_key=run_start.key, asset_partitions=[row.uid for row in rows])
+    records = instance.fetch_materializations(wanted, limit=len(rows)).records
+    return {record.partition_key for record in records}

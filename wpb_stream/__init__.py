@@ -1,0 +1,4 @@
+"""Live maps of Bluesky scans: documents in, growing reconstructions out.
+
+Importing this package loads nothing heavy; each room below is imported where it is used.
+"""

@@ -1,0 +1,86 @@
+"""The streaming process, put together: sources, catalogue, readers, pipeline, feed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+
+from wpb_stream.catalogue.migrations import upgrade
+from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.catalogue.results import Results
+from wpb_stream.catalogue.writer import CatalogueWriter
+from wpb_stream.core.board import Board
+from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.feed.finder import Finder
+from wpb_stream.feed.server import Feed
+from wpb_stream.frames.pool import FrameReaders
+from wpb_stream.frames.roots import DataRoots
+from wpb_stream.pipeline import Pipeline
+from wpb_stream.recipes import chooser
+from wpb_stream.settings import Settings, split_address
+from wpb_stream.sources import Source
+from wpb_stream.sources.kafka import KafkaSource
+
+log = logging.getLogger(__name__)
+
+
+async def stream(settings: Settings) -> None:
+    """Run the streaming process until SIGINT or SIGTERM.
+
+    :raises ServiceError: something it cannot do without is missing
+    """
+    if settings.database_url is None:
+        raise ServiceError("no database: set WPB_DATABASE_URL=postgresql://..., or use `wpb up`, which starts one")
+    await asyncio.to_thread(upgrade, settings.database_url)
+    board, results = Board(), Results(settings.results)
+    host, port = split_address(settings.listen)
+    async with AsyncExitStack() as stack:
+        reader = stack.enter_context(CatalogueReader(settings.database_url))
+        catalogue = await stack.enter_async_context(CatalogueWriter(settings.database_url))
+        readers = await stack.enter_async_context(
+            FrameReaders(DataRoots(settings.data_roots, settings.mappings), settings.reader_processes, settings.read_deadline_s)
+        )
+        finder = Finder(board, reader, results)
+        board.latest = await asyncio.to_thread(finder.latest)
+        feed = Feed(board, finder, results, version("websockets-plotting-blue"), settings.origins)
+        pipeline = Pipeline(
+            open_sources(settings),
+            catalogue,
+            readers,
+            results,
+            board,
+            chooser(settings.plan_defaults),
+            settings.pace,
+            settings.queue_messages,
+        )
+        await stack.enter_async_context(feed.serve(host, port))
+        log.info("viewer and feed at http://%s:%d", host, port)
+        await _until_signalled(pipeline)
+
+
+async def _until_signalled(pipeline: Pipeline) -> None:
+    walking = asyncio.ensure_future(pipeline.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, walking.cancel)
+    try:
+        await walking
+    except asyncio.CancelledError:
+        log.info("asked to stop")
+
+
+def open_sources(settings: Settings) -> list[Source]:
+    """The sources the settings name, not connected yet.
+
+    :raises ServiceError: a URL of a kind that is not known
+    """
+    sources: list[Source] = []
+    for url in settings.sources:
+        if not url.startswith("kafka://"):
+            raise ServiceError(f"source {url!r}: only kafka://host:9092/topic is understood so far")
+        options = {"fetch_wait_ms": settings.kafka_fetch_wait_ms, "earliest": settings.kafka_start == "earliest"}
+        sources.append(KafkaSource(url, options=settings.kafka_options, **options))
+    return sources

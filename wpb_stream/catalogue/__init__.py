@@ -1,0 +1,1 @@
+"""What is kept: PostgreSQL for runs, documents, source positions, revisions and dead letters; files for their rows."""

@@ -1,0 +1,141 @@
+"""The reading side of the catalogue: what the feed, Dagster and the command line ask. Synchronous."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Self
+
+import msgspec
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from wpb_stream.catalogue.records import RevisionRow, RunRow, run_info, to_json, unpack
+from wpb_stream.core.documents import Document
+from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.core.messages import RunInfo
+from wpb_stream.core.recipe import Notice
+
+_RUN_COLUMNS = "uid, started_seq, ended_seq, info, status, started_at, ended_at, reason, notices, generation"
+
+
+def _run_row(row: TupleRow) -> RunRow:
+    values = list(row)
+    values[3], values[8] = run_info(row[3]), msgspec.convert(row[8], list[Notice])
+    return RunRow(*values)
+
+
+class CatalogueReader:
+    """Reads the catalogue; may be used from several threads. Close it, or use it as a context manager."""
+
+    def __init__(self, database_url: str, max_connections: int = 4) -> None:
+        self._pool = ConnectionPool(database_url, min_size=0, max_size=max_connections, open=True, check=ConnectionPool.check_connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._pool.close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection]:
+        try:
+            with self._pool.connection(timeout=10.0) as connection:
+                yield connection
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise ServiceError(f"the catalogue's database cannot be reached ({error}); check WPB_DATABASE_URL") from error
+
+    def run(self, uid: str) -> RunRow | None:
+        """One run; None if there is none of that uid."""
+        with self._connection() as connection:
+            row = connection.execute(f"SELECT {_RUN_COLUMNS} FROM runs WHERE uid = %s", [uid]).fetchone()
+            return _run_row(row) if row else None
+
+    def runs(
+        self,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        plan_name: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[RunRow]:
+        """Runs, newest first, that meet all the conditions given.
+
+        :param before: only runs that started before the one with this ``started_seq``
+        """
+        conditions, values = ["true"], list[Any]()
+        for condition, value in (
+            ("started_seq < %s", before),
+            ("plan_name = %s", plan_name),
+            ("status = %s", status),
+            ("started_at >= %s", since),
+            ("started_at < %s", until),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                values.append(value)
+        where = " AND ".join(conditions)
+        return self._select_runs(f"{where} ORDER BY started_seq DESC LIMIT %s", [*values, limit])
+
+    def started_after(self, cursor: int, limit: int) -> list[RunRow]:
+        """Runs whose ``started_seq`` is above the cursor, oldest first."""
+        return self._select_runs("started_seq > %s ORDER BY started_seq LIMIT %s", [cursor, limit])
+
+    def ended_after(self, cursor: int, limit: int) -> list[RunRow]:
+        """Runs whose ``ended_seq`` is above the cursor, in the order they ended."""
+        return self._select_runs("ended_seq > %s ORDER BY ended_seq LIMIT %s", [cursor, limit])
+
+    def _select_runs(self, condition: str, values: Sequence[Any]) -> list[RunRow]:
+        with self._connection() as connection:
+            query = f"SELECT {_RUN_COLUMNS} FROM runs WHERE {condition}".encode()
+            return [_run_row(row) for row in connection.execute(query, values)]
+
+    def documents(self, run: str) -> list[Document]:
+        """The documents of a run, in the order they came."""
+        with self._connection() as connection:
+            rows = connection.execute("SELECT name, body FROM documents WHERE run_uid = %s ORDER BY id", [run])
+            return [unpack(name, body) for name, body in rows]
+
+    def revision(self, run: str, revision: str = "newest") -> RevisionRow | None:
+        """A finished revision of a run by its name, or the newest; None if there is none."""
+        query = "SELECT id, run_uid, revision, produced_by, file, rows, info FROM revisions WHERE run_uid = %s"
+        with self._connection() as connection:
+            if revision == "newest":
+                row = connection.execute(f"{query} ORDER BY id DESC LIMIT 1", [run]).fetchone()
+            else:
+                row = connection.execute(f"{query} AND revision = %s", [run, revision]).fetchone()
+            return RevisionRow(*row[:6], info=run_info(row[6])) if row else None
+
+    def live_revision(self, run: str) -> RevisionRow | None:
+        """The finished live revision of a run; None if it has none (yet)."""
+        query = """SELECT revision FROM revisions WHERE run_uid = %s AND (revision = 'live' OR revision LIKE 'live.%%')
+            ORDER BY id DESC LIMIT 1"""
+        with self._connection() as connection:
+            row = connection.execute(query, [run]).fetchone()
+        return self.revision(run, row[0]) if row else None
+
+    def add_revision(self, info: RunInfo, revision: str, produced_by: str, file: str) -> None:
+        """Put a new finished revision into the catalogue and tell all who listen (``NOTIFY wpb_revisions``, its id)."""
+        with self._connection() as connection, connection.transaction():
+            row = connection.execute(
+                """INSERT INTO revisions (run_uid, revision, produced_by, file, rows, info) VALUES (%s, %s, %s, %s, %s, %s)
+                ON CONFLICT (run_uid, revision) DO UPDATE SET file = EXCLUDED.file, rows = EXCLUDED.rows, info = EXCLUDED.info
+                RETURNING id""",
+                [info.uid, revision, produced_by, file, info.rows, to_json(info)],
+            ).fetchone()
+            assert row is not None
+            connection.execute("SELECT pg_notify('wpb_revisions', %s)", [str(row[0])])
+
+    def dead_letters(self, limit: int = 50) -> list[tuple[int, str, str, int, str]]:
+        """The newest dead letters: id, source, partition, position, reason."""
+        with self._connection() as connection:
+            query = "SELECT id, source, partition, position, reason FROM dead_letters ORDER BY id DESC LIMIT %s"
+            return connection.execute(query, [limit]).fetchall()

@@ -1,0 +1,82 @@
+"""What the catalogue's tables hold, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from wpb_stream.core.documents import Document, Message
+from wpb_stream.core.messages import RunInfo
+from wpb_stream.core.recipe import Notice
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be used, and why."""
+
+    message: Message
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction stores: documents, dead letters, and how far the sources have come."""
+
+    documents: Sequence[tuple[str | None, Document]]
+    """Run uid (None while unknown) and document."""
+    dead_letters: Sequence[DeadLetter]
+    positions: Mapping[tuple[str, str], int]
+    """(source, partition): the next position to ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run."""
+
+    uid: str
+    started_seq: int
+    ended_seq: int | None
+    info: RunInfo
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+    reason: str
+    notices: list[Notice]
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow:
+    """One finished reconstruction of a run."""
+
+    id: int
+    run_uid: str
+    revision: str
+    produced_by: str
+    file: str
+    rows: int
+    info: RunInfo
+
+
+def pack(document: Document) -> bytes:
+    """The body of a document as it is stored."""
+    return msgspec.msgpack.encode(document.doc)
+
+
+def unpack(name: str, body: bytes) -> Document:
+    """The document from its stored body."""
+    return Document(name, msgspec.msgpack.decode(body))
+
+
+def to_json(value: Any) -> str:
+    """Any value as JSON that PostgreSQL's jsonb takes: no NaN, no NUL in text."""
+    return msgspec.json.encode(value).decode().replace("\\u0000", "")
+
+
+def run_info(value: Any) -> RunInfo:
+    """The run object from its jsonb column."""
+    return msgspec.convert(value, RunInfo)

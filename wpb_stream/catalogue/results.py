@@ -1,0 +1,64 @@
+"""The rows of finished revisions, a file each, in the results folder.
+
+Plain ``.npy`` files of a structured array: what :attr:`PointTable.data` is, readable by numpy alone and mapped rather than loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from wpb_stream.core.table import PointTable
+
+PREVIEW = "preview.png"
+"""Name of the preview picture in a run's folder."""
+
+
+def safe_name(text: str) -> str:
+    """A file name for any uid: what is not a letter, digit, ``-`` or ``_`` is percent-encoded, dots included."""
+    return quote(text, safe="").replace(".", "%2E").replace("~", "%7E")[:200]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The folder where results are kept, one folder a run in it."""
+
+    root: Path
+
+    def folder(self, run: str) -> Path:
+        """The folder of a run; made if it is not there."""
+        path = self.root / safe_name(run)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def save(self, run: str, revision: str, table: PointTable) -> str:
+        """Write a table so that it is there whole or not at all.
+
+        :returns: the file, relative to :attr:`root`
+        """
+        path = self.folder(run) / f"{safe_name(revision)}.npy"
+        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+        with unfinished.open("wb") as file:
+            np.save(file, table.data, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        return str(path.relative_to(self.root))
+
+    def load(self, file: str) -> PointTable:
+        """The table in a file that :meth:`save` named.
+
+        :raises OSError: the file is gone
+        """
+        return PointTable.from_array(np.load(self.root / file, mmap_mode="r", allow_pickle=False))
+
+    def preview(self, run: str) -> bytes | None:
+        """The preview picture of a run as PNG; None if there is none (yet)."""
+        try:
+            return (self.root / safe_name(run) / PREVIEW).read_bytes()
+        except OSError:
+            return None

@@ -1,0 +1,175 @@
+"""The writing side of the catalogue: what the streaming process stores.
+
+Documents and source positions are committed in one transaction: after any crash each document is there exactly once.
+An epoch for each source fences off a process that was stopped, replaced, and then woke up again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from psycopg.rows import scalar_row
+from psycopg_pool import AsyncConnectionPool
+
+from wpb_stream.catalogue.records import Batch, pack, to_json, unpack
+from wpb_stream.core.documents import Document
+from wpb_stream.core.exceptions import Fenced
+from wpb_stream.core.messages import RunInfo
+from wpb_stream.core.recipe import Notice
+
+ENDED_LOCK = 0x77706202
+"""Key of the advisory lock under which ``ended_seq`` is given out, so that the cursor never skips a run committed late."""
+IDLE_IN_TRANSACTION_S = 30
+"""A stopped process holding a transaction open is cut off after this long, so that its successor can write."""
+RETRIABLE = (psycopg.OperationalError, psycopg.InterfaceError)
+"""What psycopg raises when the database is away; the same call later may succeed."""
+
+
+class CatalogueWriter:
+    """The streaming process's connection to the catalogue; an asynchronous context manager."""
+
+    def __init__(self, database_url: str) -> None:
+        options = {"options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S}s"}
+        self._pool = AsyncConnectionPool(
+            database_url, min_size=1, max_size=4, open=False, kwargs=options, check=AsyncConnectionPool.check_connection
+        )
+        self._epochs: dict[str, int] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._pool.open(wait=True, timeout=30.0)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._pool.close()
+
+    async def take_over(self, source: str) -> dict[str, int]:
+        """Become the only writer for a source.
+
+        :returns: for each partition the next position to ask for
+        """
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                """INSERT INTO writers VALUES (%s, 1) ON CONFLICT (source) DO UPDATE SET epoch = writers.epoch + 1
+                RETURNING epoch""",
+                [source],
+            )
+            row = await cursor.fetchone()
+            assert row is not None
+            self._epochs[source] = row[0]
+            cursor = await connection.execute("SELECT partition, position FROM positions WHERE source = %s", [source])
+            return dict(await cursor.fetchall())
+
+    async def store(self, batch: Batch) -> list[bool]:
+        """Store a batch in one transaction.
+
+        :returns: for each document whether it is new; False if it had been stored before
+        :raises Fenced: another process has taken over one of the sources; nothing was stored
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            for source in sorted({source for source, _ in batch.positions}):
+                cursor = connection.cursor(row_factory=scalar_row)
+                await cursor.execute("SELECT epoch FROM writers WHERE source = %s FOR SHARE", [source])
+                if await cursor.fetchone() != self._epochs.get(source):
+                    raise Fenced(f"another wpb stream process has taken over {source}; this one stops writing")
+            new = await _insert_documents(connection, batch.documents)
+            async with connection.cursor() as cursor:
+                if batch.dead_letters:
+                    await cursor.executemany(
+                        """INSERT INTO dead_letters (source, partition, position, value, reason) VALUES (%s, %s, %s, %s, %s)
+                        ON CONFLICT DO NOTHING""",
+                        [
+                            (d.message.source, d.message.partition, d.message.position, d.message.value, d.reason.replace("\0", ""))
+                            for d in batch.dead_letters
+                        ],
+                    )
+                await cursor.executemany(
+                    """INSERT INTO positions VALUES (%s, %s, %s)
+                    ON CONFLICT (source, partition) DO UPDATE SET position = EXCLUDED.position""",
+                    [(source, partition, position) for (source, partition), position in batch.positions.items()],
+                )
+        return new
+
+    async def begin_run(self, info: RunInfo, started_at: float) -> int:
+        """Put a run into the list, or count one more beginning of its live reconstruction.
+
+        :param started_at: seconds since 1970
+        :returns: its generation: 1 the first time
+        """
+        async with self._pool.connection() as connection:
+            cursor = connection.cursor(row_factory=scalar_row)
+            await cursor.execute(
+                """INSERT INTO runs (uid, info, plan_name, status, started_at) VALUES (%s, %s, %s, %s, to_timestamp(%s))
+                ON CONFLICT (uid) DO UPDATE SET generation = runs.generation + 1 RETURNING generation""",
+                [info.uid, to_json(info), info.plan_name, info.status, started_at],
+            )
+            generation = await cursor.fetchone()
+            assert generation is not None
+            return generation
+
+    async def end_run(
+        self, info: RunInfo, ended_at: float, reason: str, notices: Iterable[Notice], revision: tuple[str, str] | None
+    ) -> None:
+        """A run is over and all of it was read: keep its end and its live revision, and let the sensors see it.
+
+        :param ended_at: seconds since 1970
+        :param revision: name and file of the live revision; None if nothing was reconstructed
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [ENDED_LOCK])
+            if revision is not None:
+                await connection.execute(
+                    """INSERT INTO revisions (run_uid, revision, produced_by, file, rows, info) VALUES (%s, %s, %s, %s, %s, %s)
+                    ON CONFLICT DO NOTHING""",
+                    [info.uid, revision[0], "wpb stream", revision[1], info.rows, to_json(info)],
+                )
+            await connection.execute(
+                """UPDATE runs SET info = %s, status = %s, ended_at = to_timestamp(%s), reason = %s, notices = %s,
+                ended_seq = nextval('runs_ended_seq') WHERE uid = %s""",
+                [to_json(info), info.status, ended_at, reason.replace("\0", ""), to_json(list(notices)), info.uid],
+            )
+
+    async def adopt(self, run: str, documents: Sequence[Document]) -> None:
+        """Say which run documents belong to that were stored before anyone could know."""
+        async with self._pool.connection() as connection, connection.cursor() as cursor:
+            await cursor.executemany(
+                "UPDATE documents SET run_uid = %s WHERE name = %s AND uid = %s AND run_uid IS NULL",
+                [(run, document.name, document.uid) for document in documents],
+            )
+
+    async def unfinished(self) -> list[Document]:
+        """The documents of all runs that have not ended, and those that belong to none yet, in the order they came."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                """SELECT name, body FROM documents
+                WHERE run_uid IN (SELECT uid FROM runs WHERE ended_seq IS NULL)
+                   OR run_uid IN (SELECT d.uid FROM documents d LEFT JOIN runs r ON r.uid = d.uid WHERE d.name = 'start' AND r.uid IS NULL)
+                   OR (run_uid IS NULL AND received_at > now() - interval '1 day')
+                ORDER BY id"""
+            )
+            return [unpack(name, body) for name, body in await cursor.fetchall()]
+
+
+async def _insert_documents(connection: psycopg.AsyncConnection, documents: Sequence[tuple[str | None, Document]]) -> list[bool]:
+    if not documents:
+        return []
+    keys = [(document.name, document.uid) for _, document in documents]
+    cursor = await connection.execute(
+        """INSERT INTO documents (run_uid, name, uid, body)
+        SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bytea[])
+        ON CONFLICT DO NOTHING RETURNING name, uid""",
+        [
+            [run for run, _ in documents],
+            [name for name, _ in keys],
+            [uid for _, uid in keys],
+            [pack(document) for _, document in documents],
+        ],
+    )
+    inserted = set(await cursor.fetchall())
+    new: list[bool] = []
+    for key in keys:
+        new.append(key in inserted)
+        inserted.discard(key)  # the same document twice in one batch is new once
+    return new

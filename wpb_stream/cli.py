@@ -1,0 +1,161 @@
+"""The command line: ``wpb demo``, ``up``, ``stream``, ``replay``, ``runs``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from wpb_stream.core.exceptions import WpbError
+from wpb_stream.settings import Settings, load
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+console = Console(stderr=True)
+"""For people; standard output is for what a program may read."""
+
+
+class Group(click.Group):
+    """A group of commands in which our own errors are sentences, not tracebacks."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except* WpbError as group:
+            error: BaseException = group
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="websockets-plotting-blue")
+def main() -> None:
+    """Live maps of Bluesky scans over websockets, and every scan an asset in Dagster."""
+
+
+def settings_flags(*only: str) -> Callable[[F], F]:
+    """Options that mirror the settings: all of them, or those named."""
+
+    def decorate(command: F) -> F:
+        for name, field in reversed(Settings.model_fields.items()):
+            if (only and name not in only) or name in ("plans", "kafka_options"):
+                continue
+            flag = f"--{name.replace('_', '-')}"
+            command = click.option(flag, name, default=None, metavar="VALUE", help=field.description)(command)
+        return command
+
+    return decorate
+
+
+@main.command()
+@settings_flags()
+def stream(**flags: Any) -> None:
+    """Run the streaming process alone.
+
+    \b
+    Example: wpb stream --sources kafka://localhost:9092/b01-1.bluesky.runengine.documents \\
+                        --database-url postgresql://wpb@localhost/wpb --data-roots /dls/b01-1/data
+    """
+    from wpb_stream.app import stream as run
+
+    settings = load(**flags)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # It logs every fetch it retries as an error of its own; what matters is said by us.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    asyncio.run(run(settings))
+
+
+@main.command()
+@settings_flags()
+def up(**flags: Any) -> None:
+    """Run everything a beamline needs: streaming process, viewer, Dagster; PostgreSQL and a broker too unless settings name them.
+
+    \b
+    Example: WPB_SOURCES=kafka://kafka.example.org:9092/b01-1.bluesky.runengine.documents \\
+             WPB_DATA_ROOTS=/dls/b01-1/data wpb up
+    """
+    from wpb_stream.demo import keep_up
+
+    sys.exit(asyncio.run(keep_up(load(**flags), console)))
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="One scan; wait for Dagster; print one JSON object on the last line; exit.")
+@click.option("--shape", default="24x24", show_default=True, help="Points of a scan, slow axis first.")
+@click.option("--frame", default="256x320", show_default=True, help="Pixels of a frame, rows first.")
+@click.option("--rate", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Points a second; 0 for as fast as it goes.")
+@settings_flags("listen", "dagster_port", "data")
+def demo(once: bool, shape: str, frame: str, rate: float, **flags: Any) -> None:
+    """Watch a simulated beamline scan, with nothing configured: the whole of wpb on this machine, until Ctrl-C.
+
+    \b
+    Example: wpb demo --shape 40x60 --rate 100
+             wpb demo --once --shape 7x9
+    """
+    from wpb_stream.demo import run_demo
+    from wpb_stream.up import Beamline
+
+    sys.exit(asyncio.run(run_demo(load(**flags), Beamline(shape, frame, rate, scans=1 if once else None), console, once=once)))
+
+
+@main.command()
+@click.argument("recording", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--to", "url", required=True, metavar="kafka://HOST:PORT/TOPIC", help="Where to publish.")
+@click.option("--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="10: ten times as fast; 0: no waiting.")
+@click.option("--new-uids", is_flag=True, help="Give the runs new uids, so that they count as new runs.")
+def replay(recording: Path, url: str, speed: float, new_uids: bool) -> None:
+    """Publish a recorded run (JSON or JSON Lines) as bluesky-kafka would.
+
+    Example: wpb replay run.jsonl --to kafka://localhost:9092/test.bluesky.runengine.documents --speed 10
+    """
+    from rich.progress import track
+
+    from wpb_stream.replay import publish, read_timed, with_new_uids
+
+    messages = list(read_timed(recording))
+    if new_uids:
+        messages = list(with_new_uids(messages))
+    count = asyncio.run(publish(track(messages, "publishing", console=console), url, speed))
+    console.print(f"{count} messages published to {url}")
+
+
+@main.command()
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
+@click.option("--plan", help="Only runs of this plan.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@settings_flags("database_url", "data")
+def runs(limit: int, plan: str | None, as_json: bool, **flags: Any) -> None:
+    """List the runs, newest first.
+
+    Example: wpb runs --plan grid_scan --json
+    """
+    from wpb_stream.catalogue.reader import CatalogueReader
+    from wpb_stream.up import database_of
+
+    with CatalogueReader(database_of(load(**flags))) as catalogue:
+        rows = catalogue.runs(limit=limit, plan_name=plan)
+    if as_json:
+        for row in rows:
+            fields = {"uid": row.uid, "scan_id": row.info.scan_id, "plan_name": row.info.plan_name, "status": row.status}
+            click.echo(json.dumps({**fields, "started": row.started_at.isoformat(), "shape": row.info.shape, "rows": row.info.rows}))
+        return
+    table = Table("scan", "plan", "status", "started", "shape", "rows", "uid", box=None)
+    for row in rows:
+        shape = " x ".join(map(str, row.info.shape))
+        scan, rows_so_far = str(row.info.scan_id or ""), str(row.info.rows) if row.ended_seq else ""
+        table.add_row(scan, row.info.plan_name, row.status, f"{row.started_at:%Y-%m-%d %H:%M:%S}", shape, rows_so_far, row.uid)
+    Console().print(table if rows else "No runs yet.")
+
+
+if __name__ == "__main__":
+    main()

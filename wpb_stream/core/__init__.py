@@ -1,0 +1,1 @@
+"""The maths and the rules, without IO: called with values, it returns values."""

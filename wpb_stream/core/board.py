@@ -1,0 +1,52 @@
+"""What is being reconstructed now: written by the pipeline, read by the feed.
+
+One writer, many readers: a reader holds a position (the next row, the next notice) and pulls; it is only woken, never handed anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from wpb_stream.core.messages import RunInfo
+from wpb_stream.core.recipe import Notice
+from wpb_stream.core.table import PointTable
+
+
+@dataclass(slots=True, eq=False)
+class Reconstruction:
+    """One revision of one run: its table of points, and what is to be said of it."""
+
+    run: RunInfo
+    """The run object; ``rows`` and ``status`` are kept up to date."""
+    revision: str
+    table: PointTable
+    produced_by: str
+    notices: Sequence[Notice] = ()
+    """Grows only."""
+    reason: str = ""
+    """Why the run ended, in the words of its stop document."""
+    described: int = 0
+    """Counts how often the run's description grew (units, regions in pixels) since it began."""
+    ended: bool = False
+    """No row follows, and ``run.status`` says how the run ended."""
+
+
+@dataclass(slots=True)
+class Board:
+    """The reconstructions that are live in this process."""
+
+    live: dict[str, Reconstruction] = field(default_factory=dict[str, Reconstruction])
+    """By run uid; a run stays a while after it ended."""
+    latest: str | None = None
+    """Uid of the run that started last."""
+    _watchers: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Have ``wake`` called after every change; it must return at once."""
+        self._watchers.append(wake)
+
+    def changed(self) -> None:
+        """Something grew, began or ended: wake all who watch."""
+        for wake in self._watchers:
+            wake()

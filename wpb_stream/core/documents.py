@@ -1,0 +1,217 @@
+"""Bytes from a bus to a validated Bluesky document.
+
+Two envelopes are understood: ``[name, doc]`` and ``{"name": ..., "doc": ...}``, each as msgpack (with msgpack-numpy's arrays) or JSON.
+blueapi publishes its own worker and progress events on the same destination; those are told apart here and are no errors.
+Documents are hostile input: nothing is ever unpickled, and depth, size and numbers are bounded before anyone acts on them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeGuard, cast
+
+import jsonschema_rs
+import msgspec
+import numpy as np
+from event_model import DocumentNames
+from event_model import schemas as _schemas  # pyright: ignore[reportUnknownVariableType]
+
+from wpb_stream.core.exceptions import DocumentError
+from wpb_stream.core.narrow import as_list, as_mapping
+
+MAX_BYTES = 16 * 2**20
+"""Messages above this many bytes are refused unread."""
+MAX_DEPTH = 64
+"""Lists and mappings nested deeper than this are refused."""
+MAX_INDEX = 2**40
+"""Frame indices and sequence numbers at or above this are refused."""
+MAX_UID = 256
+"""Characters in a uid."""
+
+_VALIDATORS = {
+    name.name: jsonschema_rs.validator_for(cast(dict[str, Any], _schemas[name]))
+    for name in DocumentNames
+    if name is not DocumentNames.bulk_events
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What came off a bus, not yet looked at."""
+
+    source: str
+    """The source's identity, e.g. the Kafka cluster; positions are kept for each."""
+    partition: str
+    """Which of the source's ordered streams, e.g. ``topic/0``."""
+    position: int
+    """Where in that stream; the next one to ask for is ``position + 1``."""
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One Bluesky document."""
+
+    name: str
+    doc: dict[str, Any]
+
+    @property
+    def uid(self) -> str:
+        """What makes it the same document when a bus delivers it again, together with its name."""
+        if self.name in ("datum", "datum_page", "event_page", "bulk_events", "bulk_datum"):
+            return hashlib.sha256(msgspec.msgpack.encode(self.doc)).hexdigest()
+        return self.doc["uid"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEvent:
+    """One of blueapi's own events: the state of its worker, or the progress of what it runs."""
+
+    kind: Literal["worker", "progress"]
+    body: dict[str, Any]
+
+
+def parse(value: bytes) -> Document | WorkerEvent:
+    """Decode, identify and validate one message.
+
+    :raises DocumentError: it is neither a usable document nor a worker event; the text says why
+    """
+    return identify(decode(value))
+
+
+def decode(value: bytes) -> object:
+    """The message as plain Python values: numpy arrays become lists, bytes base64 text, keys strings.
+
+    :raises DocumentError: neither JSON nor msgpack, or too large, too deep, or with parts that only pickle could read
+    """
+    if len(value) > MAX_BYTES:
+        raise DocumentError(f"the message has {len(value)} bytes, more than the {MAX_BYTES} allowed")
+    try:
+        # No msgpack document begins with these: as msgpack they are bare small integers.
+        if value.lstrip()[:1] in (b"{", b"["):
+            return _plain(_decode_json(value), MAX_DEPTH)
+        return _plain(msgspec.msgpack.decode(value), MAX_DEPTH)
+    except DocumentError:
+        raise
+    except RecursionError:
+        raise DocumentError(f"the message is nested deeper than {MAX_DEPTH} levels") from None
+    except (msgspec.DecodeError, ValueError, TypeError) as error:
+        raise DocumentError(f"the message is neither JSON nor msgpack: {error}") from error
+
+
+def _decode_json(value: bytes) -> object:
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return json.loads(value)  # NaN and Infinity, which Python's own writer emits and strict JSON refuses
+
+
+def _plain(value: Any, depth: int) -> object:
+    """``value`` with msgpack-numpy's mappings turned into lists and numbers, its depth checked."""
+    if isinstance(value, (dict, list)) and depth == 0:
+        raise DocumentError(f"the message is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        mapping = cast(dict[Any, Any], value)
+        if b"nd" in mapping or "nd" in mapping:
+            return _array(mapping)
+        if b"complex" in mapping:
+            return str(mapping.get(b"data"))
+        return {_key(key): _plain(item, depth - 1) for key, item in mapping.items()}
+    if isinstance(value, list):
+        return [_plain(item, depth - 1) for item in cast(list[Any], value)]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value)  # beyond what msgpack, and so the catalogue, can hold
+    return value
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, bytes):
+        return key.decode()
+    if isinstance(key, (str, int, float)):
+        return str(key)
+    raise DocumentError(f"a mapping has the key {key!r}; only strings and numbers are allowed")
+
+
+def _array(packed: dict[Any, Any]) -> object:
+    """A msgpack-numpy array or scalar as nested lists or a number."""
+    item = {_key(key): value for key, value in packed.items()}
+    if item.get("kind") in (b"O", "O"):
+        raise DocumentError("the message holds an array of Python objects, which only unpickling could read: refused")
+    try:
+        kind = item["type"]
+        dtype = np.dtype(kind.decode() if isinstance(kind, bytes) else kind)
+        if dtype.kind not in "biufSU":
+            raise DocumentError(f"the message holds an array of type {dtype}; only numbers and text are read")
+        flat: np.ndarray[Any, Any] = np.frombuffer(item["data"], dtype)
+        plain: object = flat.reshape(item["shape"]).tolist() if item["nd"] is True else flat[0].item()
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise DocumentError(f"the message holds a damaged numpy array: {error}") from error
+    return plain
+
+
+def identify(value: object) -> Document | WorkerEvent:
+    """Tell what a decoded message is, and check it.
+
+    :raises DocumentError: no envelope that is known, an unknown document name, or a document that breaks its schema
+    """
+    pair, body = as_list(value), as_mapping(value)
+    name, doc = pair if pair and len(pair) == 2 else (body.get("name"), body.get("doc"))
+    if isinstance(name, str) and isinstance(doc, dict):
+        document = Document(name, dict(as_mapping(doc)))  # pyright: ignore[reportUnknownArgumentType]
+        validate(document)
+        return document
+    if body.get("kind") == "update":  # blueapi's own websocket wraps the same body
+        return identify(body.get("data"))
+    if isinstance(body.get("state"), str):
+        return WorkerEvent("worker", dict(body))
+    if as_mapping(body.get("statuses")):
+        return WorkerEvent("progress", dict(body))
+    raise DocumentError("the message is no [name, doc] pair, no {name, doc} mapping and no worker event")
+
+
+def validate(document: Document) -> None:
+    """Check a document against event-model's schema, and for what the schemas let through.
+
+    :raises DocumentError: naming the field
+    """
+    validator = _VALIDATORS.get(document.name)
+    if validator is None:
+        raise DocumentError(f"unknown document name {document.name[:80]!r}")
+    try:
+        validator.validate(document.doc)
+    except jsonschema_rs.ValidationError as error:
+        where = ".".join(str(part) for part in error.instance_path) or "the document"
+        raise DocumentError(f"{document.name}: {where}: {error.message[:300]}") from None
+    except ValueError as error:
+        raise DocumentError(f"{document.name}: {error}") from None
+    for key in ("uid", "run_start", "descriptor", "stream_resource"):
+        if key in document.doc and not _sane_uid(document.doc[key]):
+            if key == "run_start" and document.name == "stream_resource" and document.doc[key] == "":
+                continue
+            raise DocumentError(f"{document.name}: {key} must be 1 to {MAX_UID} printable characters")
+    time = document.doc.get("time")
+    if isinstance(time, float) and not math.isfinite(time):
+        raise DocumentError(f"{document.name}: time is {time}")
+    if document.name == "stream_datum":
+        for key, least in (("indices", 0), ("seq_nums", 1)):
+            _check_range(key, document.doc[key], least)
+    elif document.name == "event" and not 0 <= document.doc["seq_num"] < MAX_INDEX:
+        raise DocumentError(f"event: seq_num is {document.doc['seq_num']}")
+
+
+def _sane_uid(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= MAX_UID and value.isprintable()
+
+
+def _check_range(key: str, bounds: Mapping[str, int], least: int) -> None:
+    start, stop = bounds["start"], bounds["stop"]
+    empty = start == stop
+    if not (0 if empty else least) <= start <= stop < MAX_INDEX:
+        raise DocumentError(f"stream_datum: {key} {start}..{stop} is no half-open range from {least}")

@@ -1,0 +1,72 @@
+"""Where a point of a scan lands in the map.
+
+Words: ``point`` is the index in the scan from 0, ``cell`` the flat C-order index into ``shape`` (slow axis first).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One dimension of a grid."""
+
+    name: str
+    """The motor, as the start document names it."""
+    units: str | None = None
+    """Units of ``start`` and ``stop``, if the documents say them."""
+    start: float | None = None
+    """Position of the first point, in ``units``; None if unknown."""
+    stop: float | None = None
+    """Position of the last point, in ``units``; None if unknown."""
+    snaking: bool = False
+    """Whether every second pass along this axis runs backwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A rectilinear grid of points, visited with the last axis fastest."""
+
+    shape: tuple[int, ...]
+    """Points along each axis, slow axis first."""
+    axes: tuple[Axis, ...]
+    """One for each dimension of ``shape``."""
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != len(self.axes):
+            raise ValueError(f"{len(self.axes)} axes for a shape of {len(self.shape)} dimensions")
+        if not self.shape or min(self.shape) < 1:
+            raise ValueError(f"shape {self.shape} has a dimension without points")
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return prod(self.shape)
+
+    def cells(self, points: npt.ArrayLike) -> npt.NDArray[np.uint32]:
+        """Cell of each point.
+
+        For axis k, with ``d`` the number of steps made along it so far (``point // prod(shape[k+1:])``), the index is
+        ``d % n``, or ``n - 1 - d % n`` on every second pass of a snaking axis: scanspec's ``SnakedDimension.extract``.
+
+        :param points: indices in the scan, any shape; each must be in ``0 <= point < size``
+        :returns: flat C-order indices, same shape, uint32
+        :raises ValueError: a point lies outside the grid
+        """
+        flat = np.asarray(points, dtype=np.int64)
+        if flat.size and not 0 <= int(flat.min()) <= int(flat.max()) < self.size:
+            raise ValueError(f"points {flat.min()}..{flat.max()} outside a grid of {self.size}")
+        cell = np.zeros_like(flat)
+        below = self.size
+        for length, axis in zip(self.shape, self.axes, strict=True):
+            below //= length
+            passes, index = np.divmod(flat // below, length)
+            if axis.snaking:
+                index = np.where(passes % 2 == 1, length - 1 - index, index)
+            cell += index * below
+        return cell.astype(np.uint32)

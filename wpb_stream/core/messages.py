@@ -1,0 +1,325 @@
+"""The websocket feed's protocol ``wpb.v1``: what clients may ask, what they are told, and the binary layout of data.
+
+Pure functions and types: the server, the Python client and the tests share them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from wpb_stream.core.exceptions import ProtocolError
+from wpb_stream.core.narrow import as_mapping
+
+SUBPROTOCOL = "wpb.v1"
+MAX_RATE = 60.0
+"""Updates a second a client may ask for."""
+
+CLOSE_GOING_AWAY, CLOSE_RESTART, CLOSE_BUSY, CLOSE_TOO_SLOW, CLOSE_PROTOCOL = 1001, 1012, 1013, 3008, 4400
+
+
+# --- client to server -----------------------------------------------------------------------------------------------
+
+
+class Subscribe(msgspec.Struct, tag="subscribe", tag_field="type", frozen=True):
+    """Watch a run: its rows from ``from_row`` on, as they come."""
+
+    id: int
+    run: str
+    channels: list[str] | None = None
+    revision: str = "newest"
+    from_row: int = 0
+    max_rate: float = 20.0
+
+
+class Unsubscribe(msgspec.Struct, tag="unsubscribe", tag_field="type", frozen=True):
+    """End the subscription of that id."""
+
+    id: int
+
+
+class ListRuns(msgspec.Struct, tag="list_runs", tag_field="type", frozen=True):
+    """Page through the runs, newest first."""
+
+    id: int
+    limit: int = 50
+    before: str | None = None
+    plan_name: str | None = None
+    status: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+class Ping(msgspec.Struct, tag="ping", tag_field="type", frozen=True):
+    """A sign of life is asked for."""
+
+    id: int
+
+
+Request = Subscribe | Unsubscribe | ListRuns | Ping
+_REQUESTS: dict[str, type[Request]] = {"subscribe": Subscribe, "unsubscribe": Unsubscribe, "list_runs": ListRuns, "ping": Ping}
+
+
+def parse_request(text: str | bytes) -> Request:
+    """What a client asks.
+
+    :raises ProtocolError: with code ``bad_message`` or ``unknown_type``
+    """
+    try:
+        if isinstance(text, bytes):
+            raise ProtocolError("bad_message", "Requests are text frames of JSON; binary frames come from the server only.")
+        fields = as_mapping(msgspec.json.decode(text))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ProtocolError("bad_message", f"The message is no JSON: {error}.") from None
+    wanted = fields.get("id")
+    request_id = wanted if isinstance(wanted, int) and not isinstance(wanted, bool) else None
+    kind = fields.get("type")
+    if not isinstance(kind, str):
+        raise ProtocolError("bad_message", "A message is a JSON object with a `type`, as a string.", request_id)
+    if kind not in _REQUESTS:
+        raise ProtocolError("unknown_type", f"Unknown type {kind[:40]!r}; known are {', '.join(_REQUESTS)}.", request_id)
+    try:
+        request = msgspec.convert(fields, _REQUESTS[kind])
+    except msgspec.ValidationError as error:
+        raise ProtocolError("bad_message", f"{kind}: {error}.", request_id) from None
+    if isinstance(request, Subscribe) and (request.from_row < 0 or not 0 < request.max_rate <= MAX_RATE):
+        raise ProtocolError("bad_message", f"subscribe: from_row must be 0 or more, max_rate above 0 and at most {MAX_RATE:g}.", request_id)
+    if isinstance(request, ListRuns) and not 0 < request.limit <= 500:
+        raise ProtocolError("bad_message", "list_runs: limit must be 1 to 500.", request_id)
+    return request
+
+
+# --- server to client, text -----------------------------------------------------------------------------------------
+
+
+class AxisInfo(msgspec.Struct, frozen=True):
+    """One dimension of a map."""
+
+    name: str
+    units: str | None
+    start: float | None
+    stop: float | None
+    snaking: bool
+
+
+class ChannelInfo(msgspec.Struct, frozen=True):
+    """One channel of a run."""
+
+    name: str
+    label: str
+    units: str
+    colour: str | None
+    region: dict[str, Any] | None
+
+
+class RunInfo(msgspec.Struct, frozen=True):
+    """The run object of the protocol."""
+
+    uid: str
+    scan_id: int | None
+    plan_name: str | None
+    status: str
+    started: str | None
+    stopped: str | None
+    recipe: str | None
+    shape: list[int]
+    axes: list[AxisInfo]
+    channels: list[ChannelInfo]
+    arrays: list[str]
+    points_expected: int | None
+    rows: int
+    metadata: dict[str, Any]
+
+
+class Welcome(msgspec.Struct, tag="welcome", tag_field="type", frozen=True):
+    """The server's first message."""
+
+    server: str
+    session: str
+    time: str
+    latest: str | None
+    protocol: str = SUBPROTOCOL
+
+
+class RunMessage(msgspec.Struct, tag="run", tag_field="type", frozen=True):
+    """The run a subscription watches from here on."""
+
+    id: int
+    run: RunInfo
+    revision: str
+    from_row: int
+
+
+class RunsMessage(msgspec.Struct, tag="runs", tag_field="type", frozen=True):
+    """A page of runs, newest first."""
+
+    id: int
+    runs: list[RunInfo]
+    before: str | None
+
+
+class RunStopped(msgspec.Struct, tag="run_stopped", tag_field="type", frozen=True):
+    """The run is over and all its rows were sent."""
+
+    id: int
+    run: str
+    exit_status: str
+    reason: str
+    rows: int
+
+
+class Revised(msgspec.Struct, tag="revised", tag_field="type", frozen=True):
+    """Another revision takes over; its rows follow from 0."""
+
+    id: int
+    run: str
+    revision: str
+    produced_by: str
+
+
+class Unsubscribed(msgspec.Struct, tag="unsubscribed", tag_field="type", frozen=True):
+    """The subscription is over."""
+
+    id: int
+
+
+class Pong(msgspec.Struct, tag="pong", tag_field="type", frozen=True):
+    """A sign of life."""
+
+    id: int
+    time: str
+
+
+class ErrorMessage(msgspec.Struct, tag="error", tag_field="type", frozen=True):
+    """A request that could not be served, and why."""
+
+    id: int | None
+    code: str
+    message: str
+
+
+class NoticeMessage(msgspec.Struct, tag="notice", tag_field="type", frozen=True):
+    """The run goes on, but something was lost or guessed."""
+
+    id: int
+    code: str
+    message: str
+
+
+Reply = Welcome | RunMessage | RunsMessage | RunStopped | Revised | Unsubscribed | Pong | ErrorMessage | NoticeMessage
+_reply_decoder = msgspec.json.Decoder(Reply)
+
+
+def encode_reply(reply: Reply) -> str:
+    """A control message as JSON; NaN and infinities, which JSON lacks, become null."""
+    return msgspec.json.encode(reply).decode()
+
+
+def parse_reply(text: str) -> Reply:
+    """The control message a server sent; fields this version does not know are ignored.
+
+    :raises ProtocolError: it is none
+    """
+    try:
+        return _reply_decoder.decode(text)
+    except msgspec.DecodeError as error:
+        raise ProtocolError("bad_message", f"not a message of {SUBPROTOCOL}: {error}") from None
+
+
+# --- server to client, binary ---------------------------------------------------------------------------------------
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column of a slice of rows."""
+
+    name: str
+    dtype: str
+    offset: int
+
+
+class PointsHeader(msgspec.Struct, tag="points", tag_field="type", frozen=True):
+    """Header of a slice of rows."""
+
+    id: int
+    run: str
+    revision: str
+    first_row: int
+    rows: int
+    points_expected: int | None
+    columns: list[Column]
+
+
+class ArrayHeader(msgspec.Struct, tag="array", tag_field="type", frozen=True):
+    """Header of an array; its latest version wins."""
+
+    id: int
+    run: str
+    revision: str
+    name: str
+    version: int
+    dtype: str
+    shape: list[int]
+    offset: int
+
+
+_header_decoder = msgspec.json.Decoder(PointsHeader | ArrayHeader)
+
+
+def encode_points(
+    rows: npt.NDArray[np.void],
+    *,
+    subscription: int,
+    run: str,
+    revision: str,
+    first_row: int,
+    points_expected: int | None,
+    channels: Sequence[str],
+) -> bytes:
+    """A slice of rows as one binary message.
+
+    :param rows: structured array of a point table's layout, shape (n,)
+    :param channels: the columns to send, besides ``point`` and ``cell``
+    """
+    columns: list[Column] = []
+    parts: list[bytes] = []
+    offset = 0
+    for name in ("point", "cell", *channels):
+        part = np.ascontiguousarray(rows[name]).tobytes()
+        columns.append(Column(name, rows.dtype[name].str, offset))
+        part += b"\0" * (-len(part) % 8)
+        parts.append(part)
+        offset += len(part)
+    return _binary(PointsHeader(subscription, run, revision, first_row, len(rows), points_expected, columns), parts)
+
+
+def _binary(header: PointsHeader | ArrayHeader, parts: Sequence[bytes]) -> bytes:
+    text = msgspec.json.encode(header)
+    text += b" " * (-(4 + len(text)) % 8)
+    return b"".join((len(text).to_bytes(4, "little"), text, *parts))
+
+
+def decode_binary(data: bytes) -> tuple[PointsHeader | ArrayHeader, dict[str, npt.NDArray[Any]]]:
+    """Header and columns (or the one array, by its name) of a binary message; the arrays are views on ``data``.
+
+    :raises ProtocolError: the message is damaged
+    """
+    try:
+        length = int.from_bytes(data[:4], "little")
+        header = _header_decoder.decode(data[4 : 4 + length])
+        payload = memoryview(data)[4 + length :]
+        if isinstance(header, ArrayHeader):
+            size = int(np.prod(header.shape, dtype=np.int64))
+            return header, {header.name: np.frombuffer(payload, header.dtype, size, header.offset).reshape(header.shape)}
+        return header, {c.name: np.frombuffer(payload, c.dtype, header.rows, c.offset) for c in header.columns}
+    except (msgspec.DecodeError, ValueError, TypeError) as error:
+        raise ProtocolError("bad_message", f"a damaged binary message: {error}") from None
+
+
+def without_large_values(start: dict[str, Any], max_bytes: int = 4096) -> dict[str, Any]:
+    """A start document for the run object: values longer than ``max_bytes`` of JSON are left out."""
+    return {key: value for key, value in start.items() if len(json.dumps(value, default=str)) <= max_bytes}

@@ -1,0 +1,112 @@
+"""What to make of a run is decided by its start document.
+
+A recipe = a reducer (frames to values: here, regions to sum) + a grid (which cell) + names, units, colours.
+The recipes themselves live in :mod:`wpb_stream.recipes`, or in a facility's own package; this module chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from wpb_stream.core.exceptions import RecipeError
+from wpb_stream.core.geometry import Grid
+from wpb_stream.core.narrow import as_mapping
+from wpb_stream.core.regions import Region
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The run goes on, but something was lost or guessed: a code for programs, a sentence for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One value a point: a map of its own."""
+
+    name: str
+    label: str
+    units: str = "counts"
+    colour: str | None = None
+    """``red``, ``green`` or ``blue`` where it feeds that channel of the composite."""
+    region: Region | None = None
+    """Where on the detector it is summed; None for the whole frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one run is reconstructed."""
+
+    name: str
+    grid: Grid
+    channels: tuple[Channel, ...]
+    data_key: str | None = None
+    """The detector to read; None for the first one in the descriptor that writes images."""
+    notices: tuple[Notice, ...] = ()
+    """What was guessed for want of metadata."""
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The region of each channel, the whole frame where a channel has none."""
+        return tuple(channel.region or Region(channel.name) for channel in self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDefaults:
+    """What the settings say of a plan whose start documents leave it out."""
+
+    recipe: str | None = None
+    shape: tuple[int, ...] | None = None
+    snaking: tuple[bool, ...] | None = None
+    extents: tuple[tuple[float, float], ...] | None = None
+    axes: tuple[str, ...] | None = None
+    regions: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class RecipeMaker(Protocol):
+    """A kind of recipe: tells whether it fits a start document, and makes the recipe."""
+
+    name: str
+
+    def fits(self, start: Mapping[str, Any], defaults: PlanDefaults) -> bool:
+        """Whether this recipe can be made for the run."""
+        ...
+
+    def make(self, start: Mapping[str, Any], defaults: PlanDefaults) -> Recipe:
+        """The recipe for the run.
+
+        :raises RecipeError: the metadata asks for something impossible
+        """
+        ...
+
+
+def choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: PlanDefaults) -> Recipe | None:
+    """The recipe for a run: the one its ``wpb`` entry or the settings name, else the first that fits.
+
+    A mistake in the ``wpb`` entry costs no run: it is told in a notice, and the best guess without that entry is made instead.
+
+    :returns: None if no recipe fits: the run is tracked and kept, but nothing is reconstructed live
+    """
+    try:
+        return _choose(start, makers, defaults)
+    except RecipeError as error:
+        told = Notice("recipe_refused", f"{error}. The best guess without it is shown instead.")
+    try:
+        guess = _choose({key: value for key, value in start.items() if key != "wpb"}, makers, defaults)
+    except RecipeError:
+        return None
+    return replace(guess, notices=(told, *guess.notices)) if guess else None
+
+
+def _choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: PlanDefaults) -> Recipe | None:
+    name = as_mapping(start.get("wpb")).get("recipe") or defaults.recipe
+    if name and name not in [maker.name for maker in makers]:
+        raise RecipeError(f"there is no recipe {name!r}; known are {', '.join(maker.name for maker in makers)}")
+    for maker in makers:
+        if name in (None, maker.name) and maker.fits(start, defaults):
+            return maker.make(start, defaults)
+    return None

@@ -1,0 +1,252 @@
+"""The documents of a run turned into the frames to read; one state machine a run, and the runs in progress.
+
+Positions: the point of the scan comes from ``seq_num`` (which is rewound after a pause), the place in the file from ``indices``
+(which never is). When a point was measured twice, the later frame wins. Everything is idempotent: buses redeliver.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from wpb_stream.core.documents import MAX_INDEX, Document
+from wpb_stream.core.recipe import Notice, Recipe
+from wpb_stream.core.window import FrameRef, StreamFile
+
+ENDED = ("success", "abort", "fail", "lost")
+"""What ``status`` may be once a run is over."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run, as far as its documents have come."""
+
+    start: dict[str, Any]
+    recipe: Recipe | None
+    """None: the run is tracked and kept, but nothing is reconstructed live."""
+    stop: dict[str, Any] | None = None
+    notices: list[Notice] = field(default_factory=list[Notice])
+    """Grows only: readers hold a position."""
+    _descriptors: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    _files: dict[str, tuple[int, StreamFile]] = field(default_factory=dict[str, tuple[int, StreamFile]])
+    _detector: tuple[str, str] | None = None
+    _latest: dict[int, int] = field(default_factory=dict[int, int])
+
+    def __post_init__(self) -> None:
+        if self.recipe is None:
+            self.notice(
+                "no_recipe", "No reconstruction fits this run: its start document names no shape. It is kept, and can be reprocessed."
+            )
+        else:
+            self.notices.extend(self.recipe.notices)
+
+    @property
+    def uid(self) -> str:
+        """Uid of the start document."""
+        return self.start["uid"]
+
+    @property
+    def status(self) -> str:
+        """``running``, or how it ended: ``success``, ``abort``, ``fail``."""
+        return "running" if self.stop is None else self.stop["exit_status"]
+
+    def knows(self, uid: str) -> bool:
+        """Whether the descriptor or stream resource of that uid was taken in."""
+        return uid in self._descriptors or uid in self._files
+
+    def units(self, name: str) -> str | None:
+        """Units of a motor or other data key, once a descriptor has named them."""
+        for descriptor in self._descriptors.values():
+            units = descriptor["data_keys"].get(name, {}).get("units")
+            if units:
+                return str(units)
+        return None
+
+    def notice(self, code: str, message: str) -> None:
+        """Tell the people who watch this run, once for each code and message."""
+        told = Notice(code, message)
+        if told not in self.notices:
+            self.notices.append(told)
+
+    def apply(self, document: Document) -> list[FrameRef]:
+        """Take in one document of this run whose parents were taken in before.
+
+        :returns: the frames it announces that are to be read, in order; none if it was seen before
+        """
+        doc = document.doc
+        match document.name:
+            case "descriptor":
+                self._descriptors.setdefault(doc["uid"], doc)
+                self._choose_detector(doc)
+            case "stream_resource":
+                if doc["uid"] not in self._files:
+                    file = StreamFile(doc["uid"], doc["data_key"], doc["mimetype"], doc["uri"], doc["parameters"])
+                    self._files[doc["uid"]] = (len(self._files), file)
+            case "stream_datum":
+                return self._frames(doc)
+            case "stop":
+                self.stop = self.stop or doc
+            case _:
+                pass
+        return []
+
+    def _choose_detector(self, descriptor: dict[str, Any]) -> None:
+        if self._detector is not None or self.recipe is None:
+            return
+        images = [key for key, value in descriptor["data_keys"].items() if _is_image(value)]
+        wanted = self.recipe.data_key
+        if wanted is not None and wanted not in descriptor["data_keys"]:
+            return
+        if wanted is None and not images:
+            return
+        key = wanted or images[0]
+        self._detector = (descriptor.get("name", "primary"), key)
+        if wanted is None and len(images) > 1:
+            self.notice("detector_guessed", f"Several detectors write images ({', '.join(images)}); the maps are made from {key!r}.")
+
+    def _frames(self, datum: dict[str, Any]) -> list[FrameRef]:
+        descriptor = self._descriptors[datum["descriptor"]]
+        order, file = self._files[datum["stream_resource"]]
+        if self.recipe is None or self._detector != (descriptor.get("name", "primary"), file.data_key):
+            return []
+        per_index = _frames_per_index(descriptor["data_keys"][file.data_key], file.parameters)
+        first_index, first_point = datum["indices"]["start"], datum["seq_nums"]["start"] - 1
+        width = min(datum["indices"]["stop"] - first_index, datum["seq_nums"]["stop"] - 1 - first_point)
+        refs: list[FrameRef] = []
+        for step in range(min(width, self.recipe.grid.size - first_point)):
+            point, index = first_point + step, first_index + step
+            version = order * MAX_INDEX + index
+            if self._latest.get(point, -1) < version:
+                self._latest[point] = version
+                refs.append(FrameRef(point, file, index * per_index, per_index, version))
+        if first_point + width > self.recipe.grid.size:
+            self.notice(
+                "overrun", f"The scan went on beyond the {self.recipe.grid.size} points of its shape; the points after are not on the map."
+            )
+        return refs
+
+
+def _is_image(data_key: dict[str, Any]) -> bool:
+    shape = data_key.get("shape") or ()
+    return str(data_key.get("external", "")).startswith("STREAM:") and len(shape) >= 2
+
+
+def _frames_per_index(data_key: dict[str, Any], parameters: dict[str, Any]) -> int:
+    """Frames in the file for each index: the leading 1 of ``[F, rows, columns]``, or the older ``multiplier``."""
+    shape = data_key.get("shape") or ()
+    leading = shape[0] if len(shape) == 3 else None
+    return int(parameters.get("multiplier") or leading or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one document did: to which run, and which frames it asks for."""
+
+    run: Run
+    document: Document
+    frames: list[FrameRef]
+
+
+class Runs:
+    """The runs in progress. Documents that come before the ones they refer to wait for them, within a bound."""
+
+    def __init__(self, recipe_for: Callable[[dict[str, Any]], Recipe | None], max_parked: int = 10_000) -> None:
+        self._recipe_for = recipe_for
+        self._max_parked = max_parked
+        self._runs: dict[str, Run] = {}
+        self._owners: dict[str, str] = {}
+        self._unclaimed: dict[str, Document] = {}
+        self._parked: defaultdict[str, list[Document]] = defaultdict(list)
+        self.parked = 0
+        """Documents waiting for a parent."""
+        self.dropped = 0
+        """Documents that waited when the bound was reached; they stay in the catalogue."""
+
+    def __contains__(self, uid: str) -> bool:
+        return uid in self._runs
+
+    def owner(self, document: Document) -> str | None:
+        """Uid of the run a document belongs to; None if only a document that has not come yet could tell."""
+        doc = document.doc
+        match document.name:
+            case "start":
+                return doc["uid"]
+            case "stop":
+                return doc["run_start"]
+            case "descriptor" | "stream_resource" | "resource":
+                owner = doc.get("run_start") or None
+                if owner is not None:
+                    self._owners[doc["uid"]] = owner
+                return owner
+            case "event" | "event_page" | "stream_datum":
+                return self._owners.get(doc["descriptor"])
+            case _:
+                return self._owners.get(doc.get("resource", ""))
+
+    def apply(self, document: Document) -> list[Applied]:
+        """Take in one document, and those that waited for it."""
+        missing = self._missing_parent(document)
+        if missing is not None:
+            self._park(missing, document)
+            return []
+        if document.name == "start":
+            uid = document.doc["uid"]
+            if uid in self._runs:
+                return []
+            run = self._runs[uid] = Run(document.doc, self._recipe_for(document.doc))
+        else:
+            owner = self.owner(document)
+            if owner is None:
+                return []
+            run = self._runs[owner]
+        applied = [Applied(run, document, run.apply(document))]
+        for waiting in self._unpark(document.doc.get("uid", "")):
+            applied.extend(self.apply(waiting))
+        return applied
+
+    def forget(self, uid: str) -> None:
+        """Drop all that is held of a run."""
+        self._runs.pop(uid, None)
+        self._owners = {child: owner for child, owner in self._owners.items() if owner != uid}
+
+    def _missing_parent(self, document: Document) -> str | None:
+        """Uid of a document that must come first, or None if this one can be applied."""
+        doc = document.doc
+        match document.name:
+            case "start":
+                return None
+            case "stream_resource" if not doc.get("run_start") and doc["uid"] not in self._owners:
+                self._unclaimed[doc["uid"]] = document
+                return None
+            case "stream_datum":
+                return self._missing(doc["descriptor"]) or self._claimed(doc["stream_resource"], doc["descriptor"])
+            case "event" | "event_page":
+                return self._missing(doc["descriptor"])
+            case _:
+                owner = self.owner(document)
+                return owner if owner is not None and owner not in self._runs else None
+
+    def _missing(self, uid: str) -> str | None:
+        run = self._runs.get(self._owners.get(uid, ""))
+        return None if run is not None and run.knows(uid) else uid
+
+    def _claimed(self, resource: str, descriptor: str) -> str | None:
+        """As `_missing`; a resource that names no run belongs to the run of the first datum that points at it."""
+        if resource in self._unclaimed:
+            owner = self._owners[resource] = self._owners[descriptor]
+            self._runs[owner].apply(self._unclaimed.pop(resource))
+        return self._missing(resource)
+
+    def _park(self, parent: str, document: Document) -> None:
+        if self.parked >= self._max_parked:
+            self.dropped += len(self._parked.pop(next(iter(self._parked))))
+            self.parked = sum(len(waiting) for waiting in self._parked.values())
+        self._parked[parent].append(document)
+        self.parked += 1
+
+    def _unpark(self, parent: str) -> Iterable[Document]:
+        waiting = self._parked.pop(parent, [])
+        self.parked -= len(waiting)
+        return waiting

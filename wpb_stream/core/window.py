@@ -1,0 +1,110 @@
+"""Frames asked for, the windows they are read in, and what comes back.
+
+A window is a set of frames read and reduced together, closed by count or by time; its size never changes a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wpb_stream.core.regions import Region
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFile:
+    """What a StreamResource document says of a file; the file itself is the authority."""
+
+    uid: str
+    data_key: str
+    mimetype: str
+    uri: str
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any], hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRef:
+    """The frames that make one point of the scan: ``frames`` of them, from ``first`` on, in ``file``."""
+
+    point: int
+    """0-based number in the scan: ``seq_num - 1``."""
+    file: StreamFile
+    first: int
+    """0-based index of the first frame along the dataset's first axis: ``index * frames``."""
+    frames: int = 1
+    """Frames a point; more than one is summed."""
+    version: int = 0
+    """Of two frames for one point the one with the higher version counts: the scan was rewound in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRequest:
+    """What a reader process is asked: reduce these frames of one file."""
+
+    file: StreamFile
+    firsts: tuple[int, ...]
+    frames: int
+    regions: tuple[Region, ...]
+    """One value a region for each entry of ``firsts``."""
+
+
+class FrameStatus(IntEnum):
+    """What became of one requested frame."""
+
+    READ = 0
+    NOT_YET = 1
+    """Late: ask again."""
+    BROKEN = 2
+    """Will not come: refused, damaged, or contradicting the documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """A reader's answer to a :class:`WindowRequest`, in its order."""
+
+    values: npt.NDArray[np.float64]
+    """Shape (requested, regions); rows that were not read hold NaN."""
+    status: npt.NDArray[np.uint8]
+    """Shape (requested,): a :class:`FrameStatus` each."""
+    frame_shape: tuple[int, int] | None = None
+    """Rows, columns, as the file has them; None if it could not be opened."""
+    reason: str | None = None
+    """One sentence on the frames that were not read, if there are any."""
+
+
+class Window:
+    """Frames of one run waiting to be read; closed by count or by age. Holds no clock: it is told the time."""
+
+    def __init__(self, max_frames: int, max_age_s: float) -> None:
+        self.max_frames = max_frames
+        self.max_age_s = max_age_s
+        self._waiting: list[FrameRef] = []
+        self._opened_at: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, refs: Sequence[FrameRef], now: float) -> None:
+        """Take in more frames; the window's age counts from the first of them."""
+        if refs and self._opened_at is None:
+            self._opened_at = now
+        self._waiting.extend(refs)
+
+    def closes_in(self, now: float) -> float | None:
+        """Seconds until the window must be read: 0 if it is full or old enough, None while it is empty."""
+        if self._opened_at is None:
+            return None
+        if len(self._waiting) >= self.max_frames:
+            return 0.0
+        return max(0.0, self._opened_at + self.max_age_s - now)
+
+    def take(self, now: float) -> list[FrameRef]:
+        """The frames of the closed window, oldest first, at most ``max_frames``; what is left opens the next."""
+        taken, self._waiting = self._waiting[: self.max_frames], self._waiting[self.max_frames :]
+        self._opened_at = now if self._waiting else None
+        return taken

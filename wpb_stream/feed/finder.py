@@ -1,0 +1,64 @@
+"""Which reconstruction a client means: the live one on the board, or a finished one from the catalogue."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.catalogue.records import RunRow
+from wpb_stream.catalogue.results import Results
+from wpb_stream.core.board import Board, Reconstruction
+from wpb_stream.core.exceptions import ProtocolError
+from wpb_stream.core.messages import RunInfo
+from wpb_stream.core.table import PointTable
+
+
+class Finder:
+    """Looks reconstructions up. Its methods may block on the database: call them in a thread."""
+
+    def __init__(self, board: Board, reader: CatalogueReader, results: Results) -> None:
+        self._board, self._reader, self._results = board, reader, results
+
+    def find(self, uid: str, revision: str) -> tuple[Reconstruction, bool]:
+        """The reconstruction of a run under that name, or the newest.
+
+        :returns: it, and whether it is another one than was asked for, because that one is gone
+        :raises ProtocolError: ``unknown_run``, or ``unknown_revision`` for a name that no revision of the live kind can have had
+        """
+        live = self._board.live.get(uid)
+        if live is not None and (revision == live.revision or not live.ended):
+            return live, revision not in ("newest", live.revision)
+        row = self._reader.run(uid)
+        if row is None:
+            raise ProtocolError("unknown_run", f"There is no run {uid[:80]!r}.")
+        found = self._reader.revision(uid, revision)
+        was_live = revision == "live" or revision.startswith("live.")
+        gone = found is None and revision != "newest"
+        if gone and not was_live:
+            raise ProtocolError("unknown_revision", f"Run {uid[:80]} has no revision {revision[:80]!r}.")
+        found = found or self._reader.revision(uid)
+        if live is not None and (found is None or found.revision == live.revision):
+            return live, gone
+        if found is None:
+            empty = PointTable([channel.name for channel in row.info.channels])
+            return Reconstruction(_up_to_date(row), "live", empty, "", row.notices, row.reason, ended=row.ended_seq is not None), gone
+        info = msgspec.structs.replace(found.info, status=row.status)
+        table = self._results.load(found.file)
+        return Reconstruction(info, found.revision, table, found.produced_by, row.notices, row.reason, ended=True), gone
+
+    def runs(self, **conditions: object) -> list[tuple[int, RunInfo]]:
+        """A page of runs, newest first: each with its cursor. Takes the conditions of :meth:`CatalogueReader.runs`."""
+        page: list[tuple[int, RunInfo]] = []
+        for row in self._reader.runs(**conditions):  # pyright: ignore[reportArgumentType]
+            live = self._board.live.get(row.uid)
+            page.append((row.started_seq, live.run if live is not None else _up_to_date(row)))
+        return page
+
+    def latest(self) -> str | None:
+        """Uid of the run that started last, of all that are known."""
+        newest = self._reader.runs(limit=1)
+        return newest[0].uid if newest else None
+
+
+def _up_to_date(row: RunRow) -> RunInfo:
+    return msgspec.structs.replace(row.info, status=row.status)

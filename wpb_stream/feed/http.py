@@ -1,0 +1,67 @@
+"""HTTP beside the feed: the viewer's files, prepared once, and small answers. A pure function of path and headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from urllib.parse import unquote, urlsplit
+
+from wpb_stream.catalogue.results import Results
+
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".png": "image/png",
+}
+SECURITY_HEADERS = {
+    # Everything from this server alone; a page elsewhere may show its pictures but not frame it.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers, body."""
+
+
+def viewer_files() -> dict[str, Answer]:
+    """The viewer, as it ships in the package: path to answer."""
+    answers: dict[str, Answer] = {}
+    for file in files("wpb_stream.feed").joinpath("viewer").iterdir():
+        suffix = "." + file.name.rpartition(".")[2]
+        if suffix in CONTENT_TYPES:
+            answers["/" + file.name] = _answer(200, CONTENT_TYPES[suffix], file.read_bytes())
+    answers["/"] = answers["/index.html"]
+    return answers
+
+
+def answer(method: str, target: str, static: Mapping[str, Answer], results: Results) -> Answer:
+    """What a plain HTTP request gets. May read a small file: call it in a thread."""
+    if method not in ("GET", "HEAD"):
+        return _answer(405, "text/plain", b"Only GET here; everything else goes over the websocket at ws.\n")
+    path = unquote(urlsplit(target).path)
+    if path in static:
+        return static[path]
+    match path.strip("/").split("/"):
+        case ["healthz"]:
+            return _answer(200, "text/plain", b"ok\n")
+        case ["api", "runs", uid, "preview.png"]:
+            preview = results.preview(uid)
+            if preview is not None:
+                return _answer(200, "image/png", preview)
+        case _:
+            pass
+    return _answer(404, "text/plain", b"Nothing here. The viewer is at /, the feed at /ws.\n")
+
+
+def same_origin(origin: str | None, host: str | None, allowed: tuple[str, ...]) -> bool:
+    """Whether a websocket may be opened by a page of that origin: ours, an allowed one, or no page at all."""
+    return origin is None or urlsplit(origin).netloc == (host or "") or origin in allowed
+
+
+def _answer(status: int, content_type: str, body: bytes) -> Answer:
+    return status, {"Content-Type": content_type, "Content-Length": str(len(body)), "Cache-Control": "no-cache", **SECURITY_HEADERS}, body

@@ -1,0 +1,221 @@
+"""The websocket server of the feed: ``wpb.v1`` at ``/ws``, the viewer at ``/``.
+
+Each client has a task that reads its requests and one task a subscription. A subscription has no queue: it looks at where its client
+stands, sends what is owed, and waits for the socket to take it. A client that does not take it within a bound is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed, NegotiationError
+from websockets.http11 import Request as HttpRequest
+from websockets.http11 import Response
+from websockets.typing import Subprotocol
+
+from wpb_stream.catalogue.results import Results
+from wpb_stream.core.board import Board
+from wpb_stream.core.exceptions import ProtocolError, ServiceError
+from wpb_stream.core.messages import (
+    CLOSE_RESTART,
+    SUBPROTOCOL,
+    ErrorMessage,
+    ListRuns,
+    Ping,
+    Pong,
+    Reply,
+    RunsMessage,
+    Subscribe,
+    Unsubscribe,
+    Unsubscribed,
+    Welcome,
+    encode_reply,
+    parse_request,
+)
+from wpb_stream.feed.finder import Finder
+from wpb_stream.feed.http import answer, same_origin, viewer_files
+from wpb_stream.feed.subscription import Subscription
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES = 64 * 1024
+"""Largest message a client may send."""
+MAX_SUBSCRIPTIONS = 128
+"""Subscriptions one client may hold."""
+SEND_TIMEOUT_S = 5.0
+"""A client that takes nothing for this long is cut off; it comes back and resumes. A close frame could not reach it."""
+
+
+class Feed:
+    """Serves the board and the catalogue to any number of clients."""
+
+    def __init__(self, board: Board, finder: Finder, results: Results, version: str, origins: Sequence[str] = ()) -> None:
+        self._board, self._finder, self._results = board, finder, results
+        self._version, self._origins = version, tuple(origins)
+        self._static = viewer_files()
+        self._changed = asyncio.Event()
+        board.watch(self._wake)
+
+    def _wake(self) -> None:
+        """Wake every waiting subscription, each once: those who wait later wait on a new event."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    @asynccontextmanager
+    async def serve(self, host: str, port: int) -> AsyncIterator[Server]:
+        """Serve on that address while the context lasts; clients are then told to come back."""
+        server = await serve(
+            self._client,
+            host,
+            port,
+            select_subprotocol=_select_subprotocol,
+            process_request=self._http,
+            compression=None,
+            max_size=MAX_REQUEST_BYTES,
+            server_header=None,
+        )
+        try:
+            yield server
+        finally:
+            server.close(code=CLOSE_RESTART, reason="the server restarts")
+            await server.wait_closed()
+
+    async def _http(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
+        if request.path.partition("?")[0] == "/ws" and request.headers.get("Upgrade", "").lower() == "websocket":
+            if not same_origin(request.headers.get("Origin"), request.headers.get("Host"), self._origins):
+                return connection.respond(HTTPStatus.FORBIDDEN, "This origin may not open the feed; see WPB_ORIGINS.\n")
+            return None
+        status, headers, body = await asyncio.to_thread(answer, request.method, request.path, self._static, self._results)
+        body = b"" if request.method == "HEAD" else body
+        return Response(status, HTTPStatus(status).phrase, Headers(headers), body)
+
+    async def _client(self, socket: ServerConnection) -> None:
+        following: dict[int, asyncio.Task[None]] = {}
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await _tell(socket, Welcome(self._version, uuid4().hex, _now(), self._board.latest))
+                async for text in socket:
+                    await self._serve_request(socket, text, following, tasks)
+                for task in following.values():
+                    task.cancel()
+        except* ConnectionClosed:
+            pass
+        except* TimeoutError:
+            log.info("client %s takes nothing for %g s: cut off", socket.remote_address, SEND_TIMEOUT_S)
+
+    async def _serve_request(
+        self, socket: ServerConnection, text: str | bytes, following: dict[int, asyncio.Task[None]], tasks: asyncio.TaskGroup
+    ) -> None:
+        request_id = None
+        try:
+            request = parse_request(text)
+            request_id = request.id
+            match request:
+                case Subscribe():
+                    _drop_ended(following)
+                    if request.id in following:
+                        raise ProtocolError(
+                            "bad_message", f"Subscription {request.id} is still open; unsubscribe it first, or take another id."
+                        )
+                    if len(following) >= MAX_SUBSCRIPTIONS:
+                        raise ProtocolError("too_many_subscriptions", f"At most {MAX_SUBSCRIPTIONS} subscriptions a connection.")
+                    following[request.id] = tasks.create_task(self._follow(socket, request))
+                case Unsubscribe(wanted):
+                    task = following.pop(wanted, None)
+                    if task is not None:
+                        task.cancel()
+                    await _tell(socket, Unsubscribed(wanted))
+                case ListRuns():
+                    await _tell(socket, await self._runs(request))
+                case Ping(wanted):
+                    await _tell(socket, Pong(wanted, _now()))
+        except (ProtocolError, ServiceError) as error:
+            await _tell(socket, _error(error, request_id))
+
+    async def _runs(self, request: ListRuns) -> RunsMessage:
+        try:
+            conditions: dict[str, Any] = {
+                "limit": request.limit,
+                "before": None if request.before is None else int(request.before),
+                "since": request.since and datetime.fromisoformat(request.since),
+                "until": request.until and datetime.fromisoformat(request.until),
+            }
+        except ValueError as error:
+            raise ProtocolError("bad_message", f"list_runs: {error}.") from None
+        found = await asyncio.to_thread(self._finder.runs, plan_name=request.plan_name, status=request.status, **conditions)
+        before = str(found[-1][0]) if len(found) == request.limit else None
+        return RunsMessage(request.id, [run for _, run in found], before)
+
+    async def _follow(self, socket: ServerConnection, request: Subscribe) -> None:
+        """One subscription, from its request to the end of the connection."""
+        subscription = Subscription(request)
+        from_row, revision = request.from_row, request.revision
+        try:
+            while True:
+                # Taken before looking, so that a change while this task sends is not missed.
+                changed = self._changed
+                uid = self._board.latest if request.run == "latest" else request.run
+                made = subscription.made
+                if uid is not None and (made is None or (uid != made.run.uid and (subscription.complete or not made.ended))):
+                    found, gone = await asyncio.to_thread(self._finder.find, uid, revision)
+                    for text in subscription.attach(found, from_row, instead=gone):
+                        await _send(socket, text)
+                    from_row, revision = 0, "newest"
+                sent_rows = False
+                for message in subscription.due():
+                    await _send(socket, message)
+                    sent_rows = sent_rows or isinstance(message, bytes)
+                if not subscription.behind:
+                    # Catching up is not paced; what grows is, so that rows merge into fewer slices.
+                    await (asyncio.sleep(subscription.interval_s) if sent_rows else changed.wait())
+        except (ProtocolError, ServiceError) as error:
+            await _tell(socket, _error(error, request.id))
+
+
+def _drop_ended(following: dict[int, asyncio.Task[None]]) -> None:
+    for subscription in [number for number, task in following.items() if task.done()]:
+        del following[subscription]
+
+
+def _error(error: ProtocolError | ServiceError, request_id: int | None) -> ErrorMessage:
+    if isinstance(error, ProtocolError):
+        return ErrorMessage(error.request_id if request_id is None else request_id, error.code, str(error))
+    log.warning("%s", error)
+    return ErrorMessage(request_id, "internal", "The server cannot reach its catalogue at the moment; please try again.")
+
+
+async def _tell(socket: ServerConnection, reply: Reply) -> None:
+    await _send(socket, encode_reply(reply))
+
+
+async def _send(socket: ServerConnection, message: str | bytes) -> None:
+    """Send, waiting until the socket takes it.
+
+    :raises TimeoutError: the client reads nothing; its connection is gone after this
+    """
+    try:
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            await socket.send(message)
+    except TimeoutError:
+        socket.transport.abort()
+        raise
+
+
+def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    if offered and SUBPROTOCOL not in offered:
+        raise NegotiationError(f"only the subprotocol {SUBPROTOCOL} is spoken here")
+    # A client that offers none must not be answered with one: it would take that for an error.
+    return Subprotocol(SUBPROTOCOL) if offered else None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,254 @@
+// The page: wires the feed to the model, and the model to what is drawn and said.
+import { Feed } from "./feed.js";
+import { RunModel, obstacle } from "./model.js";
+import * as page from "./page.js";
+import { Rate } from "./rate.js";
+import { Stage } from "./stage.js";
+
+/** @typedef {import("./protocol.js").Run} Run */
+
+const LATEST = "latest";
+const LISTED_RUNS = 30;
+const LIST_EVERY_S = 10;
+const STALE_S = 10;
+
+/** @type {Run[]} */ let runs = [];
+/** The run on screen. @type {Run | null} */ let shown = null;
+let rate = new Rate();
+/** Whether the next rows are those that were there before: they say nothing about the rate. */
+let catchingUp = true;
+let reason = "";
+/** The server's clock minus this machine's, in ms. */
+let clockOffset = 0;
+
+const stage = new Stage(
+  () => ({ running: shown?.status === "running", path: pressed("path"), colours: colours.value }),
+  () => {
+    const { view, cursor } = stage;
+    const cell = cursor ?? stage.model?.latestCell ?? null;
+    if (view && cell !== null) page.showReadout(view, cell, cursor !== null);
+    // Told last: whoever waits for a row finds it drawn.
+    const { dataset } = document.documentElement;
+    dataset.rows = String(stage.model?.rows ?? 0);
+    dataset.run = shown?.uid ?? "";
+    dataset.status = shown?.status ?? "";
+  },
+);
+
+// ---- the run on screen
+
+/**
+ * Show a run from its first row on.
+ * @param {Run} run
+ * @param {string} revision
+ */
+function begin(run, revision) {
+  if (shown?.uid !== run.uid) page.clearNotices();
+  shown = run;
+  rate = new Rate();
+  reason = "";
+  page.showRun(run, revision);
+  page.showStatus(run.status, "");
+  const why = obstacle(run);
+  if (why) {
+    stage.clear();
+    page.showEmpty("Nothing to draw", why);
+    stage.redraw(true);
+  } else stage.show(new RunModel(run, revision));
+}
+
+/**
+ * Take a new description of the run whose rows are held.
+ * @param {RunModel} model
+ * @param {Run} run
+ * @param {string} revision
+ */
+function describe(model, run, revision) {
+  const layout = (/** @type {Run} */ { shape, channels }) => JSON.stringify([shape, channels?.map(({ name }) => name)]);
+  if (layout(model.run) !== layout(run)) return feed.restart();
+  const drawn = (/** @type {Run} */ { axes, channels }) => JSON.stringify([axes, channels]);
+  const same = drawn(model.run) === drawn(run);
+  shown = model.run = run;
+  model.channels = run.channels ?? [];
+  model.pointsExpected = run.points_expected ?? model.size;
+  page.showRun(run, revision);
+  page.showStatus(run.status, reason);
+  if (same) stage.redraw(false);
+  else stage.show(model);
+}
+
+function tick() {
+  if (!shown) return;
+  const { model } = stage;
+  const now = performance.now() / 1000;
+  const perSecond = rate.perSecond(now);
+  const silence = rate.silence(now);
+  const stale = shown.status === "running" && silence !== null && silence > Math.max(STALE_S, 5 / (perSecond || Infinity));
+  const expected = model?.pointsExpected ?? shown.points_expected ?? 0;
+  const measured = model?.measured ?? shown.rows;
+  page.showProgress(shown, { measured, expected, rate: perSecond, silence, stale, now: Date.now() + clockOffset });
+  stage.describe(measured, expected);
+}
+
+/** @param {import("./protocol.js").Status} status */
+function setStatus(status) {
+  if (!shown) return;
+  if (shown.status === "running") shown.stopped ??= new Date(Date.now() + clockOffset).toISOString();
+  shown.status = status;
+  page.showStatus(status, reason);
+  tick();
+  stage.redraw(false);
+}
+
+async function listRuns() {
+  const answer = await feed.runs(LISTED_RUNS);
+  if (!answer) return;
+  runs = answer;
+  const current = runs.find(({ uid }) => uid === shown?.uid);
+  if (current && shown && current.status !== "running") {
+    setStatus(current.status);
+    shown.stopped = current.stopped ?? shown.stopped;
+  }
+  page.showRuns(runs, shown?.uid);
+}
+
+// ---- which run: the address says it, so that it can be shared
+
+/** @returns {string} */
+function wanted() {
+  return new URLSearchParams(location.search).get("run") || LATEST;
+}
+
+/** @param {string} target */
+function go(target) {
+  const address = new URL(location.href);
+  address.searchParams.delete("run");
+  if (target !== LATEST) address.searchParams.set("run", target);
+  if (address.href !== location.href) history.pushState(null, "", address);
+  watchWanted();
+}
+
+function watchWanted() {
+  const target = wanted();
+  press("follow", target === LATEST);
+  if (target !== feed.target) feed.watch(target);
+}
+
+// ---- controls
+
+/** @param {string} id */
+function pressed(id) {
+  return page.element(id).getAttribute("aria-pressed") === "true";
+}
+
+/**
+ * @param {string} id
+ * @param {boolean} on
+ */
+function press(id, on) {
+  page.element(id).setAttribute("aria-pressed", String(on));
+}
+
+const colours = /** @type {HTMLSelectElement} */ (page.element("colours"));
+try {
+  colours.value = localStorage.getItem("wpb.colours") ?? "hue";
+} catch {
+  // A browser that keeps nothing for this page: the choice lasts until it is closed.
+}
+if (!colours.value) colours.value = "hue";
+colours.addEventListener("change", () => {
+  stage.redraw(true);
+  try {
+    localStorage.setItem("wpb.colours", colours.value);
+  } catch {
+    // As above.
+  }
+});
+page.element("path").addEventListener("click", () => {
+  press("path", !pressed("path"));
+  stage.redraw(false);
+});
+page.element("follow").addEventListener("click", () => {
+  if (!pressed("follow")) go(LATEST);
+  else if (shown) go(shown.uid);
+});
+page.element("runs").addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest("a") : null;
+  if (!link?.dataset.run || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  go(link.dataset.run);
+});
+addEventListener("popstate", watchWanted);
+
+// ---- the feed
+
+const address = new URL("ws", location.href);
+address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+press("follow", wanted() === LATEST);
+
+const feed = new Feed(address, {
+  connection(state, sentence) {
+    page.element("connection").dataset.state = state;
+    page.text("connection-text", sentence);
+    document.documentElement.dataset.connection = state;
+    if (!shown && state !== "connected") page.showEmpty(state === "connecting" ? "Connecting…" : "No connection", state === "connecting" ? "" : sentence);
+  },
+  welcome(time) {
+    const server = Date.parse(time);
+    clockOffset = Number.isFinite(server) ? server - Date.now() : 0;
+    if (!shown) page.showEmpty("Waiting for a scan…", "Its maps appear here as soon as a run starts.");
+    listRuns();
+  },
+  run(run, revision, resumed) {
+    catchingUp = true;
+    if (resumed && stage.model) describe(stage.model, run, revision);
+    else begin(run, revision);
+    tick();
+    page.showRuns(runs, run.uid);
+    listRuns();
+  },
+  revised(revision, producedBy) {
+    if (shown) begin(shown, revision);
+    page.addNotice("revised", `Reconstructed again${producedBy ? ` by ${producedBy}` : ""}.`, false);
+  },
+  points(block) {
+    const { model } = stage;
+    if (!model) return;
+    model.append(block);
+    if (!catchingUp || block.firstRow === 0) rate.add(model.measured, performance.now() / 1000);
+    catchingUp = false;
+    tick();
+    stage.redraw(true);
+  },
+  stopped(exit, why) {
+    const known = why === reason;
+    reason = why;
+    setStatus(exit);
+    if (!known) page.addNotice("run_stopped", `${page.STATUS_WORDS[exit] ?? exit}: ${why}`, exit === "fail");
+    listRuns();
+  },
+  notice: page.addNotice,
+  refused(message) {
+    shown = null;
+    stage.clear();
+    page.showEmpty("This run cannot be shown", message);
+    page.element("status").hidden = page.element("progress").hidden = true;
+    page.text("title", "Scan viewer");
+    page.text("subtitle", "");
+    stage.redraw(true);
+  },
+}, wanted());
+
+setInterval(tick, 250);
+setInterval(listRuns, LIST_EVERY_S * 1000);
+
+/** For tests, and for debugging in the console. */
+Object.assign(window, {
+  wpb: {
+    feed,
+    get model() {
+      return stage.model;
+    },
+    cellRect: stage.cellRect.bind(stage),
+  },
+});

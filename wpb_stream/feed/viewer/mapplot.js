@@ -1,0 +1,240 @@
+// A map on a canvas: cells, axes in motor units, colour bar, the current point and the cursor.
+import { axisLabel, bottomAxis, colourBar, fitting, leftAxis, widest } from "./axes.js";
+import { colourMap, mapFor, paintChannel, paintComposite } from "./colour.js";
+import { ticks } from "./scales.js";
+
+/** @typedef {import("./axes.js").Box} Box */
+/** @typedef {import("./axes.js").Context} Context */
+/** @typedef {import("./axes.js").Theme} Theme */
+/** @typedef {import("./view.js").View} View */
+
+/** What is drawn over the data. @typedef {{cursor: number | null, running: boolean, path: boolean, colours: string}} Overlay */
+
+const BAR = 10;
+/** Width left for the numbers of a colour bar, in digits: fixed, so that the map does not jump as its limits grow. */
+const BAR_DIGITS = 5.5;
+
+/**
+ * @param {number} width
+ * @param {number} height
+ */
+function offscreen(width, height) {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const image = context.createImageData(width, height);
+  return { canvas, pixels: new Uint32Array(image.data.buffer), show: () => context.putImageData(image, 0, 0) };
+}
+
+export class MapPlot {
+  #bar = offscreen(1, 256);
+  /** @type {Box} */ #box = { left: 0, top: 0, width: 0, height: 0 };
+  #barLeft = 0;
+  #labelAt = 0;
+
+  /**
+   * @param {View} view
+   * @param {import("./protocol.js").Channel | null} channel null for the composite
+   */
+  constructor(view, channel) {
+    this.view = view;
+    this.channel = channel;
+    this.#image = offscreen(view.columns, view.rows);
+  }
+
+  #image;
+
+  /** Whether there is a colour bar, rather than the composite's legend. */
+  get #hasBar() {
+    return this.channel !== null;
+  }
+
+  /**
+   * Compute the pixels anew: the data or the colours have changed.
+   * @param {string} colours
+   */
+  paint(colours) {
+    const { model, offset } = this.view;
+    if (this.channel) {
+      const map = model.maps.get(this.channel.name);
+      const table = colourMap(mapFor(colours, this.channel.colour));
+      if (map) paintChannel(this.#image.pixels, map, offset, table);
+      this.#bar.pixels.set([...table].reverse());
+      this.#bar.show();
+    } else {
+      const parts = ["red", "green", "blue"].map((colour) => model.channels.find((channel) => channel.colour === colour));
+      paintComposite(this.#image.pixels, parts.map((channel) => channel && model.maps.get(channel.name)), offset);
+    }
+    this.#image.show();
+  }
+
+  /**
+   * @param {Context} context
+   * @param {number} width
+   * @param {number} height
+   * @param {Theme} theme
+   */
+  layout(context, width, height, theme) {
+    const { y, aspect } = this.view;
+    if (!y) return;
+    const top = theme.size * (this.#hasBar ? 1.5 : 0.8);
+    const bottom = theme.size * 2.6 + 8;
+    const room = Math.max(1, height - top - bottom);
+    const digits = widest(context, theme, ticks(y.low, y.high, fitting(room, theme.size * 3)).labels);
+    const left = theme.size * 1.4 + digits + 10;
+    const right = this.#hasBar ? BAR + 16 + theme.size * BAR_DIGITS * 0.6 : theme.size * 0.8;
+    const across = Math.max(1, width - left - right);
+    const plotWidth = Math.round(Math.min(across, room / aspect));
+    const plotHeight = Math.round(Math.min(room, across * aspect));
+    const spare = Math.round((across - plotWidth) / 2);
+    this.#box = {
+      left: Math.round(left) + spare,
+      top: Math.round(top + (room - plotHeight) / 2),
+      width: Math.max(1, plotWidth),
+      height: Math.max(1, plotHeight),
+    };
+    this.#labelAt = spare + 1;
+    this.#barLeft = this.#box.left + this.#box.width + 10;
+  }
+
+  /**
+   * @param {Context} context
+   * @param {Theme} theme
+   * @param {Overlay} overlay
+   */
+  draw(context, theme, overlay) {
+    const { view } = this;
+    const { x, y, model } = view;
+    const box = this.#box;
+    if (!y) return;
+    context.strokeStyle = theme.line;
+    context.lineWidth = 1;
+    context.fillStyle = theme.hatch;
+    context.fillRect(box.left, box.top, box.width, box.height);
+    hatch(context, box, theme);
+    context.save();
+    context.imageSmoothingEnabled = false;
+    context.translate(box.left + (x.flipped ? box.width : 0), box.top + (y.flipped ? 0 : box.height));
+    context.scale(x.flipped ? -1 : 1, y.flipped ? 1 : -1);
+    context.drawImage(this.#image.canvas, 0, 0, box.width, box.height);
+    context.restore();
+    context.strokeStyle = theme.line;
+    context.strokeRect(box.left - 0.5, box.top - 0.5, box.width + 1, box.height + 1);
+    bottomAxis(context, box, x.low, x.high, axisLabel(x), theme);
+    leftAxis(context, box, y.low, y.high, axisLabel(y), this.#labelAt, theme);
+    if (this.channel) {
+      const bar = { left: this.#barLeft, top: box.top, width: BAR, height: box.height };
+      colourBar(context, bar, this.#bar.canvas, model.maps.get(this.channel.name)?.limits ?? null, theme);
+    }
+    if (overlay.path) this.#path(context);
+    if (overlay.running && model.latestCell !== null) outline(context, this.rect(model.latestCell), 3);
+    if (overlay.cursor !== null) crosshair(context, box, this.rect(overlay.cursor));
+  }
+
+  /**
+   * Where a cell is drawn.
+   * @param {number} cell
+   * @returns {{x: number, y: number, w: number, h: number} | null} in CSS pixels from the canvas' upper left corner; null if in another slab
+   */
+  rect(cell) {
+    const place = this.view.place(cell);
+    if (!place) return null;
+    const w = this.#box.width / this.view.columns;
+    const h = this.#box.height / this.view.rows;
+    return { x: this.#box.left + place.across * w, y: this.#box.top + (this.view.rows - 1 - place.up) * h, w, h };
+  }
+
+  /**
+   * The cell under a place on the canvas.
+   * @param {number} x
+   * @param {number} y
+   * @returns {number | null} null beside the map
+   */
+  cellAt(x, y) {
+    const { left, top, width, height } = this.#box;
+    if (x < left || y < top || x >= left + width || y >= top + height) return null;
+    return this.view.cellAt(((x - left) / width) * this.view.columns, (1 - (y - top) / height) * this.view.rows);
+  }
+
+  /** @param {Context} context */
+  #path(context) {
+    const { model } = this.view;
+    context.beginPath();
+    for (let row = 0; row < model.rows; row++) {
+      const rect = this.rect(model.cells[row]);
+      if (rect) context.lineTo(rect.x + rect.w / 2, rect.y + rect.h / 2);
+    }
+    twoTone(context, 1);
+  }
+}
+
+/**
+ * Cells not measured: hatched, so that they are told from dark ones.
+ * @param {Context} context
+ * @param {Box} box
+ * @param {Theme} theme
+ */
+function hatch(context, { left, top, width, height }, theme) {
+  context.save();
+  context.beginPath();
+  context.rect(left, top, width, height);
+  context.clip();
+  context.beginPath();
+  for (let x = -height; x < width; x += 7) {
+    context.moveTo(left + x, top + height);
+    context.lineTo(left + x + height, top);
+  }
+  context.strokeStyle = theme.line;
+  context.globalAlpha = 0.5;
+  context.stroke();
+  context.restore();
+}
+
+/**
+ * Stroke in white on black, seen over any colour.
+ * @param {Context} context
+ * @param {number} width
+ */
+function twoTone(context, width) {
+  context.lineJoin = "round";
+  context.lineWidth = width + 2;
+  context.strokeStyle = "rgb(0 0 0 / 0.45)";
+  context.stroke();
+  context.lineWidth = width;
+  context.strokeStyle = "rgb(255 255 255 / 0.9)";
+  context.stroke();
+}
+
+/**
+ * @param {Context} context
+ * @param {{x: number, y: number, w: number, h: number} | null} rect
+ * @param {number} margin
+ */
+function outline(context, rect, margin) {
+  if (!rect) return;
+  const grow = Math.max(margin - 2, (8 - Math.min(rect.w, rect.h)) / 2);
+  context.beginPath();
+  context.rect(rect.x - grow, rect.y - grow, rect.w + 2 * grow, rect.h + 2 * grow);
+  twoTone(context, 1.5);
+}
+
+/**
+ * @param {Context} context
+ * @param {Box} box
+ * @param {{x: number, y: number, w: number, h: number} | null} rect
+ */
+function crosshair(context, box, rect) {
+  if (!rect) return;
+  // On half pixels, where a line of one pixel is sharp.
+  const x = Math.floor(rect.x + rect.w / 2) + 0.5;
+  const y = Math.floor(rect.y + rect.h / 2) + 0.5;
+  context.beginPath();
+  for (const [x1, y1, x2, y2] of [
+    [box.left, y, rect.x, y], [rect.x + rect.w, y, box.left + box.width, y],
+    [x, box.top, x, rect.y], [x, rect.y + rect.h, x, box.top + box.height],
+  ]) {
+    context.moveTo(x1, y1);
+    context.lineTo(x2, y2);
+  }
+  context.rect(rect.x, rect.y, rect.w, rect.h);
+  twoTone(context, 1);
+}

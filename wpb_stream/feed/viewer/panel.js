@@ -1,0 +1,116 @@
+// A figure on the page: caption, canvas, and what pointer and keys do on it.
+
+/** @typedef {import("./mapplot.js").MapPlot | import("./lineplot.js").LinePlot} Plot */
+
+/**
+ * What a panel tells the page.
+ * @typedef {object} PanelListener
+ * @property {(cell: number | null) => void} point the person points at this cell, or no longer at any
+ * @property {() => void} resized it has to be drawn again
+ */
+
+export class Panel {
+  #width = 0;
+  #height = 0;
+  /** @type {string} */ #label = "";
+
+  /**
+   * @param {Plot} plot
+   * @param {string} name what tests and style sheets know it by
+   * @param {string} title
+   * @param {PanelListener} listener
+   */
+  constructor(plot, name, title, listener) {
+    this.plot = plot;
+    this.name = name;
+    this.title = title;
+    this.listener = listener;
+    this.canvas = document.createElement("canvas");
+    this.canvas.dataset.channel = name;
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "img");
+    this.figure = document.createElement("figure");
+    this.note = document.createElement("span");
+    const caption = document.createElement("figcaption");
+    const heading = document.createElement("h2");
+    heading.textContent = title;
+    caption.append(heading, this.note);
+    const frame = document.createElement("div");
+    frame.append(this.canvas);
+    this.figure.append(caption, frame);
+    this.#listen();
+    this.observer = new ResizeObserver(([{ contentRect }]) => {
+      this.#width = contentRect.width;
+      this.#height = contentRect.height;
+      listener.resized();
+    });
+    this.observer.observe(frame);
+  }
+
+  /** Take the panel off the page. */
+  remove() {
+    this.observer.disconnect();
+    this.figure.remove();
+  }
+
+  /**
+   * Say in words what the picture shows.
+   * @param {string} summary
+   */
+  describe(summary) {
+    const label = `${this.title}: ${summary}`;
+    if (label === this.#label) return;
+    this.#label = label;
+    this.canvas.setAttribute("aria-label", label);
+  }
+
+  /**
+   * @param {import("./axes.js").Theme} theme
+   * @param {import("./mapplot.js").Overlay} overlay
+   * @param {boolean} repaint whether data or colours have changed
+   */
+  draw(theme, overlay, repaint) {
+    if (repaint) this.plot.paint(overlay.colours);
+    if (!this.#width || !this.#height) return;
+    const ratio = devicePixelRatio;
+    const { canvas } = this;
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    const [width, height] = [Math.round(this.#width * ratio), Math.round(this.#height * ratio)];
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, this.#width, this.#height);
+    this.plot.layout(context, this.#width, this.#height, theme);
+    this.plot.draw(context, theme, overlay);
+  }
+
+  #listen() {
+    const { canvas, listener } = this;
+    const point = (/** @type {PointerEvent} */ { offsetX, offsetY }) => listener.point(this.plot.cellAt(offsetX, offsetY));
+    canvas.addEventListener("pointermove", point);
+    canvas.addEventListener("pointerdown", point);
+    canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType === "mouse" && listener.point(null));
+    canvas.addEventListener("blur", () => listener.point(null));
+    /** @type {Record<string, [number, number]>} */
+    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    canvas.addEventListener("keydown", (event) => {
+      const step = steps[event.key];
+      if (event.key === "Escape") listener.point(null);
+      if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
+      event.preventDefault();
+      this.#step(...step);
+    });
+  }
+
+  /** The cell pointed at, kept by the page for all panels. @type {number | null} */
+  cursor = null;
+
+  /**
+   * @param {number} right
+   * @param {number} up
+   */
+  #step(right, up) {
+    const { view } = this.plot;
+    const place = this.cursor === null ? null : view.place(this.cursor);
+    this.listener.point(place ? view.cellAt(place.across + right, place.up + up) : view.model.latestCell ?? view.cellAt(0, 0));
+  }
+}

@@ -1,0 +1,157 @@
+// The maps on the page: one panel a channel, a composite where there are colours, one cursor over all of them.
+import { isPrimary } from "./colour.js";
+import { LinePlot } from "./lineplot.js";
+import { MapPlot } from "./mapplot.js";
+import { element } from "./page.js";
+import { Panel } from "./panel.js";
+import { range } from "./scales.js";
+import { View } from "./view.js";
+
+/** @typedef {import("./model.js").RunModel} RunModel */
+
+function readTheme() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
+  return {
+    text: colour("text"), muted: colour("muted"), line: colour("line"), accent: colour("accent"), hatch: colour("hatch"), ground: colour("ground"),
+    red: colour("red"), green: colour("green"), blue: colour("blue"), family: style.fontFamily, size: parseFloat(style.fontSize) * 0.75,
+  };
+}
+
+export class Stage {
+  /** @type {RunModel | null} */ model = null;
+  /** @type {View | null} */ view = null;
+  /** The cell that is pointed at. @type {number | null} */ cursor = null;
+  /** @type {Panel[]} */ #panels = [];
+  /** @type {import("./axes.js").Theme | null} */ #theme = null;
+  #scheduled = false;
+  #repaint = true;
+
+  /**
+   * @param {() => Omit<import("./mapplot.js").Overlay, "cursor">} overlay asked at each drawing
+   * @param {() => void} drawn called after each drawing
+   */
+  constructor(overlay, drawn) {
+    this.overlay = overlay;
+    this.drawn = drawn;
+    const restyle = () => {
+      this.#theme = null;
+      this.redraw(false);
+    };
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
+    addEventListener("resize", restyle);
+  }
+
+  /**
+   * Draw at the next frame: at most once a frame, and only when something has changed.
+   * @param {boolean} changed whether data or colours changed, rather than only what lies over them
+   */
+  redraw(changed) {
+    this.#repaint ||= changed;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    requestAnimationFrame(() => this.#draw());
+  }
+
+  /** Take all maps off the page. */
+  clear() {
+    for (const panel of this.#panels) panel.remove();
+    this.#panels = [];
+    this.model = this.view = this.cursor = null;
+    element("readout").hidden = true;
+    element("plots").hidden = true;
+    element("empty").hidden = false;
+  }
+
+  /**
+   * Show the maps of a run in place of those on the page.
+   * @param {RunModel} model
+   */
+  show(model) {
+    this.clear();
+    this.model = model;
+    const view = (this.view = new View(model));
+    const listener = { point: (/** @type {number | null} */ cell) => this.#point(cell), resized: () => this.redraw(false) };
+    const flat = view.y !== null;
+    for (const channel of model.channels) {
+      const plot = flat ? new MapPlot(view, channel) : new LinePlot(view, channel);
+      const panel = new Panel(plot, channel.name, channel.label || channel.name, listener);
+      panel.note.textContent = channel.units;
+      this.#panels.push(panel);
+    }
+    if (flat && model.channels.filter(({ colour }) => isPrimary(colour)).length > 1) {
+      this.#panels.unshift(new Panel(new MapPlot(view, null), "rgb", "Composite", listener));
+    }
+    this.#arrange(view);
+    this.redraw(true);
+  }
+
+  /**
+   * Say in words what each picture shows.
+   * @param {number} measured
+   * @param {number} expected
+   */
+  describe(measured, expected) {
+    for (const panel of this.#panels) {
+      const { channel } = panel.plot;
+      const limits = channel && this.model?.maps.get(channel.name)?.limits;
+      panel.describe(`${measured} of ${expected} points${limits ? `, ${range(limits)} ${channel.units}` : ""}`);
+    }
+  }
+
+  /**
+   * Where a cell is drawn, in CSS pixels from the upper left corner of the channel's canvas.
+   * @param {string} channel a channel's name, or "rgb" for the composite
+   * @param {number} cell
+   */
+  cellRect(channel, cell) {
+    return this.#panels.find(({ name }) => name === channel)?.plot.rect(cell) ?? null;
+  }
+
+  /** @param {View} view */
+  #arrange(view) {
+    const plots = element("plots");
+    plots.append(...this.#panels.map(({ figure }) => figure));
+    const large = view.y !== null && this.#panels.length > 1;
+    const small = this.#panels.length - Number(large);
+    const columns = Math.ceil(Math.sqrt(small));
+    plots.dataset.large = String(large);
+    plots.style.setProperty("--columns", `${large ? `minmax(0, ${columns}fr) ` : ""}repeat(${columns}, minmax(0, 1fr))`);
+    plots.style.setProperty("--rows", String(Math.ceil(small / columns)));
+    plots.style.setProperty("--aspect", String(view.y ? view.aspect : 0.5));
+    plots.hidden = false;
+    element("empty").hidden = true;
+  }
+
+  /** @param {number | null} cell */
+  #point(cell) {
+    if (cell === this.cursor) return;
+    this.cursor = cell;
+    this.redraw(false);
+  }
+
+  #draw() {
+    this.#scheduled = false;
+    this.#theme ??= readTheme();
+    const overlay = { ...this.overlay(), cursor: this.cursor };
+    for (const panel of this.#panels) {
+      panel.cursor = this.cursor;
+      panel.draw(this.#theme, overlay, this.#repaint);
+      if (this.#repaint && !panel.plot.channel) panel.note.replaceChildren(...this.#legend());
+    }
+    this.#repaint = false;
+    this.drawn();
+  }
+
+  /** Which colour of the composite means what. */
+  #legend() {
+    const { channels = [], maps } = this.model ?? {};
+    return channels.filter(({ colour }) => isPrimary(colour)).map(({ name, label, colour }) => {
+      const limits = maps?.get(name)?.limits;
+      const chip = document.createElement("span");
+      chip.textContent = `${label || name} ${limits ? range(limits) : ""}`;
+      chip.dataset.colour = colour ?? "";
+      return chip;
+    });
+  }
+}

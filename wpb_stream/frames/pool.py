@@ -1,0 +1,179 @@
+"""Reader processes: frames are read and reduced beside the service, each call with a deadline.
+
+HDF5 has one lock a process, crashes on damaged files and hangs on hung file systems. A process can be killed; a thread cannot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from math import inf
+from types import TracebackType
+from typing import Self
+
+import anyio
+import numpy as np
+from anyio import to_process
+
+from wpb_stream.core.regions import Region
+from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowRequest, WindowResult
+from wpb_stream.frames import worker
+from wpb_stream.frames.roots import DataRoots
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+"""Calls that a hung or dying reader may cost before its frames are given up."""
+PATIENCE_S = 1.0
+"""Seconds after which a call no longer counts against the limit of working processes: it waits for a disk, not for a core."""
+SMALLEST_SHARE = 8
+"""Frames below which a window is not split further: a call costs about as much as reading two frames."""
+
+
+@dataclass(slots=True)
+class ReaderStatistics:
+    """Counts since the start, for the metrics."""
+
+    frames_read: int = 0
+    bytes_read: int = 0
+    not_yet: int = 0
+    """Answers that a frame is late; the same frame counts each time it is asked for."""
+    broken: int = 0
+    workers_killed: int = 0
+    """Reader processes that were killed at the deadline, or died."""
+
+
+class FrameReaders:
+    """Reader processes for one set of roots.
+
+    They belong to the event loop that first used them, which must have one ``FrameReaders`` entered at a time.
+    Calls are independent and may overlap. A cancelled call kills the process that serves it.
+    """
+
+    def __init__(self, roots: DataRoots, processes: int, deadline_s: float) -> None:
+        """
+        :param processes: readers that work at the same time; those that wait for a hung file come on top, up to four times as many in all
+        :param deadline_s: seconds one call may take, the start of a new process (about 0.5) included
+        """
+        self.roots = roots
+        self.processes = processes
+        self.deadline_s = deadline_s
+        self._working = asyncio.Semaphore(processes)
+        self._existing = anyio.CapacityLimiter(4 * processes)
+        self._unlimited = anyio.CapacityLimiter(inf)  # the two above limit already, outside of the deadline
+        self._seen: set[int] = set()
+        self._statistics = ReaderStatistics()
+
+    async def __aenter__(self) -> Self:
+        """Nothing starts yet: processes start when they are needed, or in :meth:`warm_up`."""
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End the reader processes."""
+        with anyio.CancelScope(shield=True):
+            for _ in [pid for pid in self._seen if _exists(pid)]:  # one call for each: any idle process serves it, by leaving
+                with suppress(anyio.BrokenWorkerProcess):
+                    await to_process.run_sync(os._exit, 0, limiter=self._unlimited)
+        self._seen.clear()
+
+    async def warm_up(self) -> None:
+        """Start all processes, so that the first window does not wait for them."""
+        async with asyncio.TaskGroup() as group:
+            started = [
+                group.create_task(to_process.run_sync(worker.prepare, self.roots, limiter=self._unlimited)) for _ in range(self.processes)
+            ]
+        self._seen.update(task.result() for task in started)
+
+    def statistics(self) -> dict[str, int]:
+        """Counts since the start: :class:`ReaderStatistics` as a dict."""
+        return asdict(self._statistics)
+
+    async def reduce(self, refs: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
+        """Read and reduce the frames of one window; never raises for a file's fault.
+
+        :returns: one row for each of ``refs``, in their order; ``frame_shape`` is that of the first file that could be opened
+        """
+        values = np.full((len(refs), len(regions)), np.nan)
+        status = np.full(len(refs), FrameStatus.BROKEN, np.uint8)
+        shares = _shares(refs, self.processes)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._share([refs[row] for row in rows], regions)) for rows in shares]
+        results = [task.result() for task in tasks]
+        for rows, result in zip(shares, results, strict=True):
+            values[rows] = result.values
+            status[rows] = result.status
+        shape = next((result.frame_shape for result in results if result.frame_shape), None)
+        # Broken before late, as within one share.
+        worst = sorted((result for result in results if result.reason), key=lambda result: -int(result.status.max(initial=0)))
+        counts = np.bincount(status, minlength=3)
+        self._statistics.frames_read += sum(ref.frames for ref, read in zip(refs, status == FrameStatus.READ, strict=True) if read)
+        self._statistics.not_yet += int(counts[FrameStatus.NOT_YET])
+        self._statistics.broken += int(counts[FrameStatus.BROKEN])
+        return WindowResult(values, status, shape, worst[0].reason if worst else None)
+
+    async def _share(self, refs: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
+        request = WindowRequest(refs[0].file, tuple(ref.first for ref in refs), refs[0].frames, regions)
+        why = ""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._core():
+                    with anyio.fail_after(self.deadline_s):
+                        answer = await to_process.run_sync(worker.work, request, self.roots, cancellable=True, limiter=self._unlimited)
+            except TimeoutError:
+                why = f"the file did not answer within {self.deadline_s:g} s"
+            except anyio.BrokenWorkerProcess:
+                why = "the reader process died of it"
+            else:
+                self._seen.add(answer.pid)
+                self._statistics.bytes_read += answer.bytes_read
+                return answer.result
+            self._statistics.workers_killed += 1
+            logger.warning("%d frames of %s: %s (attempt %d of %d)", len(refs), request.file.uri, why, attempt, ATTEMPTS)
+        rows = len(refs)
+        reason = f"{rows} frames of {request.file.uri} were given up after {ATTEMPTS} attempts: {why}"
+        return WindowResult(np.full((rows, len(regions)), np.nan), np.full(rows, FrameStatus.BROKEN, np.uint8), None, reason)
+
+    @asynccontextmanager
+    async def _core(self) -> AsyncIterator[None]:
+        """One of the ``processes`` that may work at the same time; given back early by a call that takes suspiciously long."""
+        await self._working.acquire()
+        held = [self._working]
+
+        def give_back() -> None:
+            if held:
+                held.pop().release()
+
+        early = asyncio.get_running_loop().call_later(PATIENCE_S, give_back)
+        try:
+            async with self._existing:
+                yield
+        finally:
+            early.cancel()
+            give_back()
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _shares(refs: Sequence[FrameRef], processes: int) -> list[list[int]]:
+    """Rows of ``refs`` that one call serves: of one file, neighbours together (they may share chunks), spread over the processes."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    files: list[StreamFile] = []
+    for row, ref in enumerate(refs):
+        if ref.file not in files:
+            files.append(ref.file)
+        groups.setdefault((files.index(ref.file), ref.frames), []).append(row)
+    shares: list[list[int]] = []
+    for rows in groups.values():
+        parts = min(processes, -(-len(rows) // SMALLEST_SHARE)) or 1
+        shares.extend(part.tolist() for part in np.array_split(np.array(rows), parts))
+    return shares

@@ -1,0 +1,25 @@
+"""The reconstructions wpb knows, one a file; a facility adds its own through the entry point group ``wpb.recipes``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+from wpb_stream.core.recipe import PlanDefaults, Recipe, RecipeMaker, choose
+from wpb_stream.recipes.raster import Raster
+
+
+def all_makers() -> list[RecipeMaker]:
+    """Every kind of recipe, a facility's own first, in the order they are tried."""
+    own: list[RecipeMaker] = [point.load()() for point in entry_points(group="wpb.recipes")]
+    return [*own, Raster()]
+
+
+def chooser(defaults_for: Callable[[object], PlanDefaults]) -> Callable[[dict[str, Any]], Recipe | None]:
+    """What chooses the recipe for a start document among all that are installed.
+
+    :param defaults_for: what the settings say of a plan, by its name
+    """
+    makers = all_makers()
+    return lambda start: choose(start, makers, defaults_for(start.get("plan_name")))

@@ -1,0 +1,162 @@
+"""Raster maps: the sum of three colour regions and of the whole frame, at each point of a grid.
+
+What it reads from the start document, and what stands in where that is silent:
+
+=============  =============================================  ======================================================
+what           read from                                      else
+=============  =============================================  ======================================================
+shape          ``wpb.shape``, ``shape``, ``num_points``       the plan's entry in the settings
+snaking        ``wpb.snaking``, ``snaking``, ``snake_axes``   the plan's entry in the settings; no snaking
+extents        ``wpb.extents``, ``extents``                   the plan's entry in the settings; point numbers
+axes           ``wpb.axes``, ``motors``                       the plan's entry in the settings; ``axis 0``, ``axis 1``
+regions        ``wpb.regions`` (pixels), ``colour_rois``      the plan's entry in the settings; thirds of the height
+=============  =============================================  ======================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, prod
+from typing import Any
+
+from wpb_stream.core.exceptions import RecipeError
+from wpb_stream.core.geometry import Axis, Grid
+from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.recipe import Channel, Notice, PlanDefaults, Recipe
+from wpb_stream.core.regions import WHOLE, Interval, Region, thirds
+
+COLOURS = ("red", "green", "blue")
+MAX_CELLS = 16_000_000
+"""A map of more cells is refused."""
+MAX_DIMENSIONS = 8
+
+
+class Raster:
+    """Makes raster recipes."""
+
+    name = "raster"
+
+    def fits(self, start: Mapping[str, Any], defaults: PlanDefaults) -> bool:
+        """Whether a shape is known, from the start document or the settings."""
+        return _shape(start, defaults) is not None
+
+    def make(self, start: Mapping[str, Any], defaults: PlanDefaults) -> Recipe:
+        """The recipe for a run; what was guessed is in its notices.
+
+        :raises RecipeError: the shape is impossible
+        """
+        notices: list[Notice] = []
+        shape = _shape(start, defaults)
+        if shape is None:
+            raise RecipeError("a raster needs a shape: two or more whole numbers, slow axis first")
+        grid = Grid(shape, _axes(start, defaults, shape, notices))
+        regions = _regions(start, defaults, notices)
+        channels = [Channel(region.name, region.name.capitalize(), colour=_colour(region.name), region=region) for region in regions]
+        return Recipe(self.name, grid, (*channels, Channel("total", "Total")), _wanted(start).get("data_key"), tuple(notices))
+
+
+def _wanted(start: Mapping[str, Any]) -> Mapping[str, Any]:
+    return as_mapping(start.get("wpb"))
+
+
+def _colour(name: str) -> str | None:
+    return name if name in COLOURS else None
+
+
+def _shape(start: Mapping[str, Any], defaults: PlanDefaults) -> tuple[int, ...] | None:
+    num_points = start.get("num_points")
+    line = [num_points] if isinstance(num_points, int) else None
+    for candidate in (_wanted(start).get("shape"), start.get("shape"), defaults.shape, line):
+        shape = as_list(candidate)
+        if shape and len(shape) <= MAX_DIMENSIONS and all(type(n) is int and n > 0 for n in shape):
+            if prod(shape) > MAX_CELLS:
+                raise RecipeError(f"a map of shape {list(shape)} has more than {MAX_CELLS} cells")
+            return tuple(shape)
+    return None
+
+
+def _axes(start: Mapping[str, Any], defaults: PlanDefaults, shape: tuple[int, ...], notices: list[Notice]) -> tuple[Axis, ...]:
+    snaking = _first_list(len(shape), _wanted(start).get("snaking"), start.get("snaking"))
+    if snaking is None and str(start.get("snake_axes")) in ("True", "False"):
+        # list_grid_scan says it only as text; the slowest axis has one pass and cannot snake
+        snaking = [False, *[str(start["snake_axes"]) == "True"] * (len(shape) - 1)]
+    if snaking is None:
+        snaking = _first_list(len(shape), defaults.snaking)
+        if len(shape) > 1:
+            source = "by the settings for this plan" if snaking else "none"
+            notices.append(Notice("snaking_guessed", f"The start document does not say which axes snake; taken here: {source}."))
+    extents = _first_list(len(shape), _wanted(start).get("extents"), start.get("extents"), defaults.extents)
+    names = _first_list(len(shape), _wanted(start).get("axes"), start.get("motors"), defaults.axes)
+    axes: list[Axis] = []
+    for k in range(len(shape)):
+        low, high = _extent(extents[k]) if extents else (None, None)
+        name = str(names[k]) if names else f"axis {k}"
+        axes.append(Axis(name, None, low, high, bool(snaking[k]) if snaking else False))
+    return tuple(axes)
+
+
+def _first_list(length: int, *candidates: Any) -> list[Any] | None:
+    return next((found for found in map(as_list, candidates) if found is not None and len(found) == length), None)
+
+
+def _extent(value: Any) -> tuple[float | None, float | None]:
+    match as_list(value):
+        case [int() | float() as low, int() | float() as high] if isfinite(low) and isfinite(high):
+            return float(low), float(high)
+        case _:
+            return None, None
+
+
+def _regions(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Notice]) -> Sequence[Region]:
+    asked = as_mapping(_wanted(start).get("regions")) or defaults.regions
+    if asked:
+        return [_region(str(name), sides) for name, sides in asked.items()]
+    boxes = start.get("colour_rois") or start.get("color_rois")
+    found = _pixel_boxes(boxes)
+    if found:
+        return found
+    if boxes:
+        notices.append(
+            Notice(
+                "regions_guessed",
+                "The colour regions in the start document are no pixel boxes (stage units, perhaps): "
+                "thirds of the frame's height are used instead, red at the top, then green, then blue.",
+            )
+        )
+    else:
+        notices.append(
+            Notice("regions_guessed", "The start document names no regions: thirds of the frame's height are used, red at the top.")
+        )
+    return thirds()
+
+
+def _region(name: str, sides: Any) -> Region:
+    given = as_mapping(sides)
+    if not given or not {"rows", "columns"} >= set(given) or name in ("point", "cell", "total"):
+        raise RecipeError(
+            f'wpb.regions.{name} must be like {{"rows": [0, 100], "columns": [20, 80]}}, and not be called point, cell or total'
+        )
+    return Region(name, _pixels(name, given.get("rows")), _pixels(name, given.get("columns")))
+
+
+def _pixels(name: str, side: Any) -> Interval:
+    if side is None:
+        return WHOLE
+    match as_list(side):
+        case [int() as start, int() as stop] if 0 <= start < stop:
+            return Interval(start, stop)
+        case _:
+            raise RecipeError(f"wpb.regions.{name}: {side!r} is no pair of pixels [start, stop] with 0 <= start < stop")
+
+
+def _pixel_boxes(boxes: Any) -> list[Region] | None:
+    """Regions from ``{"R": [row, column, row, column], ...}``: first corner, last corner, in whole pixels; None if it is not that."""
+    regions: list[Region] = []
+    for name, box in as_mapping(boxes).items():
+        match as_list(box):
+            case [int() as top, int() as left, int() as bottom, int() as right] if 0 <= top < bottom and 0 <= left < right:
+                full = {"R": "red", "G": "green", "B": "blue"}.get(str(name), str(name))
+                regions.append(Region(full, Interval(top, bottom), Interval(left, right)))
+            case _:
+                return None
+    return regions or None

@@ -1,0 +1,170 @@
+"""Every setting, with its unit, its default and the reason for it.
+
+Read, the later winning: the defaults, ``wpb.toml`` in the working folder (or the file ``WPB_CONFIG`` names), environment variables
+``WPB_<NAME>``, the command line's flags of the same names. docs/reference/settings.md lists them all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.core.live import Pace
+from wpb_stream.core.recipe import PlanDefaults
+
+Words = Annotated[tuple[str, ...], NoDecode]
+Paths = Annotated[tuple[Path, ...], NoDecode]
+
+
+class Plan(BaseModel):
+    """What a plan's start documents leave out, for ``plans`` in the settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recipe: str | None = None
+    shape: tuple[int, ...] | None = None
+    snaking: tuple[bool, ...] | None = None
+    extents: tuple[tuple[float, float], ...] | None = None
+    axes: tuple[str, ...] | None = None
+    regions: dict[str, dict[str, tuple[int, int]]] = {}
+
+
+class Settings(BaseSettings):
+    """The settings of wpb."""
+
+    model_config = SettingsConfigDict(env_prefix="WPB_", extra="forbid", frozen=True)
+
+    sources: Words = Field((), description="Buses to listen to, separated by spaces: kafka://host:9092/topic[,topic].")
+    database_url: str | None = Field(None, description="PostgreSQL of the catalogue, postgresql://...; `wpb up` starts its own if absent.")
+    data: Path = Field(Path(".wpb"), description="Folder for everything wpb keeps: results, logs, its own PostgreSQL, Dagster's home.")
+    data_roots: Paths = Field((), description="Folders detector files may be read from, separated by `:`. None is read from anywhere else.")
+    path_map: Words = Field((), description="FROM=TO pairs, separated by spaces: where the files that documents name are mounted here.")
+    listen: str = Field("127.0.0.1:8000", description="HOST:PORT of viewer and feed. Loopback by default: nobody is asked for a password.")
+    origins: Words = Field((), description="Other web origins that may open the feed, separated by spaces; pages of its own always may.")
+    viewer_url: str | None = Field(None, description="How browsers reach the viewer, if that is not http://LISTEN (behind a proxy).")
+    dagster_port: int = Field(3000, ge=0, le=65535, description="Port of Dagster's web server, on loopback: it has no authentication.")
+    dagster_database_url: str | None = Field(
+        None, description="PostgreSQL of Dagster's own storage; by default its own database beside ours."
+    )
+    window_frames: int = Field(64, ge=1, description="Frames read and reduced together at most.")
+    window_seconds: float = Field(
+        0.05, ge=0, description="Seconds a frame waits for others before its window is closed: 20 updates a second."
+    )
+    reader_processes: int = Field(2, ge=1, description="Processes that read detector files: HDF5 has one lock a process.")
+    read_deadline_s: float = Field(10.0, gt=0, description="Seconds one read may take before its process is replaced: file systems hang.")
+    frame_deadline_s: float = Field(30.0, ge=0, description="Seconds a late frame is waited for before its point is marked missing.")
+    run_idle_s: float = Field(900.0, gt=0, description="Seconds without any document after which an unstopped run counts as lost.")
+    queue_messages: int = Field(
+        10_000, ge=1, description="Messages taken from the buses ahead of the catalogue; beyond, they wait in the bus."
+    )
+    kafka_fetch_wait_ms: int = Field(10, ge=0, description="Milliseconds a broker may hold a fetch for more data: latency against load.")
+    kafka_start: Literal["earliest", "latest"] = Field("earliest", description="Where to begin on a topic never read before.")
+    kafka_options: dict[str, Any] = Field(
+        {}, description="More options of aiokafka's consumer, in JSON: security_protocol, sasl_mechanism, ..."
+    )
+    plans: dict[str, Plan] = Field(
+        {"demo_plan": Plan(snaking=(False, True))},
+        description="By plan name: recipe, shape, snaking, extents, axes, regions it leaves out.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+
+    @field_validator("sources", "path_map", "origins", mode="before")
+    @classmethod
+    def _split_words(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("data_roots", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
+
+    @field_validator("path_map")
+    @classmethod
+    def _check_pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pair in value:
+            if "=" not in pair:
+                raise ValueError(f"{pair!r} is not of the form FROM=TO")
+        return value
+
+    @field_validator("listen")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        split_address(value)
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags over environment over file."""
+        file = Path(os.environ.get("WPB_CONFIG", "wpb.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    @property
+    def pace(self) -> Pace:
+        """How frames are gathered and waited for."""
+        return Pace(self.window_frames, self.window_seconds, self.frame_deadline_s, self.run_idle_s)
+
+    @property
+    def results(self) -> Path:
+        """Folder of the results."""
+        return self.data / "results"
+
+    @property
+    def mappings(self) -> tuple[tuple[str, str], ...]:
+        """``path_map`` as pairs."""
+        return tuple((pair.partition("=")[0], pair.partition("=")[2]) for pair in self.path_map)
+
+    def plan_defaults(self, plan_name: object) -> PlanDefaults:
+        """What the settings say of a plan."""
+        plan = self.plans.get(str(plan_name))
+        return PlanDefaults(**plan.model_dump()) if plan else PlanDefaults()
+
+
+def load(**flags: Any) -> Settings:
+    """The settings, with the flags that are not None on top.
+
+    :raises ServiceError: naming the setting that is wrong
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ServiceError(f"setting {name}: {first['msg']} (given: {first['input']!r}); see docs/reference/settings.md") from None
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT``.
+
+    :raises ValueError: it is not of that form
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{text!r} is not of the form HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Environment variables that give another process the same settings."""
+    variables: dict[str, str] = {}
+    for name, value in settings.model_dump(mode="json").items():
+        if value is None:
+            continue
+        if isinstance(value, list):
+            text = (":" if name == "data_roots" else " ").join(value)
+        else:
+            text = json.dumps(value) if isinstance(value, dict) else str(value)
+        variables[f"WPB_{name.upper()}"] = text
+    return variables

@@ -1,0 +1,1 @@
+"""A simulated beamline with commands of its own; never imported at run time."""

@@ -1,0 +1,166 @@
+"""Everything a beamline runs, started and supervised: `wpb up`, and with a simulated beamline `wpb demo`.
+
+What the settings name is used as it is; PostgreSQL and a broker are started from wheels where they name none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.embedded import EmbeddedBroker, EmbeddedPostgres, create_topic
+from wpb_stream.host import free_port, lock_folder
+from wpb_stream.service import Service
+from wpb_stream.settings import Settings, environment, split_address
+from wpb_stream.supervisor import Supervisor
+
+DEMO_TOPIC = "wpb-demo.bluesky.runengine.documents"
+"""Where documents are published to if no source is set: named as Bluesky's beamlines name theirs."""
+BROKER_PORT = 9092
+
+
+@dataclass(frozen=True, slots=True)
+class Beamline:
+    """What the simulated beamline scans."""
+
+    shape: str = "24x24"
+    frame: str = "256x320"
+    rate: float = 60.0
+    scans: int | None = None
+    """None: until it is stopped."""
+    on_event: Callable[[dict[str, Any]], None] = lambda event: None
+    """Told each ``run_started``, ``progress`` and ``run_stopped``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs, and where."""
+
+    settings: Settings
+    """With the addresses that were found for what the settings left open."""
+    supervisor: Supervisor
+
+    @property
+    def viewer(self) -> str:
+        """URL of the viewer."""
+        return self.settings.viewer_url or f"http://{self.settings.listen}/"
+
+    @property
+    def feed(self) -> str:
+        """URL of the websocket feed."""
+        return f"ws://{self.settings.listen}/ws"
+
+    @property
+    def dagster(self) -> str:
+        """URL of Dagster's web server."""
+        return f"http://127.0.0.1:{self.settings.dagster_port}/"
+
+
+@asynccontextmanager
+async def running(settings: Settings, beamline: Beamline | None = None) -> AsyncIterator[Running]:
+    """Start everything; stopped in the reverse order when the context ends, or one part fails for good.
+
+    :raises ServiceError: naming the part that failed, and its log
+    """
+    with lock_folder(settings.data):
+        settings, services = _with_services(settings)
+        async with Supervisor() as supervisor:
+            await supervisor.start(*services)
+            for address, topic in _embedded_topics(settings, services):
+                await create_topic(address, topic)
+            await supervisor.start(_stream(settings), *_dagster(settings))
+            if beamline is not None:
+                await supervisor.start(_simulated(settings, beamline))
+            yield Running(settings, supervisor)
+
+
+def _with_services(settings: Settings) -> tuple[Settings, list[Service]]:
+    """The settings completed, and the services from wheels that complete them."""
+    found: dict[str, Any] = {"data": settings.data.resolve()}
+    services: list[Service] = []
+    if settings.database_url is None:
+        postgres = EmbeddedPostgres(settings.data)
+        services.append(postgres.service())
+        found.update(database_url=postgres.database_url, dagster_database_url=postgres.dagster_url)
+    given: set[int] = set()
+    if not settings.sources:
+        port = free_port("127.0.0.1", BROKER_PORT)
+        given.add(port)
+        broker = EmbeddedBroker(settings.data, port)
+        services.append(broker.service())
+        found["sources"] = (f"kafka://{broker.address}/{DEMO_TOPIC}",)
+    host, wanted = split_address(settings.listen)
+    port = free_port(host, wanted, besides=given)
+    found["listen"] = f"{host}:{port}"
+    found["dagster_port"] = free_port("127.0.0.1", settings.dagster_port, besides={*given, port})
+    if not settings.data_roots:
+        found["data_roots"] = (settings.data.resolve() / "frames",)
+    return settings.model_copy(update=found), services
+
+
+def _embedded_topics(settings: Settings, services: list[Service]) -> list[tuple[str, str]]:
+    if not any(service.name == "broker" for service in services):
+        return []
+    address, topic = settings.sources[0].removeprefix("kafka://").split("/")
+    return [(address, topic)]
+
+
+def _stream(settings: Settings) -> Service:
+    async def ready() -> bool:
+        return await asyncio.to_thread(_answers, f"http://{settings.listen}/healthz")
+
+    return Service(
+        name="wpb stream",
+        argv=[sys.executable, "-m", "wpb_stream.cli", "stream"],
+        env=environment(settings),
+        log=settings.data / "logs" / "stream.log",
+        ready=ready,
+    )
+
+
+def _dagster(settings: Settings) -> list[Service]:
+    return []
+
+
+def _simulated(settings: Settings, beamline: Beamline) -> Service:
+    servers, topic = settings.sources[0].removeprefix("kafka://").split("/")
+    command = [sys.executable, "-m", "wpb_stream.sim.beamline", "--kafka", servers, "--topic", topic]
+    command += ["--data", str(settings.data / "frames"), "--shape", beamline.shape, "--frame", beamline.frame, "--rate", str(beamline.rate)]
+    command += ["--scans", str(beamline.scans)] if beamline.scans else []
+
+    def on_line(line: str) -> None:
+        beamline.on_event(json.loads(line))
+
+    return Service(
+        name="beamline",
+        argv=command,
+        log=settings.data / "logs" / "beamline.log",
+        on_line=on_line,
+        may_finish=beamline.scans is not None,
+        restarts=0 if beamline.scans else 3,
+    )
+
+
+def _answers(url: str) -> bool:
+    with urllib.request.urlopen(url, timeout=2.0) as response:  # noqa: S310 - our own http URL
+        return response.status == 200
+
+
+def database_of(settings: Settings) -> str:
+    """The catalogue's database: the one the settings name, else the embedded one of the data folder.
+
+    :raises ServiceError: there is neither
+    """
+    if settings.database_url is not None:
+        return settings.database_url
+    if not (settings.data / "postgres").is_dir():
+        raise ServiceError(f"no database: set WPB_DATABASE_URL, or start `wpb up` or `wpb demo` with the data folder {settings.data}")
+    return EmbeddedPostgres(settings.data).database_url

@@ -57,6 +57,8 @@ def test_a_real_beamlines_run_gets_both_its_files_with_a_frame_for_each_point(tm
             frames = file["/entry/data/data"]
             assert (frames.shape, frames.dtype, frames.chunks) == ((63, 1216, 1936), np.uint8, (1, 1216, 1936))
             assert frames[62].any()
+        # 150 MB each: pytest would keep those of the last three runs.
+        path.unlink()
 
 
 def test_sums_beside_the_images_are_the_sums_of_those_images(tmp_path: Path) -> None:

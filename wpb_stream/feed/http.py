@@ -42,8 +42,9 @@ def viewer_files() -> dict[str, Answer]:
 def answer(method: str, target: str, static: Mapping[str, Answer], results: Results) -> Answer:
     """What a plain HTTP request gets. May read a small file: call it in a thread."""
     if method not in ("GET", "HEAD"):
-        return _answer(405, "text/plain", b"Only GET here; everything else goes over the websocket at ws.\n")
-    path = unquote(urlsplit(target).path)
+        status, headers, body = _answer(405, "text/plain", b"Only GET here; everything else goes over the websocket at /ws.\n")
+        return status, headers | {"Allow": "GET, HEAD"}, body
+    path = unquote(target.partition("?")[0])
     if path in static:
         return static[path]
     match path.strip("/").split("/"):
@@ -60,7 +61,12 @@ def answer(method: str, target: str, static: Mapping[str, Answer], results: Resu
 
 def same_origin(origin: str | None, host: str | None, allowed: tuple[str, ...]) -> bool:
     """Whether a websocket may be opened by a page of that origin: ours, an allowed one, or no page at all."""
-    return origin is None or urlsplit(origin).netloc == (host or "") or origin in allowed
+    if origin is None or origin in allowed:
+        return True
+    try:
+        return bool(host) and urlsplit(origin).netloc == host
+    except ValueError:  # "http://[": no browser sends that
+        return False
 
 
 def _answer(status: int, content_type: str, body: bytes) -> Answer:

@@ -145,9 +145,9 @@ class Feed:
         try:
             conditions: dict[str, Any] = {
                 "limit": request.limit,
-                "before": None if request.before is None else int(request.before),
-                "since": request.since and datetime.fromisoformat(request.since),
-                "until": request.until and datetime.fromisoformat(request.until),
+                "before": None if request.before is None else _cursor(request.before),
+                "since": None if request.since is None else _time(request.since),
+                "until": None if request.until is None else _time(request.until),
             }
         except ValueError as error:
             raise ProtocolError("bad_message", f"list_runs: {error}.") from None
@@ -170,10 +170,12 @@ class Feed:
                     for text in subscription.attach(found, from_row, instead=gone):
                         await _send(socket, text)
                     from_row, revision = 0, "newest"
-                sent_rows = False
+                sent_rows, was_complete = False, subscription.complete
                 for message in subscription.due():
                     await _send(socket, message)
                     sent_rows = sent_rows or isinstance(message, bytes)
+                if subscription.complete and not was_complete:
+                    continue  # a newer run may have begun before this one was told to its end
                 if not subscription.behind:
                     # Catching up is not paced; what grows is, so that rows merge into fewer slices.
                     await (asyncio.sleep(subscription.interval_s) if sent_rows else changed.wait())
@@ -215,6 +217,19 @@ def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subproto
         raise NegotiationError(f"only the subprotocol {SUBPROTOCOL} is spoken here")
     # A client that offers none must not be answered with one: it would take that for an error.
     return Subprotocol(SUBPROTOCOL) if offered else None
+
+
+def _cursor(text: str) -> int:
+    cursor = int(text)
+    if not 0 <= cursor < 2**63:
+        raise ValueError(f"{text[:40]!r} is no cursor that was given out here")
+    return cursor
+
+
+def _time(text: str) -> datetime:
+    """A time; one without a zone is in UTC, whatever the database's zone is."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _now() -> str:

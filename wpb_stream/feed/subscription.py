@@ -9,11 +9,11 @@ from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.messages import NoticeMessage, Revised, RunMessage, RunStopped, Subscribe, encode_points, encode_reply
 
-MAX_SLICE_ROWS = 16_384
-"""Rows in one message at most, so that what waits for a slow client is bounded; at 48 bytes a row this is below 1 MiB."""
+MAX_SLICE_BYTES = 2**20
+"""Rows in one message fill at most this, so that what waits for a slow client is bounded."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _slice(made: Reconstruction, subscription: int, channels: tuple[str, ...], first: int, last: int) -> bytes:
     """Rows ``first`` to ``last`` encoded; clients that stand at the same row share the bytes."""
     return encode_points(
@@ -87,7 +87,7 @@ class Subscription:
             yield encode_reply(NoticeMessage(self.id, notice.code, notice.message))
         rows = made.table.rows
         if self._next_row < rows:
-            first, self._next_row = self._next_row, min(rows, self._next_row + MAX_SLICE_ROWS)
+            first, self._next_row = self._next_row, min(rows, self._next_row + MAX_SLICE_BYTES // made.table.data.itemsize)
             yield _slice(made, self.id, self._shown, first, self._next_row)
         if made.ended and not self._stop_told and self._next_row == made.table.rows:
             self._stop_told = True

@@ -43,6 +43,7 @@ async def stream(settings: Settings) -> None:
         readers = await stack.enter_async_context(
             FrameReaders(DataRoots(settings.data_roots, settings.mappings), settings.reader_processes, settings.read_deadline_s)
         )
+        await readers.warm_up()
         finder = Finder(board, reader, results)
         board.latest = await asyncio.to_thread(finder.latest)
         feed = Feed(board, finder, results, version("websockets-plotting-blue"), settings.origins)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.live import Pace
@@ -139,6 +140,9 @@ def load(**flags: Any) -> Settings:
     """
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except (SettingsError, TOMLDecodeError) as error:
+        where = f"{os.environ.get('WPB_CONFIG', 'wpb.toml')}: " if isinstance(error, TOMLDecodeError) else ""
+        raise ServiceError(f"settings: {where}{error}; see docs/reference/settings.md") from None
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -1,6 +1,7 @@
 """A detector in a process of its own: writes an HDF5 file in SWMR mode, one step for each line on its standard input.
 
-Lines: ``write INDEX VALUE`` (a frame filled with VALUE, not flushed), ``grow FRAMES``, ``flush``, ``close``; each is answered with ``done``.
+Lines: ``write INDEX VALUE`` (a frame filled with VALUE, not flushed), ``grow FRAMES``, ``flush``,
+``close``; each is answered with ``done``.
 """
 
 import json

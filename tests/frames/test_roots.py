@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
+import pickle  # noqa: TID251  what a reader process gets its arguments by
 import socket
 from pathlib import Path
 

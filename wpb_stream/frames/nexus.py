@@ -34,7 +34,8 @@ def write_nexus(
 ) -> Path:
     """Write one reconstruction of a run, all or nothing: the file appears under its name once it is complete and on the disk.
 
-    ``/entry/maps`` is an NXdata whose signal is the channel ``total`` (else the last one), the others its auxiliary signals, the axes the motors.
+    ``/entry/maps`` is an NXdata: its signal is the channel ``total`` (else the last one), the others its auxiliary signals, its axes the
+    motors.
 
     :param path: where; the folder must exist, a file of that name is replaced
     :param start: the run's start document; kept whole, as JSON, in ``/entry/start_document``

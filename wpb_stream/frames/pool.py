@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from math import inf
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +21,7 @@ import anyio
 import numpy as np
 from anyio import to_process
 
+from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.regions import Region
 from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowRequest, WindowResult
 from wpb_stream.frames import worker
@@ -55,7 +58,8 @@ class FrameReaders:
     """
 
     def __init__(self, roots: DataRoots, processes: int, deadline_s: float) -> None:
-        """
+        """Nothing starts before it is needed.
+
         :param processes: readers that work at the same time; those that wait for a hung file come on top, up to four times as many in all
         :param deadline_s: seconds one call may take, the start of a new process (about 0.5) included
         """
@@ -75,18 +79,25 @@ class FrameReaders:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """End the reader processes."""
         with anyio.CancelScope(shield=True):
-            for _ in [pid for pid in self._seen if _exists(pid)]:  # one call for each: any idle process serves it, by leaving
-                with suppress(anyio.BrokenWorkerProcess):
-                    await to_process.run_sync(os._exit, 0, limiter=self._unlimited)
+            for pid in self._seen:
+                await _end(pid)
         self._seen.clear()
 
     async def warm_up(self) -> None:
-        """Start all processes, so that the first window does not wait for them."""
+        """Start all processes, so that the first window does not wait for them.
+
+        :raises ExceptionGroup: of a ServiceError, if they die as they start
+        """
         async with asyncio.TaskGroup() as group:
-            started = [
-                group.create_task(to_process.run_sync(worker.prepare, self.roots, limiter=self._unlimited)) for _ in range(self.processes)
-            ]
+            started = [group.create_task(self._start()) for _ in range(self.processes)]
         self._seen.update(task.result() for task in started)
+
+    async def _start(self) -> int:
+        for _ in range(ATTEMPTS * self.processes):
+            # A process that died while idle is found out when it is used: those of an earlier pool may still be among the idle ones.
+            with suppress(anyio.BrokenWorkerProcess):
+                return await to_process.run_sync(worker.prepare, self.roots, limiter=self._unlimited)
+        raise ServiceError(f"{ATTEMPTS * self.processes} frame reader processes died as they started: does 'import h5py' work here?")
 
     def statistics(self) -> dict[str, int]:
         """Counts since the start: :class:`ReaderStatistics` as a dict."""
@@ -156,12 +167,24 @@ class FrameReaders:
             give_back()
 
 
-def _exists(pid: int) -> bool:
+async def _end(pid: int) -> None:
+    """End the reader process that was ``pid``, if it still is; its number may have gone to somebody else since."""
     try:
-        os.kill(pid, 0)
+        handle = os.pidfd_open(pid)
     except ProcessLookupError:
-        return False
-    return True
+        return
+    try:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if _parent(pid) == os.getpid():
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                await anyio.wait_readable(handle)
+    finally:
+        os.close(handle)
+
+
+def _parent(pid: int) -> int:
+    # The second field after the name, which stands in brackets.
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _shares(refs: Sequence[FrameRef], processes: int) -> list[list[int]]:

@@ -45,7 +45,7 @@ def closed_folder() -> Iterator[Path]:
 
 async def test_postgres_starts_from_nothing_and_answers_every_driver_in_both_databases(tmp_path: Path) -> None:
     postgres = EmbeddedPostgres(tmp_path)
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(postgres.service())
         assert answer(postgres.database_url) == 42
         psycopg2.connect(postgres.dagster_url).close()
@@ -59,7 +59,7 @@ async def test_postgres_starts_from_nothing_and_answers_every_driver_in_both_dat
 
 async def test_postgres_keeps_its_data_over_a_kill_and_over_an_orderly_stop(tmp_path: Path) -> None:
     postgres = EmbeddedPostgres(tmp_path)
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(postgres.service())
         with psycopg.connect(postgres.database_url) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
@@ -67,7 +67,7 @@ async def test_postgres_keeps_its_data_over_a_kill_and_over_an_orderly_stop(tmp_
         assert first is not None
         os.kill(first, signal.SIGKILL)
         await until(lambda: supervisor.pid("PostgreSQL") not in (None, first))
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(postgres.service())
         with psycopg.connect(postgres.database_url) as connection:
             assert connection.execute("SELECT number FROM kept").fetchall() == [(7,)]
@@ -75,22 +75,22 @@ async def test_postgres_keeps_its_data_over_a_kill_and_over_an_orderly_stop(tmp_
 
 async def test_postgres_starts_over_a_file_that_names_a_process_of_somebody_else(tmp_path: Path) -> None:
     postgres = EmbeddedPostgres(tmp_path)
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(postgres.service())
     (tmp_path / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{tmp_path / 'postgres'}\n")
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(postgres.service())
         assert answer(postgres.database_url) == 42
 
 
 async def test_a_server_left_over_by_a_killed_supervisor_is_ended_first(tmp_path: Path) -> None:
     postgres = EmbeddedPostgres(tmp_path)
-    async with Supervisor() as left:
+    async with Supervisor(handle_signals=False) as left:
         await left.start(postgres.service())
         old = left.pid("PostgreSQL")
         assert old is not None
         # As after a kill -9, when the old server is still at its last checkpoint: here it is alive and well.
-        async with Supervisor() as supervisor:
+        async with Supervisor(handle_signals=False) as supervisor:
             await supervisor.start(postgres.service())
             assert not is_alive(old)
             assert answer(postgres.database_url) == 42
@@ -101,7 +101,7 @@ async def test_an_initdb_that_was_killed_leaves_nothing_that_is_taken_for_a_clus
     draft.mkdir()
     (draft / "PG_VERSION").write_text("18\n")
     postgres = EmbeddedPostgres(tmp_path)
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(postgres.service())
         assert answer(postgres.database_url) == 42
 
@@ -109,7 +109,7 @@ async def test_an_initdb_that_was_killed_leaves_nothing_that_is_taken_for_a_clus
 @pytest.mark.parametrize("name", ["x" * 120, "with a blank", "per%cent"])
 async def test_a_data_folder_whose_name_is_no_good_for_a_socket_works(tmp_path: Path, name: str) -> None:
     postgres = EmbeddedPostgres(tmp_path / name)
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(postgres.service())
         assert answer(postgres.database_url) == 42
     assert EmbeddedPostgres(tmp_path / name).database_url == postgres.database_url
@@ -121,7 +121,7 @@ async def test_a_socket_folder_made_by_somebody_else_is_refused(tmp_path: Path) 
     postgres.sockets.mkdir(mode=0o755)
     try:
         with pytest.raises(ServiceError, match="should be a folder of mode 0700"):
-            async with Supervisor() as supervisor:
+            async with Supervisor(handle_signals=False) as supervisor:
                 await supervisor.start(postgres.service())
     finally:
         postgres.sockets.rmdir()
@@ -138,7 +138,7 @@ async def test_as_root_postgres_runs_as_another_account_with_all_its_files_in_a_
             shutil.copytree(part, closed_folder / part.name)
     monkeypatch.syspath_prepend(closed_folder)
     postgres = EmbeddedPostgres(closed_folder / "data")
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(postgres.service())
         pid = supervisor.pid("PostgreSQL")
         assert os.stat(f"/proc/{pid}").st_uid != 0
@@ -178,7 +178,7 @@ async def test_making_a_topic_twice_is_no_error(kafka_address: str, kafka_topic:
 
 async def test_a_broker_that_crashed_comes_back_at_the_same_address_with_nothing_of_before(tmp_path: Path) -> None:
     broker = EmbeddedBroker(tmp_path, free_port("127.0.0.1", 0))
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(broker.service())
         await create_topic(broker.address, "gone")
         first = supervisor.pid("broker")

@@ -48,7 +48,7 @@ def program(folder: Path, name: str, code: str) -> Service:
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second one when it goes while we read
         return False
 
 
@@ -66,7 +66,7 @@ async def run(supervisor: Supervisor, service: Service) -> None:
 
 
 async def test_a_service_runs_in_the_block_and_is_gone_after_it(tmp_path: Path) -> None:
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(program(tmp_path, "one", STAY))
         pid = supervisor.pid("one")
         assert pid is not None
@@ -77,7 +77,7 @@ async def test_a_service_runs_in_the_block_and_is_gone_after_it(tmp_path: Path) 
 
 async def test_services_stop_in_the_reverse_order_of_their_start(tmp_path: Path) -> None:
     code = "signal.signal(signal.SIGTERM, lambda *_: (note(name), os._exit(0)))\n" + STAY
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         for name in "abc":
             await supervisor.start(program(tmp_path, name, code))
     assert (tmp_path / "notes").read_text() == "cba"
@@ -86,12 +86,12 @@ async def test_services_stop_in_the_reverse_order_of_their_start(tmp_path: Path)
 async def test_services_of_one_call_start_side_by_side(tmp_path: Path) -> None:
     # Each gets ready only when the other has started.
     code = "note('', name)\nother = {'a': 'b', 'b': 'a'}[name]\nwhile not os.path.exists(folder + '/' + other): pass\n" + STAY
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(program(tmp_path, "a", code), program(tmp_path, "b", code))
 
 
 async def test_a_service_that_is_killed_is_started_again(tmp_path: Path) -> None:
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(program(tmp_path, "one", "note(f'{os.getpid()} ')\n" + STAY))
         first = supervisor.pid("one")
         assert first is not None
@@ -103,7 +103,7 @@ async def test_a_service_that_is_killed_is_started_again(tmp_path: Path) -> None
 
 async def test_children_of_a_crashed_service_are_gone_before_it_is_started_again(tmp_path: Path) -> None:
     code = 'note(f\'{subprocess.Popen(["sleep", "1000"]).pid} \')\n' + STAY
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(program(tmp_path, "one", code))
         child = int((tmp_path / "notes").read_text())
         first = supervisor.pid("one")
@@ -116,7 +116,7 @@ async def test_children_of_a_crashed_service_are_gone_before_it_is_started_again
 async def test_a_service_that_crashes_too_often_ends_the_block_with_its_last_lines(tmp_path: Path) -> None:
     service = dataclasses.replace(program(tmp_path, "camera", "ready()\nsys.exit('no film')"), restarts=2)
     with pytest.raises(ServiceError, match=r"camera ended by itself \(exit code 1, 3 in a row\)[^$]*camera\.log[^$]*no film"):
-        await run(Supervisor(), service)
+        await run(Supervisor(handle_signals=False), service)
     assert (tmp_path / "camera.log").read_text() == "no film\n" * 3
 
 
@@ -131,7 +131,7 @@ async def test_a_service_that_never_gets_ready_ends_the_block_with_its_last_line
         return False
 
     with pytest.raises(ServiceError, match=r"camera was not ready within 1 s[^$]*camera\.log[^$]*warming up"):
-        async with Supervisor() as supervisor:
+        async with Supervisor(handle_signals=False) as supervisor:
             await supervisor.start(dataclasses.replace(service, ready=never, ready_timeout_s=1.0))
     assert said.is_set()
     assert not is_alive(int((tmp_path / "notes").read_text()))
@@ -139,7 +139,7 @@ async def test_a_service_that_never_gets_ready_ends_the_block_with_its_last_line
 
 async def test_a_program_that_does_not_exist_is_not_tried_twice(tmp_path: Path) -> None:
     service = Service(name="ghost", argv=["/does/not/exist"], log=tmp_path / "ghost.log")
-    supervisor = Supervisor()
+    supervisor = Supervisor(handle_signals=False)
     with pytest.raises(ServiceError, match=r"ghost could not be started[^$]*No such file"):
         await run(supervisor, service)
     assert supervisor.statistics() == {"ghost": 1}
@@ -147,7 +147,7 @@ async def test_a_program_that_does_not_exist_is_not_tried_twice(tmp_path: Path) 
 
 async def test_a_service_that_ignores_its_stop_signal_is_killed_with_its_children(tmp_path: Path) -> None:
     code = 'signal.signal(signal.SIGTERM, signal.SIG_IGN)\nnote(f\'{subprocess.Popen(["sleep", "1000"]).pid}\')\n' + STAY
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(dataclasses.replace(program(tmp_path, "one", code), stop_timeout_s=0.1))
         pid = supervisor.pid("one")
     assert pid is not None
@@ -157,9 +157,19 @@ async def test_a_service_that_ignores_its_stop_signal_is_killed_with_its_childre
 
 async def test_a_child_that_left_the_session_of_its_service_is_found_too(tmp_path: Path) -> None:
     code = 'note(str(subprocess.Popen(["sleep", "1000"], start_new_session=True).pid))\n' + STAY
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(program(tmp_path, "one", code))
     assert not is_alive(int((tmp_path / "notes").read_text()))
+
+
+async def test_stopping_while_a_service_waits_for_its_next_start_does_not_wait_for_that(tmp_path: Path) -> None:
+    async with Supervisor(handle_signals=False) as supervisor, asyncio.timeout(60):
+        await supervisor.start(dataclasses.replace(program(tmp_path, "one", STAY), restart_delay_s=1000))
+        pid = supervisor.pid("one")
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: supervisor.pid("one") is None)
+    assert supervisor.statistics() == {"one": 1}
 
 
 async def test_lines_of_standard_output_are_handed_over_and_logged(tmp_path: Path) -> None:
@@ -167,7 +177,7 @@ async def test_lines_of_standard_output_are_handed_over_and_logged(tmp_path: Pat
     service = dataclasses.replace(
         program(tmp_path, "one", "print('{\"point\": 1}')\nprint('x' * 3_000_000)\nprint('last')"), on_line=lines.append, may_finish=True
     )
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(service)
         await supervisor.until_finished("one")
     assert (lines[0], lines[-1]) == ('{"point": 1}', "last")
@@ -175,7 +185,7 @@ async def test_lines_of_standard_output_are_handed_over_and_logged(tmp_path: Pat
 
 
 async def test_a_service_that_may_finish_does_so_without_being_started_again(tmp_path: Path) -> None:
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(dataclasses.replace(program(tmp_path, "one", "ready()"), may_finish=True))
         await supervisor.until_finished("one")
     assert supervisor.statistics() == {"one": 1}
@@ -183,7 +193,7 @@ async def test_a_service_that_may_finish_does_so_without_being_started_again(tmp
 
 async def test_the_log_of_the_time_before_is_kept_once(tmp_path: Path) -> None:
     (tmp_path / "one.log").write_text("yesterday\n")
-    async with Supervisor() as supervisor:
+    async with Supervisor(handle_signals=False) as supervisor:
         await supervisor.start(program(tmp_path, "one", "print('today', flush=True)\n" + STAY))
     assert (tmp_path / "one.log").read_text() == "today\n"
     assert (tmp_path / "one.log.old").read_text() == "yesterday\n"
@@ -193,7 +203,7 @@ async def test_an_error_of_the_block_itself_is_raised_and_stops_the_services(tmp
     pids: list[int | None] = []
 
     async def fail() -> None:
-        async with Supervisor() as supervisor:
+        async with Supervisor(handle_signals=False) as supervisor:
             await supervisor.start(program(tmp_path, "one", STAY))
             pids.append(supervisor.pid("one"))
             raise ZeroDivisionError
@@ -207,7 +217,7 @@ async def test_an_error_of_the_block_itself_is_raised_and_stops_the_services(tmp
 async def test_stopping_while_a_service_is_still_starting_leaves_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with pytest.raises(TimeoutError):
-        async with Supervisor() as supervisor, asyncio.timeout(0.2):
+        async with Supervisor(handle_signals=False) as supervisor, asyncio.timeout(0.2):
             await supervisor.start(program(tmp_path, "one", "while True: signal.pause()"))
     started = [record.args for record in caplog.records if "started" in record.message]
     assert started

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 _POLL_S = 0.03
 _PROBE_TIMEOUT_S = 5.0
 _LAST_LINES_S = 0.5
+_KILLED_WITHIN_S = 1.0
 _LINE_LIMIT_BYTES = 1 << 20
 
 
@@ -138,8 +139,11 @@ class RunningService:
             if process.returncode is None:
                 logger.warning("%s did not end on %s in time: killed", self.service.name, self.service.stop_signal.name)
             self._kill_session(process)
-            await process.wait()
-            logger.info("%s stopped (%s)", self.service.name, _how(process.returncode or 0))
+            try:
+                await asyncio.wait_for(process.wait(), _KILLED_WITHIN_S)
+                logger.info("%s stopped (%s)", self.service.name, _how(process.returncode or 0))
+            except TimeoutError:  # it hangs inside the kernel, on a dead file server for instance; it must not take us with it
+                logger.error("%s, process %d, does not even end on SIGKILL: left behind", self.service.name, process.pid)
             if self.task is not None:  # it has the last lines still to read
                 await asyncio.wait({self.task}, timeout=_LAST_LINES_S)
         if self.task is not None:  # it may wait to start the service again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -31,16 +32,22 @@ def resources(
         "results_folder": results_folder,
         "recipes": recipes or Recipes(),
         "viewer": viewer or Viewer(),
-        "results_io": ResultsIOManager(results_folder=results_folder),
-        "frames_io": FramesIOManager(results_folder=results_folder, detector_files=detector_files),
+        # Not as resources within resources: Dagster 1.13 warns of its own code for those.
+        "results_io": ResultsIOManager(folder=results_folder.folder),
+        "frames_io": FramesIOManager(folder=results_folder.folder, data_roots=detector_files.data_roots, path_map=detector_files.path_map),
     }
 
 
-acquisition = dg.Definitions(assets=[run_start, documents, frames])
-reconstruction = dg.Definitions(assets=[point_values, maps], asset_checks=[all_frames_found, values_finite, live_equals_batch])
-results = dg.Definitions(assets=[preview, nexus_file])
-automation = dg.Definitions(jobs=[reconstruct_scan], sensors=[run_started, run_stopped])
-# In one process: a process for each asset takes five times as long.
-running = dg.Definitions(resources=resources(), executor=dg.in_process_executor)
+def definitions(resources: Mapping[str, Any]) -> dg.Definitions:
+    """The project, room by room, with these resources."""
+    return dg.Definitions.merge(
+        dg.Definitions(assets=[run_start, documents, frames]),
+        dg.Definitions(assets=[point_values, maps], asset_checks=[all_frames_found, values_finite, live_equals_batch]),
+        dg.Definitions(assets=[preview, nexus_file]),
+        dg.Definitions(jobs=[reconstruct_scan], sensors=[run_started, run_stopped]),
+        # In one process: a process for each asset takes five times as long.
+        dg.Definitions(resources=resources, executor=dg.in_process_executor),
+    )
 
-defs = dg.Definitions.merge(acquisition, reconstruction, results, automation, running)
+
+defs = definitions(resources())

@@ -44,37 +44,51 @@ def stored_maps(results: Results, uid: str) -> Maps | None:
 class ResultsIOManager(dg.ConfigurableIOManager):
     """Documents, descriptions of reconstructions and maps, as files in the run's folder."""
 
-    results_folder: dg.ResourceDependency[ResultsFolder]
+    folder: str | None = None
+    """As :class:`ResultsFolder` has it."""
+
+    def results(self) -> Results:
+        """The results, as the streaming process finds them too."""
+        return ResultsFolder(folder=self.folder).results()
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Write a value, and say where."""
         suffix, value = encode(obj)
-        path = stored_file(self.results_folder.results(), context.partition_key, context.asset_key.path[-1], suffix)
+        path = stored_file(self.results(), context.partition_key, context.asset_key.path[-1], suffix)
         write_whole(path, value)
         context.add_output_metadata({"file": dg.MetadataValue.path(path), "bytes": len(value)})
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read the value of the run whose partition this is."""
         suffix, decode = _DECODERS[context.asset_key.path[-1]]
-        return decode(_read(context, self.results_folder.results(), suffix))
+        return decode(_read(context, self.results(), suffix))
 
 
 class FramesIOManager(dg.ConfigurableIOManager):
     """Frames, as a reference to the detectors' files: nothing is copied, pixels are read in slices by whoever asks for them."""
 
-    results_folder: dg.ResourceDependency[ResultsFolder]
-    detector_files: dg.ResourceDependency[DetectorFiles]
+    folder: str | None = None
+    """As :class:`ResultsFolder` has it."""
+    data_roots: list[str] | None = None
+    """As :class:`DetectorFiles` has it."""
+    path_map: list[str] | None = None
+    """As :class:`DetectorFiles` has it."""
+
+    def results(self) -> Results:
+        """The results, as the streaming process finds them too."""
+        return ResultsFolder(folder=self.folder).results()
 
     def handle_output(self, context: dg.OutputContext, obj: ScanFrames) -> None:
         """Write which frames make which point."""
         suffix, value = encode(obj)
-        path = stored_file(self.results_folder.results(), context.partition_key, context.asset_key.path[-1], suffix)
+        path = stored_file(self.results(), context.partition_key, context.asset_key.path[-1], suffix)
         write_whole(path, value)
         context.add_output_metadata({"file": dg.MetadataValue.path(path), "bytes": len(value)})
 
     def load_input(self, context: dg.InputContext) -> ScanFrames:
         """The reference; no pixel is read yet."""
-        return scan_frames.decode(_read(context, self.results_folder.results(), ".npz"), self.detector_files.roots())
+        roots = DetectorFiles(data_roots=self.data_roots, path_map=self.path_map).roots()
+        return scan_frames.decode(_read(context, self.results(), ".npz"), roots)
 
 
 def _read(context: dg.InputContext, results: Results, suffix: str) -> bytes:

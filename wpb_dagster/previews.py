@@ -103,9 +103,9 @@ def _levels(values: Map) -> Pixels:
     known = np.isfinite(values)
     levels = np.zeros(values.shape, np.uint8)
     if known.any():
-        low, high = values[known].min(), values[known].max()
-        # Divided first: the difference of two large values may be infinite.
-        levels[known] = np.rint(255 * (values[known] / 2 - low / 2) / (high / 2 - low / 2)).astype(np.uint8) if high > low else 128
+        low = values[known].min() / 2  # halved: the difference of two large values may be infinite
+        span = values[known].max() / 2 - low
+        levels[known] = np.rint(255 * ((values[known] / 2 - low) / span)).astype(np.uint8) if span > 0 else 128
     return levels
 
 

@@ -4,7 +4,7 @@ Both read the catalogue's own counters by cursor, so that nothing is missed whil
 partitions and run keys are the same again, and a materialisation that was reported is not reported again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 
@@ -13,7 +13,9 @@ from wpb_dagster.jobs import reconstruct_scan
 from wpb_dagster.metadata import about_run, plan_of, run_tags
 from wpb_dagster.partitions import add_runs
 from wpb_dagster.resources import Catalogue, Viewer
+from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.records import RunRow
+from wpb_stream.core.exceptions import ServiceError
 
 STARTED_A_TICK = 200
 ENDED_A_TICK = 25
@@ -23,12 +25,10 @@ ENDED_A_TICK = 25
 @dg.sensor(minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
 def run_started(context: dg.SensorEvaluationContext, catalogue: Catalogue, viewer: Viewer) -> dg.SensorResult | dg.SkipReason:
     """A run that began becomes a partition, and what its start document says is reported as `run_start`, without starting a process."""
-    unavailable = catalogue.unavailable()
-    if unavailable:
-        return dg.SkipReason(unavailable)
     cursor = int(context.cursor or 0)
-    with catalogue.reader() as reader:
-        rows = reader.started_after(cursor, STARTED_A_TICK)
+    rows = _ask(catalogue, lambda reader: reader.started_after(cursor, STARTED_A_TICK))
+    if isinstance(rows, dg.SkipReason):
+        return rows
     if not rows:
         return dg.SkipReason(f"No run began since number {cursor}.")
     add_runs(context.instance, [row.uid for row in rows])
@@ -37,22 +37,33 @@ def run_started(context: dg.SensorEvaluationContext, catalogue: Catalogue, viewe
         if row.uid not in reported:
             metadata = about_run(row.info, viewer) | plan_of(row.info)
             context.instance.report_runless_asset_event(dg.AssetMaterialization(run_start.key, partition=row.uid, metadata=metadata))
-    return dg.SensorResult(cursor=str(rows[-1].started_seq))
+    told = f"Reported {len(rows) - len(reported)} runs that began; no Dagster run is needed for that."
+    return dg.SensorResult(skip_reason=told, cursor=str(rows[-1].started_seq))
 
 
 @dg.sensor(job=reconstruct_scan, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
 def run_stopped(context: dg.SensorEvaluationContext, catalogue: Catalogue) -> dg.SensorResult | dg.SkipReason:
     """A run that ended is reconstructed from its documents and files. Where no recipe fits, only its documents are kept."""
-    unavailable = catalogue.unavailable()
-    if unavailable:
-        return dg.SkipReason(unavailable)
     cursor = int(context.cursor or 0)
-    with catalogue.reader() as reader:
-        rows = reader.ended_after(cursor, ENDED_A_TICK)
+    rows = _ask(catalogue, lambda reader: reader.ended_after(cursor, ENDED_A_TICK))
+    if isinstance(rows, dg.SkipReason):
+        return rows
     if not rows:
         return dg.SkipReason(f"No run ended since number {cursor}.")
     add_runs(context.instance, [row.uid for row in rows])
     return dg.SensorResult(run_requests=[_request(row) for row in rows], cursor=str(rows[-1].ended_seq))
+
+
+def _ask(catalogue: Catalogue, question: Callable[[CatalogueReader], list[RunRow]]) -> list[RunRow] | dg.SkipReason:
+    """The catalogue's answer, or why there is none: a database that is away is no failure of a sensor."""
+    unavailable = catalogue.unavailable()
+    if unavailable:
+        return dg.SkipReason(unavailable)
+    try:
+        with catalogue.reader() as reader:
+            return question(reader)
+    except ServiceError as error:  # it went away just now
+        return dg.SkipReason(str(error))
 
 
 def _request(row: RunRow) -> dg.RunRequest:

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from tests.dagster.scans import Beamline
-from wpb_dagster.definitions import acquisition, automation, reconstruction, resources, results
+from wpb_dagster.definitions import definitions as project
+from wpb_dagster.definitions import resources
 from wpb_dagster.home import write_home
 from wpb_dagster.partitions import add_runs
 from wpb_dagster.resources import Catalogue, DetectorFiles, ResultsFolder, Viewer
@@ -44,8 +45,7 @@ def resources_of(beamline: Beamline) -> Mapping[str, Any]:
 
 @pytest.fixture
 def definitions(resources_of: Mapping[str, Any]) -> dg.Definitions:
-    running = dg.Definitions(resources=resources_of, executor=dg.in_process_executor)
-    return dg.Definitions.merge(acquisition, reconstruction, results, automation, running)
+    return project(resources_of)
 
 
 @pytest.fixture

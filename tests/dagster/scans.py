@@ -1,4 +1,4 @@
-"""Finished scans in a real catalogue: documents as bluesky makes them, frames in real HDF5 files, the live revision as `wpb stream` leaves it."""
+"""Finished scans in a real catalogue: documents by event-model, frames in real HDF5 files, the live revision as `wpb stream` leaves it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ DATASET = "/entry/data/data"
 
 
 def write_frames(path: Path, frames: npt.NDArray[Any]) -> Path:
-    """A detector's file: one frame a chunk."""
+    """A detector's file: one frame a chunk. One that is there is replaced, as HDF5 does not write over a file that is being read."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w", libver="latest") as file:
+    with h5py.File(path.with_suffix(".part"), "w", libver="latest") as file:
         file.create_dataset(DATASET, data=frames, chunks=(1, *frames.shape[1:]), maxshape=(None, *frames.shape[1:]))
-    return path
+    return path.with_suffix(".part").rename(path)
 
 
 def random_frames(points: int, seed: int = 0) -> npt.NDArray[np.uint8]:
@@ -51,8 +51,11 @@ def raster(
     **metadata: Any,
 ) -> list[Document]:
     """The documents of a snaking raster whose camera writes to ``file``; without a shape no recipe fits."""
-    planned = {"shape": list(shape), "snaking": [False, *[True] * (len(shape) - 1)], "extents": [[0, n - 1] for n in shape]} if shape else {}
-    planned |= {"motors": [f"stage-{axis}" for axis in "zyx"[-len(shape) :]]} if shape else {}
+    planned: dict[str, Any] = {}
+    if shape:
+        motors = [f"stage-{axis}" for axis in "zyx"[-len(shape) :]]
+        snaking = [False, *[True] * (len(shape) - 1)]
+        planned = {"shape": list(shape), "snaking": snaking, "extents": [[0, n - 1] for n in shape], "motors": motors}
     run = compose_run(uid=uid, metadata={"plan_name": "grid_scan", "scan_id": 7, **planned, **metadata})
     camera = {"source": "sim", "shape": [1, 12, 16], "dtype": "array", "dtype_numpy": "|u1", "external": "STREAM:"}
     described = run.compose_descriptor(name="primary", data_keys={"camera": camera})

@@ -28,7 +28,7 @@ def point_values(
     viewer: Viewer,
 ) -> dg.Output[Values]:
     """One row a point: its cell and the value of each channel, computed anew from the files. A new revision, told to all who watch."""
-    uid, revision = context.partition_key, context.run_id
+    uid, revision = context.partition_key, context.run.run_id
     run, _ = replay(documents, recipes.chooser())
     results = results_folder.results()
     with catalogue.reader() as reader:

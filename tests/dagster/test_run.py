@@ -1,0 +1,193 @@
+"""A finished run through the whole asset graph: real catalogue, real files, a Dagster instance on PostgreSQL."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.dagster.scans import Beamline, random_frames, raster, write_frames
+from wpb_dagster.checks import live_equals_batch
+from wpb_dagster.io_managers import stored_maps
+from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.core.documents import Document
+from wpb_stream.core.table import PointTable
+
+pytestmark = pytest.mark.integration
+
+Materialise = Callable[[str], dg.ExecuteInProcessResult]
+ASSETS = {"documents", "frames", "point_values", "maps", "preview", "nexus_file"}
+
+
+def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    return {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+
+
+def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, object]:
+    (event,) = [event for event in result.get_asset_materialization_events() if event.asset_key == dg.AssetKey(asset)]
+    return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+def made_of(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {event.asset_key.path[-1] for event in result.get_asset_materialization_events() if event.asset_key}
+
+
+def acquired(beamline: Beamline, frames: np.ndarray, **scan: object) -> list[Document]:
+    file = write_frames(beamline.roots.roots[0] / "scan.h5", frames)
+    documents = raster(file, **scan)  # type: ignore[arg-type]
+    beamline.acquire(documents)
+    return documents
+
+
+def test_a_finished_scan_gives_its_maps_its_picture_and_a_nexus_file_and_passes_all_checks(
+    beamline: Beamline, materialise: Materialise
+) -> None:
+    frames = random_frames(20)
+    uid = acquired(beamline, frames)[0].doc["uid"]
+    result = materialise(uid)
+    assert result.success
+    assert made_of(result) == ASSETS
+    assert {name: check.passed for name, check in checks_of(result).items()} == {
+        "all_frames_found": True,
+        "values_finite": True,
+        "live_equals_batch": True,
+    }
+    expected = frames.sum(axis=(1, 2), dtype=np.float64).reshape(4, 5)
+    expected[1::2] = expected[1::2, ::-1]
+    maps = stored_maps(beamline.results, uid)
+    assert maps is not None
+    np.testing.assert_array_equal(maps.channels["total"], expected)
+    picture = Image.open(io.BytesIO(beamline.results.preview(uid) or b""))
+    assert picture.format == "PNG"
+    with h5py.File(beamline.results.folder(uid) / "maps.nxs") as file:
+        np.testing.assert_array_equal(file["entry/maps/total"][...], expected)
+        assert list(file["entry/maps"].attrs["axes"]) == ["stage_y", "stage_x"]
+
+
+def test_the_metadata_say_what_people_look_for(beamline: Beamline, materialise: Materialise) -> None:
+    uid = acquired(beamline, random_frames(20))[0].doc["uid"]
+    result = materialise(uid)
+    values = metadata_of(result, "point_values")
+    assert (values["scan id"], values["plan"], values["shape (slow axis first)"]) == (7, "grid_scan", "4 x 5")
+    assert (values["frames expected"], values["frames found"], values["frames missing"]) == (20, 20, 0)
+    assert values["viewer"] == f"http://viewer.example/?run={uid}"
+    preview = metadata_of(result, "preview")
+    assert preview["preview"] == f"![preview](http://viewer.example/api/runs/{uid}/preview.png)"
+    assert str(preview["preview (kept here)"]).startswith("![preview](data:image/png;base64,")
+    assert Path(str(metadata_of(result, "nexus_file")["NeXus file"])).exists()
+
+
+def test_the_recomputed_values_are_a_new_revision_in_the_catalogue(beamline: Beamline, materialise: Materialise) -> None:
+    uid = acquired(beamline, random_frames(20))[0].doc["uid"]
+    result = materialise(uid)
+    with CatalogueReader(beamline.database_url) as reader:
+        newest = reader.revision(uid)
+    assert newest is not None
+    assert (newest.revision, newest.produced_by, newest.rows) == (result.run_id, f"dagster {result.run_id}", 20)
+    assert (newest.info.status, newest.info.stopped is not None) == ("success", True)
+    assert beamline.results.load(newest.file).rows == 20
+
+
+def test_one_changed_live_value_fails_the_check_which_names_the_cell(beamline: Beamline, materialise: Materialise) -> None:
+    documents = raster(write_frames(beamline.roots.roots[0] / "scan.h5", random_frames(20)))
+    _, table = beamline.reconstruct(documents, "live")
+    assert table is not None
+    changed = table.data.copy()
+    changed["green"][7] = np.nextafter(changed["green"][7], np.inf)  # the third point of the second row, which runs backwards
+    beamline.acquire(documents, PointTable.from_array(changed))
+    check = checks_of(materialise(documents[0].doc["uid"]))["live_equals_batch"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "1 in green" in str(check.description)
+    assert check.metadata["differing cells: green"].value == 1
+    assert check.metadata["differing cells: total"].value == 0
+    (record,) = check.metadata["first differences"].records  # type: ignore[union-attr]
+    assert (record.data["channel"], record.data["cell"]) == ("green", "[1, 2]")
+
+
+def test_a_missing_frame_fails_the_check_with_the_count_and_leaves_its_cell_empty(beamline: Beamline, materialise: Materialise) -> None:
+    uid = acquired(beamline, random_frames(18))[0].doc["uid"]  # the documents announce 20
+    result = materialise(uid)
+    checks = checks_of(result)
+    assert result.success
+    assert not checks["all_frames_found"].passed
+    assert "2 of 20 frames are missing" in str(checks["all_frames_found"].description)
+    assert checks["all_frames_found"].metadata["first missing points"].value == "18, 19"
+    assert checks["live_equals_batch"].passed, "the live map lacks the same two"
+    maps = stored_maps(beamline.results, uid)
+    assert maps is not None
+    assert np.argwhere(np.isnan(maps.channels["total"])).tolist() == [[3, 0], [3, 1]]
+
+
+def test_a_frame_that_came_after_the_live_reconstruction_gave_up_is_told_as_late(beamline: Beamline, materialise: Materialise) -> None:
+    uid = acquired(beamline, random_frames(19))[0].doc["uid"]
+    write_frames(beamline.roots.roots[0] / "scan.h5", random_frames(20))
+    checks = checks_of(materialise(uid))
+    assert checks["all_frames_found"].passed
+    assert not checks["live_equals_batch"].passed
+    assert "their frames came late" in str(checks["live_equals_batch"].description)
+
+
+def test_values_that_are_no_numbers_fail_the_check(beamline: Beamline, materialise: Materialise) -> None:
+    frames = random_frames(20).astype(np.float32)
+    frames[4, 0, 0] = np.nan
+    uid = acquired(beamline, frames)[0].doc["uid"]
+    checks = checks_of(materialise(uid))
+    assert not checks["values_finite"].passed
+    assert "1 in red" in str(checks["values_finite"].description)
+    assert checks["live_equals_batch"].passed
+
+
+def test_without_a_live_revision_the_comparison_warns_and_says_why(beamline: Beamline, materialise: Materialise) -> None:
+    documents = raster(write_frames(beamline.roots.roots[0] / "scan.h5", random_frames(20)))
+    beamline.acquire(documents, live=False)
+    result = materialise(documents[0].doc["uid"])
+    check = checks_of(result)["live_equals_batch"]
+    assert result.success
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "no live revision" in str(check.description)
+
+
+def test_a_run_that_no_recipe_fits_keeps_its_documents_and_skips_the_rest(beamline: Beamline, materialise: Materialise) -> None:
+    documents = raster(write_frames(beamline.roots.roots[0] / "scan.h5", random_frames(3)), shape=())
+    beamline.acquire(documents)
+    result = materialise(documents[0].doc["uid"])
+    assert result.success
+    assert made_of(result) == {"documents"}
+
+
+def test_a_check_started_by_itself_takes_the_run_materialised_last_and_says_what_to_do_if_there_is_none(
+    beamline: Beamline, materialise: Materialise, definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    job = dg.define_asset_job("check", selection=dg.AssetSelection.checks(live_equals_batch))
+    alone = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job])).resolve_job_def("check")
+    before = checks_of(alone.execute_in_process(instance=instance))["live_equals_batch"]
+    uid = acquired(beamline, random_frames(20))[0].doc["uid"]
+    materialise(uid)
+    after = checks_of(alone.execute_in_process(instance=instance))["live_equals_batch"]
+    assert (before.passed, "materialise a run first" in str(before.description)) == (False, True)
+    assert (after.passed, after.metadata["run"].value) == (True, uid)
+
+
+@pytest.mark.parametrize("uid", ["../../etc/x", "/", ".."])
+def test_a_hostile_uid_leaves_nothing_outside_the_results_folder(
+    uid: str, beamline: Beamline, materialise: Materialise, tmp_path: Path
+) -> None:
+    acquired(beamline, random_frames(20), uid=uid)
+    assert materialise(uid).success
+    made = {path for path in tmp_path.rglob("*") if path.is_file() and path.suffix in (".npz", ".nxs", ".png", ".jsonl", ".json")}
+    assert len(made) == 6
+    assert {path.parent for path in made} == {beamline.results.folder(uid)}
+    assert beamline.results.folder(uid).parent == beamline.results.root
+
+
+def test_a_partition_of_a_run_that_the_catalogue_does_not_know_fails_with_a_sentence(beamline: Beamline, materialise: Materialise) -> None:
+    result = materialise("nobody")
+    (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    assert not result.success
+    assert "The catalogue has no run nobody" in str(failure.event_specific_data.user_failure_data.description)  # type: ignore[union-attr]

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,18 @@ class Running:
         """URL of Dagster's web server."""
         return f"http://127.0.0.1:{self.settings.dagster_port}/"
 
+    @property
+    def logs(self) -> Path:
+        """Folder of the logs of all parts."""
+        return self.settings.data / "logs"
+
+    async def scan(self, beamline: Beamline) -> None:
+        """Start the simulated beamline."""
+        await self.supervisor.start(_simulated(self.settings, beamline))
+
 
 @asynccontextmanager
-async def running(settings: Settings, beamline: Beamline | None = None) -> AsyncIterator[Running]:
+async def running(settings: Settings) -> AsyncIterator[Running]:
     """Start everything; stopped in the reverse order when the context ends, or one part fails for good.
 
     :raises ServiceError: naming the part that failed, and its log
@@ -76,9 +86,7 @@ async def running(settings: Settings, beamline: Beamline | None = None) -> Async
             await supervisor.start(*services)
             for address, topic in _embedded_topics(settings, services):
                 await create_topic(address, topic)
-            await supervisor.start(_stream(settings), *_dagster(settings))
-            if beamline is not None:
-                await supervisor.start(_simulated(settings, beamline))
+            await supervisor.start(_stream(settings), *_beside(settings))
             yield Running(settings, supervisor)
 
 
@@ -102,7 +110,9 @@ def _with_services(settings: Settings) -> tuple[Settings, list[Service]]:
     found["listen"] = f"{host}:{port}"
     found["dagster_port"] = free_port("127.0.0.1", settings.dagster_port, besides={*given, port})
     if not settings.data_roots:
-        found["data_roots"] = (settings.data.resolve() / "frames",)
+        frames = settings.data.resolve() / "frames"
+        frames.mkdir(parents=True, exist_ok=True)
+        found["data_roots"] = (frames,)
     return settings.model_copy(update=found), services
 
 
@@ -126,8 +136,10 @@ def _stream(settings: Settings) -> Service:
     )
 
 
-def _dagster(settings: Settings) -> list[Service]:
-    return []
+def _beside(settings: Settings) -> list[Service]:
+    """What other packages run beside the streaming process; Dagster, known here by its entry point alone."""
+    variables = environment(settings)
+    return [service for point in entry_points(group="wpb.services") for service in point.load()(settings, variables)]
 
 
 def _simulated(settings: Settings, beamline: Beamline) -> Service:
@@ -150,7 +162,7 @@ def _simulated(settings: Settings, beamline: Beamline) -> Service:
 
 
 def _answers(url: str) -> bool:
-    with urllib.request.urlopen(url, timeout=2.0) as response:  # noqa: S310 - our own http URL
+    with urllib.request.urlopen(url, timeout=2.0) as response:
         return response.status == 200
 
 

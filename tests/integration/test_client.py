@@ -1,0 +1,199 @@
+"""The Python client: what a notebook sees of a run, across everything that can happen to the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.scans import Scan, scan
+from tests.integration.conftest import StreamingProcess, feed_url
+from wpb_stream.client import Update, watch
+from wpb_stream.core.exceptions import ProtocolError, ServiceError
+from wpb_stream.replay import publish
+from wpb_stream.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+WAIT_S = 60.0
+
+
+async def until_rows(updates: AsyncIterator[Update], rows: int) -> Update:
+    """The first update with that many rows."""
+    async with asyncio.timeout(WAIT_S):
+        async for update in updates:
+            if update.rows >= rows:
+                return update
+    raise AssertionError
+
+
+async def until_stopped(updates: AsyncIterator[Update], uid: str) -> Update:
+    """The first update that says that run is over."""
+    async with asyncio.timeout(WAIT_S):
+        async for update in updates:
+            if update.stopped and update.run.uid == uid:
+                return update
+    raise AssertionError
+
+
+def assert_is_map_of(update: Update, run: Scan) -> None:
+    assert (update.run.uid, update.rows) == (run.uid, run.points)
+    for channel in ("red", "green", "blue", "total"):
+        np.testing.assert_array_equal(update.map(channel), run.map(channel))
+
+
+async def test_watching_a_running_scan_gives_growing_numpy_maps_with_nan_where_nothing_was_measured(
+    settings: Settings, streaming, tmp_path: Path
+) -> None:
+    run = scan(tmp_path / "frames").write()
+    async with streaming(settings), aclosing(watch(feed_url(settings), channels=["total", "red"])) as updates:
+        await publish([*run.head, *run.at(0, 5)], settings.sources[0], speed=0)
+        half = await until_rows(updates, 5)
+        partial = half.map("total")
+        measured = np.zeros(12, bool)
+        measured[[run.cell(point) for point in range(5)]] = True
+        assert (partial.dtype, partial.shape) == (np.dtype(np.float64), (3, 4))
+        np.testing.assert_array_equal(np.isnan(partial), ~measured.reshape(3, 4))
+        np.testing.assert_array_equal(partial.ravel()[measured], run.map("total").ravel()[measured])
+        assert half.stopped is None
+        assert half.table.channels == ("red", "total")
+
+        await publish([*run.at(5, 12), run.stop], settings.sources[0], speed=0)
+        done = await until_stopped(updates, run.uid)
+        np.testing.assert_array_equal(done.map("red"), run.map("red"))
+        assert half.rows == 5
+        np.testing.assert_array_equal(half.map("total"), partial, "an update that is kept stays as it was")
+        assert (done.stopped and done.stopped.exit_status, done.run.status) == ("success", "success")
+
+
+async def test_every_row_is_new_in_exactly_one_update(settings: Settings, streaming, tmp_path: Path) -> None:
+    run = scan(tmp_path / "frames").write()
+    new: list[int] = []
+    async with streaming(settings), aclosing(watch(feed_url(settings))) as updates, asyncio.timeout(WAIT_S):
+        for first in range(0, 12, 3):
+            await publish([*(run.head if not first else []), *run.at(first, first + 3)], settings.sources[0], speed=0)
+            async for update in updates:
+                new.extend(range(update.first_new, update.rows))
+                if update.rows >= first + 3:
+                    break
+    assert new == list(range(12))
+
+
+async def test_a_run_that_is_over_is_given_whole_to_who_comes_late(settings: Settings, streaming, tmp_path: Path) -> None:
+    run = scan(tmp_path / "frames", exit_status="abort", reason="the beam was lost").write()
+    async with streaming(settings):
+        await publish(run.documents, settings.sources[0], speed=0)
+        async with aclosing(watch(feed_url(settings))) as updates:
+            await until_stopped(updates, run.uid)
+        async with aclosing(watch(feed_url(settings), run.uid)) as updates:
+            late = await until_stopped(updates, run.uid)
+    assert_is_map_of(late, run)
+    assert late.stopped is not None
+    assert (late.run.status, late.stopped.reason) == ("abort", "the beam was lost")
+
+
+async def test_watching_goes_on_across_a_killed_server_and_each_revision_is_whole(
+    settings: Settings, streaming_process: StreamingProcess, tmp_path: Path
+) -> None:
+    run = scan(tmp_path / "frames").write()
+    await streaming_process.serve()
+    async with aclosing(watch(feed_url(settings))) as updates:
+        await publish([*run.head, *run.at(0, 5)], settings.sources[0], speed=0)
+        before = await until_rows(updates, 5)
+        await streaming_process.kill()
+        await publish([*run.at(5, 12), run.stop], settings.sources[0], speed=0)
+        await streaming_process.start()
+        after = await until_stopped(updates, run.uid)
+    assert (before.revision, after.revision) == ("live", "live.2")
+    assert_is_map_of(after, run)
+
+
+async def test_a_finished_run_is_resumed_across_a_restart_without_its_rows_being_sent_again(
+    settings: Settings, streaming_process: StreamingProcess, tmp_path: Path
+) -> None:
+    run, later = scan(tmp_path / "frames", seed=1).write(), scan(tmp_path / "frames", seed=2).write()
+    await streaming_process.serve()
+    async with aclosing(watch(feed_url(settings))) as updates:
+        await publish(run.documents, settings.sources[0], speed=0)
+        before = await until_stopped(updates, run.uid)
+        await streaming_process.kill()
+        await streaming_process.start()
+        seen: list[Update] = []
+        await publish(later.documents, settings.sources[0], speed=0)
+        async with asyncio.timeout(WAIT_S):
+            async for update in updates:
+                seen.append(update)
+                if update.stopped and update.run.uid == later.uid:
+                    break
+    again = [update for update in seen if update.run.uid == run.uid]
+    assert all(update.first_new == update.rows == 12 and update.revision == before.revision for update in again)
+    assert_is_map_of(seen[-1], later)
+
+
+async def test_latest_moves_on_to_each_newer_run(settings: Settings, streaming, tmp_path: Path) -> None:
+    runs = [scan(tmp_path / "frames", seed=seed).write() for seed in range(3)]
+    async with streaming(settings), aclosing(watch(feed_url(settings), "latest")) as updates:
+        for run in runs:
+            await publish(run.documents, settings.sources[0], speed=0)
+            assert_is_map_of(await until_stopped(updates, run.uid), run)
+
+
+async def test_latest_that_moved_on_while_the_server_was_away_begins_at_row_0_of_the_newer_run(
+    settings: Settings, streaming_process: StreamingProcess, tmp_path: Path
+) -> None:
+    older, newer = scan(tmp_path / "frames", seed=1).write(), scan(tmp_path / "frames", seed=2).write()
+    await streaming_process.serve()
+    async with aclosing(watch(feed_url(settings))) as updates:
+        await publish(older.documents, settings.sources[0], speed=0)
+        assert_is_map_of(await until_stopped(updates, older.uid), older)
+        await streaming_process.kill()
+        await publish(newer.documents, settings.sources[0], speed=0)
+        await streaming_process.start()
+        assert_is_map_of(await until_stopped(updates, newer.uid), newer)
+
+
+async def test_the_notices_of_a_run_are_in_its_updates_once_each(
+    settings: Settings, streaming_process: StreamingProcess, tmp_path: Path
+) -> None:
+    run = scan(tmp_path / "frames").write()
+    await streaming_process.serve()
+    async with aclosing(watch(feed_url(settings))) as updates:
+        await publish([*run.head, *run.at(0, 5)], settings.sources[0], speed=0)
+        await until_rows(updates, 5)
+        await streaming_process.kill()
+        await publish([*run.at(5, 12), run.stop], settings.sources[0], speed=0)
+        await streaming_process.start()
+        done = await until_stopped(updates, run.uid)
+    assert [notice.code for notice in done.notices] == ["regions_guessed"]
+
+
+@pytest.mark.parametrize(
+    ("run", "options", "code"),
+    [
+        ("no such run", {}, "unknown_run"),
+        (None, {"channels": ["infrared"]}, "unknown_channel"),
+        (None, {"revision": "2f1e"}, "unknown_revision"),
+    ],
+)
+async def test_what_the_server_refuses_is_raised_with_its_code(
+    settings: Settings, streaming, tmp_path: Path, run: str | None, options: dict[str, object], code: str
+) -> None:
+    finished = scan(tmp_path / "frames").write()
+    async with streaming(settings):
+        await publish(finished.documents, settings.sources[0], speed=0)
+        async with aclosing(watch(feed_url(settings))) as updates:
+            await until_stopped(updates, finished.uid)
+        async with aclosing(watch(feed_url(settings), run or finished.uid, **options)) as updates:
+            with pytest.raises(ProtocolError) as refused:
+                await anext(updates)
+    assert refused.value.code == code
+
+
+async def test_an_address_where_no_feed_is_served_is_refused_for_good(settings: Settings, streaming) -> None:
+    async with streaming(settings), aclosing(watch(f"ws://{settings.listen}/nothing")) as updates:
+        with pytest.raises(ServiceError, match="HTTP 404"):
+            await anext(updates)

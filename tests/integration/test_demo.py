@@ -1,0 +1,124 @@
+"""The commands as a new user runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import h5py
+import psutil
+import pytest
+
+from wpb_stream.host import free_port
+
+pytestmark = pytest.mark.integration
+
+WAIT_S = 180
+"""Bound on what a command may take here; no figure of ours depends on it."""
+
+
+def ports() -> list[str]:
+    return ["--listen", f"127.0.0.1:{free_port('127.0.0.1', 0)}", "--dagster-port", str(free_port("127.0.0.1", 0))]
+
+
+@asynccontextmanager
+async def wpb(*arguments: str | Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A ``wpb`` command in a session of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "wpb_stream.cli",
+        *map(str, arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        env={key: value for key, value in os.environ.items() if not key.startswith("WPB_")},
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def said_by(process: asyncio.subprocess.Process, words: bytes) -> bytes:
+    """What a command told people, up to these words."""
+    assert process.stderr is not None
+    said = b""
+    while words not in said:
+        more = await process.stderr.read(4096)
+        assert more, f"it ended without {words!r}: {said.decode()}"
+        said += more
+    return said
+
+
+def processes_of(data: Path) -> list[psutil.Process]:
+    """All processes that have to do with a data folder."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        words = [*(process.info["cmdline"] or ()), *(process.info["environ"] or {}).values()]
+        if process.pid != os.getpid() and any(str(data) in word for word in words):
+            found.append(process)
+    return found
+
+
+async def test_one_scan_ends_as_a_json_report_and_a_nexus_file_and_leaves_no_process(tmp_path: Path) -> None:
+    data = tmp_path / "demo"
+    async with wpb("demo", "--once", "--shape", "4x5", "--frame", "48x64", "--data", data, *ports()) as demo, asyncio.timeout(WAIT_S):
+        output, said = await demo.communicate()
+    assert demo.returncode == 0, said.decode()
+    report = json.loads(output.decode().splitlines()[-1])
+    assert (report["shape"], report["points"], report["rows"], report["live_equals_batch"]) == ([4, 5], 20, 20, True)
+    assert set(report["checks"]) == {"live_equals_batch", "all_frames_found", "values_finite"}
+    with h5py.File(report["nexus_file"]) as file:
+        entry = file[file.attrs["default"]]
+        plot = entry[entry.attrs["default"]]
+        assert plot[plot.attrs["signal"]].shape == (4, 5)
+    viewer, _, run = report["viewer"].partition("?run=")
+    assert viewer in said.decode()
+    assert run == report["run_uid"]
+    assert processes_of(data) == []
+
+
+async def test_ctrl_c_stops_everything_in_mid_scan_and_leaves_no_process(tmp_path: Path) -> None:
+    data = tmp_path / "demo"
+    async with wpb("demo", "--shape", "40x40", "--frame", "48x64", "--data", data, *ports()) as demo, asyncio.timeout(WAIT_S):
+        await said_by(demo, b"began")
+        demo.send_signal(signal.SIGINT)
+        _, rest = await demo.communicate()
+    assert demo.returncode == 0, rest.decode()
+    assert b"Everything stopped." in rest
+    assert processes_of(data) == []
+
+
+async def test_a_second_demo_on_the_same_folder_says_who_holds_it(tmp_path: Path) -> None:
+    data = tmp_path / "demo"
+    async with wpb("up", "--data", data, *ports()) as first, asyncio.timeout(WAIT_S):
+        await said_by(first, b"Ctrl-C")
+        async with wpb("demo", "--once", "--data", data, *ports()) as second:
+            output, complaint = await second.communicate()
+        assert (second.returncode, output) == (1, b"")
+        assert f"in use by process {first.pid}" in complaint.decode().replace("\n", " ")
+        first.send_signal(signal.SIGTERM)
+        await first.communicate()
+    assert first.returncode == 0
+    assert processes_of(data) == []
+
+
+async def test_a_part_that_cannot_start_is_named_with_its_log(tmp_path: Path) -> None:
+    data = tmp_path / "demo"
+    (data / "postgres").mkdir(parents=True)
+    (data / "postgres" / "PG_VERSION").write_text("7.4\n")
+    async with wpb("demo", "--once", "--data", data, *ports()) as demo, asyncio.timeout(WAIT_S):
+        output, complaint = await demo.communicate()
+    assert (demo.returncode, output) == (1, b"")
+    assert "PostgreSQL" in complaint.decode()
+    assert "postgres.log" in complaint.decode().replace("\n", "")
+    assert "Traceback" not in complaint.decode()

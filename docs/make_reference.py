@@ -21,7 +21,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Read, the later winning: the defaults, `wpb.toml` in the working folder (or the file `WPB_CONFIG` names), environment variables, flags.",
+        "Read, the later winning: the defaults, `wpb.toml` in the working folder (or the file `WPB_CONFIG` names), environment variables,",
+        "flags.",
         "A setting `window_frames` is `window_frames = 64` in `wpb.toml`, `WPB_WINDOW_FRAMES=64` and `--window-frames 64`.",
         "",
         "| setting | variable | default | |",

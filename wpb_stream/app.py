@@ -57,20 +57,30 @@ async def stream(settings: Settings) -> None:
             settings.pace,
             settings.queue_messages,
         )
-        await stack.enter_async_context(feed.serve(host, port))
-        log.info("viewer and feed at http://%s:%d", host, port)
-        await _until_signalled(pipeline)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                walking = tasks.create_task(pipeline.run())
+                _end_on_signal()
+                await pipeline.restored.wait()  # clients that come back find the unfinished runs growing again
+                async with feed.serve(host, port):
+                    _say_where(host, port)
+                    await walking
+        except asyncio.CancelledError:
+            log.info("asked to stop")
 
 
-async def _until_signalled(pipeline: Pipeline) -> None:
-    walking = asyncio.ensure_future(pipeline.run())
-    loop = asyncio.get_running_loop()
+def _end_on_signal() -> None:
+    """Have SIGINT and SIGTERM cancel the task that calls this."""
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine runs in a task"
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, walking.cancel)
-    try:
-        await walking
-    except asyncio.CancelledError:
-        log.info("asked to stop")
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
+def _say_where(host: str, port: int) -> None:
+    log.info("viewer and feed at http://%s:%d", host, port)
+    if host not in ("localhost", "::1") and not host.startswith("127."):
+        log.warning("whoever reaches %s can watch: nobody is asked for a password; put a proxy that does in front", host)
 
 
 def open_sources(settings: Settings) -> list[Source]:

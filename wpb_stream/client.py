@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -101,11 +101,15 @@ class _Held:
     def append(self, header: PointsHeader, columns: dict[str, npt.NDArray[np.generic]]) -> None:
         if header.first_row != self.table.rows:
             raise ProtocolError("bad_message", f"rows {header.first_row}... came while {self.table.rows} are held: a gap")
-        values = np.stack([columns[name] for name in self.table.channels], axis=1).astype(np.float64)
+        values = np.empty((header.rows, len(self.table.channels)))
+        for column, name in enumerate(self.table.channels):
+            values[:, column] = columns[name]
         self.table.append(columns["point"], columns["cell"], values)
 
     def update(self, first_new: int) -> Update:
-        return Update(self.run, self.revision, self.table, first_new, tuple(self.notices), self.stopped)
+        # A view of the rows so far: an update that somebody keeps stays as it was.
+        rows = PointTable.from_array(self.table.data)
+        return Update(self.run, self.revision, rows, first_new, tuple(self.notices), self.stopped)
 
 
 async def watch(
@@ -116,7 +120,7 @@ async def watch(
     revision: str = "newest",
     max_rate: float = 20.0,
     token: str | None = None,
-) -> AsyncIterator[Update]:
+) -> AsyncGenerator[Update, None]:
     """Watch a run; never ends by itself, as ``latest`` moves on to the next run and a run may be revised.
 
     :param url: the feed, e.g. ``ws://127.0.0.1:8000/ws``

@@ -9,29 +9,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
-from wpb_stream.catalogue.records import Batch, DeadLetter
+from wpb_stream.catalogue.records import Batch
 from wpb_stream.catalogue.results import Results
-from wpb_stream.catalogue.writer import RETRIABLE, CatalogueWriter
+from wpb_stream.catalogue.writer import CatalogueWriter, insist
 from wpb_stream.core.board import Board
-from wpb_stream.core.documents import Document, Message, WorkerEvent, parse
-from wpb_stream.core.exceptions import DocumentError, ServiceError
+from wpb_stream.core.documents import Document, Message
+from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.core.intake import sort_out
 from wpb_stream.core.live import LiveRun, Pace
 from wpb_stream.core.recipe import Recipe
-from wpb_stream.core.run import Applied, Runs
+from wpb_stream.core.run import Run, Runs
 from wpb_stream.frames.pool import FrameReaders
 from wpb_stream.sources import Source
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
-RETRY_S = 1.0
-"""How long to wait before a service that is away is asked again."""
+RECONNECT_S = 1.0
+"""How long to wait before a source that is away is asked again."""
 KEPT_ENDED = 20
 """Ended runs kept in memory, for clients that watch them still; older ones are read from the catalogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Growing:
+    live: LiveRun
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Pipeline:
@@ -49,138 +57,101 @@ class Pipeline:
         queue_messages: int = 10_000,
     ) -> None:
         self._sources, self._catalogue, self._readers, self._results = sources, catalogue, readers, results
-        self._board, self._pace = board, pace
-        self._runs = Runs(recipe_for)
-        self._live: dict[str, LiveRun] = {}
-        self._wake: dict[str, asyncio.Event] = {}
+        self._board, self._pace, self._runs = board, pace, Runs(recipe_for)
+        self._growing: dict[str, _Growing] = {}
         self._queue: asyncio.Queue[Message] = asyncio.Queue(queue_messages)
-        self.messages = self.worker_events = self.dead_letters = 0
+        self.restored = asyncio.Event()
+        """Set once the runs that had not ended when the last process did are growing again."""
 
     async def run(self) -> None:
         """Walk for ever; ends only by cancellation or by an error that a restart must cure."""
         async with asyncio.TaskGroup() as self._tasks:
-            for document in await self._insist(self._catalogue.unfinished):
+            await insist(self._catalogue.take_over)  # from here on nobody else stores documents that we would not see
+            for document in await insist(self._catalogue.unfinished):
                 await self._apply(document)
+            self.restored.set()
             for source in self._sources:
-                self._tasks.create_task(self._listen(source), name=f"listen {source.identity}")
+                self._tasks.create_task(self._listen(source))
             while True:
-                await self._take_in(await self._next_messages())
+                await self._take_in([await self._queue.get(), *(self._queue.get_nowait() for _ in range(self._queue.qsize()))])
 
     async def _listen(self, source: Source) -> None:
         """Source -> Message: into a bounded queue, so that a burst waits in the broker rather than in memory."""
         while True:
             try:
                 async with source:
-                    positions = await self._insist(lambda: self._catalogue.take_over(source.identity))
+                    positions = await insist(lambda: self._catalogue.positions(source.identity))
                     async for messages in source.batches(positions):
                         for message in messages:
                             await self._queue.put(message)
             except ServiceError as error:
                 log.warning("%s; trying again", error)
-                await asyncio.sleep(RETRY_S)
-
-    async def _next_messages(self) -> list[Message]:
-        messages = [await self._queue.get()]
-        while not self._queue.empty():
-            messages.append(self._queue.get_nowait())
-        return messages
+                await asyncio.sleep(RECONNECT_S)
 
     async def _take_in(self, messages: Sequence[Message]) -> None:
-        """Message -> Document: identified, then stored together with the position, then applied if it is new."""
-        documents: list[Document] = []
-        dead_letters: list[DeadLetter] = []
-        for message in messages:
-            try:
-                match parse(message.value):
-                    case Document() as document:
-                        documents.append(document)
-                    case WorkerEvent(kind, body):
-                        self.worker_events += 1
-                        log.debug("%s event: %s", kind, body)
-            except DocumentError as error:
-                log.warning("%s position %d goes to the dead letters: %s", message.partition, message.position, error)
-                dead_letters.append(DeadLetter(message, str(error)))
-        positions = {(message.source, message.partition): message.position + 1 for message in messages}
-        batch = Batch([(self._runs.owner(document), document) for document in documents], dead_letters, positions)
-        new = await self._insist(lambda: self._catalogue.store(batch))
-        self.messages += len(messages)
-        self.dead_letters += len(dead_letters)
-        for (owner, document), is_new in zip(batch.documents, new, strict=True):
+        """Message -> Document: identified, stored together with the positions, then applied if it is new."""
+        intake = sort_out(messages)
+        for letter in intake.dead_letters:
+            log.warning("%s position %d goes to the dead letters: %s", letter.message.partition, letter.message.position, letter.reason)
+        for event in intake.worker_events:
+            log.debug("%s event: %s", event.kind, event.body)
+        owned = [(self._runs.owner(document), document) for document in intake.documents]
+        new = await insist(lambda: self._catalogue.store(Batch(owned, intake.dead_letters, intake.positions)))
+        for (owner, document), is_new in zip(owned, new, strict=True):
             if is_new:
-                await self._apply(document, stored_as=owner)
+                await self._apply(document, stored_with_owner=owner is not None)
 
-    async def _apply(self, document: Document, stored_as: str | None = "") -> None:
+    async def _apply(self, document: Document, *, stored_with_owner: bool = True) -> None:
         """Document -> Run -> FrameRef: what it means for its run, and for the runs of documents that waited for it."""
         for applied in self._runs.apply(document):
-            run = applied.run
+            uid = applied.run.uid
             if applied.document.name == "start":
-                await self._begin(applied)
-            if applied.document is not document or stored_as is None:
-                await self._insist(lambda: self._catalogue.adopt(run.uid, [applied.document]))  # noqa: B023
-            live = self._live.get(run.uid)
-            if live is not None:
-                live.add(applied.frames, monotonic())
-                self._wake[run.uid].set()
+                await self._begin(applied.run)
+            if applied.document is not document or not stored_with_owner:
+                await insist(lambda: self._catalogue.adopt(uid, [applied.document]))  # noqa: B023 - awaited at once
+            if uid in self._growing:
+                self._growing[uid].live.add(applied.frames, monotonic())
+                self._growing[uid].wake.set()
                 self._board.changed()
 
-    async def _begin(self, applied: Applied) -> None:
-        run = applied.run
+    async def _begin(self, run: Run) -> None:
         live = LiveRun.begin(run, "live", self._pace, monotonic())
-        generation = await self._insist(lambda: self._catalogue.begin_run(live.reconstruction.run, float(run.start["time"])))
+        made = live.reconstruction
+        generation = await insist(lambda: self._catalogue.begin_run(made.run, float(run.start["time"])))
         if generation > 1:
-            live.reconstruction.revision = f"live.{generation}"
-        self._live[run.uid], self._wake[run.uid] = live, asyncio.Event()
-        self._board.live[run.uid] = live.reconstruction
+            made.revision = f"live.{generation}"  # rows already sent are gone: clients are told to begin anew
         if generation == 1 or self._board.latest is None:
             self._board.latest = run.uid
-        self._tasks.create_task(self._reconstruct(live), name=f"reconstruct {run.uid}")
-        log.info(
-            "run %s began: %s, recipe %s, revision %s",
-            run.uid,
-            run.start.get("plan_name"),
-            run.recipe and run.recipe.name,
-            live.reconstruction.revision,
-        )
+        self._growing[run.uid], self._board.live[run.uid] = _Growing(live), made
+        self._tasks.create_task(self._reconstruct(self._growing[run.uid]))
+        log.info("run %s began: %s, recipe %s, revision %s", run.uid, made.run.plan_name, made.run.recipe, made.revision)
 
-    async def _reconstruct(self, live: LiveRun) -> None:
+    async def _reconstruct(self, growing: _Growing) -> None:
         """FrameRef -> values -> rows: window by window, until the run is over and nothing is owed."""
-        wake = self._wake[live.run.uid]
-        while not live.finished(monotonic()):
-            window = live.take(monotonic())
-            if window:
-                assert live.run.recipe is not None
-                result = await self._readers.reduce(window, live.run.recipe.regions)
-                live.place(window, result, monotonic())
-                self._board.changed()
-                continue
-            wake.clear()
-            try:
-                await asyncio.wait_for(wake.wait(), live.due_in(monotonic()))
-            except TimeoutError:
-                pass
+        live = growing.live
+        try:
+            while not live.finished(monotonic()):
+                window = live.take(monotonic())
+                if window and live.run.recipe:
+                    live.place(window, await self._readers.reduce(window, live.run.recipe.regions), monotonic())
+                    self._board.changed()
+                    continue
+                growing.wake.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(growing.wake.wait(), live.due_in(monotonic()))
+        except Exception:  # a fault of ours in one run must not end the others
+            log.exception("run %s: its reconstruction failed", live.run.uid)
+            live.run.notice("internal", "wpb itself failed on this run; the streaming process's log says how. Its map may be incomplete.")
         await self._end(live)
 
     async def _end(self, live: LiveRun) -> None:
-        ended_at = live.end()
-        made = live.reconstruction
-        revision = None
-        if live.run.recipe is not None:
-            file = await asyncio.to_thread(self._results.save, made.run.uid, made.revision, made.table)
-            revision = (made.revision, file)
-        await self._insist(lambda: self._catalogue.end_run(made.run, ended_at, made.reason, made.notices, revision))
+        """Rows -> kept: the table as a file, the run's end in the catalogue; then all may see that it has ended."""
+        ended_at, made = live.end(), live.reconstruction
+        file = await asyncio.to_thread(self._results.save, made.run.uid, made.revision, made.table) if live.run.recipe else None
+        await insist(lambda: self._catalogue.end_run(made, ended_at, file))
         made.ended = True
         self._board.changed()
         log.info("run %s ended: %s, %d rows, %d points missing", made.run.uid, made.run.status, made.table.rows, len(live.missing))
-        for uid in [uid for uid, kept in self._board.live.items() if kept.ended][:-KEPT_ENDED]:
-            for place in (self._board.live, self._live, self._wake):
-                place.pop(uid)
+        for uid in self._board.forget_ended(KEPT_ENDED):
+            del self._growing[uid]
             self._runs.forget(uid)
-
-    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the database until it answers: documents wait, none is lost."""
-        while True:
-            try:
-                return await ask()
-            except RETRIABLE as error:
-                log.warning("the catalogue's database does not answer (%s); trying again", error)
-                await asyncio.sleep(RETRY_S)

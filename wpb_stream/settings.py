@@ -13,7 +13,14 @@ from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.live import Pace
@@ -138,6 +145,9 @@ def load(**flags: Any) -> Settings:
 
     :raises ServiceError: naming the setting that is wrong
     """
+    named = os.environ.get("WPB_CONFIG")
+    if named and not Path(named).is_file():
+        raise ServiceError(f"setting WPB_CONFIG: there is no file {named}; see docs/reference/settings.md")
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except (SettingsError, TOMLDecodeError) as error:

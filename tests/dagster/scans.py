@@ -108,21 +108,22 @@ class Beamline:
         self.begin(documents)
         reconstruction, made = self.reconstruct(documents, "live")
         table = table or made
-        uid = documents[0].doc["uid"]
-        revision = ("live", self.results.save(uid, "live", table)) if live and table is not None else None
-        asyncio.run(self._end(reconstruction, documents, revision))
+        file = self.results.save(documents[0].doc["uid"], "live", table) if live and table is not None else None
+        asyncio.run(self._end(reconstruction, documents, file))
 
     async def _store(self, documents: Sequence[Document]) -> None:
         async with CatalogueWriter(self.database_url) as writer:
+            await writer.take_over()
             await writer.store(Batch([(documents[0].doc["uid"], document) for document in documents], [], {}))
 
     async def _begin(self, documents: Sequence[Document]) -> None:
         run, _ = replay(documents[:1], chooser(load().plan_defaults))
         info = LiveRun.begin(run, "live", Pace(), 0.0).reconstruction.run
         async with CatalogueWriter(self.database_url) as writer:
+            await writer.take_over()
             await writer.begin_run(info, documents[0].doc["time"])
 
-    async def _end(self, live: LiveRun, documents: Sequence[Document], revision: tuple[str, str] | None) -> None:
-        made = live.reconstruction
+    async def _end(self, live: LiveRun, documents: Sequence[Document], file: str | None) -> None:
         async with CatalogueWriter(self.database_url) as writer:
-            await writer.end_run(made.run, documents[-1].doc["time"], made.reason, made.notices, revision)
+            await writer.take_over()
+            await writer.end_run(live.reconstruction, documents[-1].doc["time"], file)

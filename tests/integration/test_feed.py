@@ -24,7 +24,7 @@ from websockets.typing import Subprotocol
 
 from tests.helpers.rawfeed import Points, RawClient, joined, raw_client
 from tests.helpers.scans import Scan, random_frames, scan
-from tests.integration.conftest import StreamingProcess, feed_url, streaming_here
+from tests.integration.conftest import StreamingProcess, feed_url, streaming_here, until_serving
 from wpb_stream.embedded import EmbeddedBroker, EmbeddedPostgres, create_topic
 from wpb_stream.host import free_port
 from wpb_stream.replay import publish
@@ -113,6 +113,14 @@ async def past(beamline: Beamline) -> list[Scan]:
     ]
     await beamline.take(*scans)
     return scans
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def large(beamline: Beamline) -> Scan:
+    """A finished run of 40,000 points: 1.6 MB of rows."""
+    one = scan(beamline.folder, (200, 200), frames=random_frames(40_000, 31, columns=1), points_per_datum=40_000)
+    await beamline.take(one)
+    return one
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -376,6 +384,17 @@ async def test_a_finished_run_is_told_as_run_then_all_rows_then_run_stopped(clie
     assert isinstance(messages[-2], Points), "the last row comes right before run_stopped"
 
 
+async def test_a_large_table_comes_in_messages_below_1_mib_and_run_stopped_after_the_last_of_them(client: RawClient, large: Scan) -> None:
+    await client.send("subscribe", run=large.uid)
+    messages = await client.until("run_stopped")
+    slices = [message for message in messages if isinstance(message, Points)]
+    assert len(slices) > 1
+    assert max(piece.rows for piece in slices) * 40 < 2**20
+    points = joined(messages, "point")
+    assert sorted(points) == list(range(40_000))
+    np.testing.assert_array_equal(joined(messages, "total"), large.values("total")[points])
+
+
 async def test_the_binary_layout_is_the_one_of_the_page(client: RawClient, past: list[Scan]) -> None:
     number = await client.send("subscribe", run=past[0].uid, channels=["total", "red"], revision="live", from_row=7)
     await client.until("run")
@@ -558,11 +577,9 @@ async def test_units_that_come_with_the_descriptor_are_told_in_a_second_run_mess
 
 
 async def test_a_client_that_reads_nothing_is_cut_off_and_delays_nobody(
-    beamline: Beamline, past: list[Scan], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    beamline: Beamline, large: Scan, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wpb_stream.feed.server.SEND_TIMEOUT_S", 0.5)
-    large = scan(beamline.folder, (200, 200), frames=random_frames(40_000, 31, columns=1), points_per_datum=40_000)
-    await beamline.take(large)
     cut_off = asyncio.Event()
 
     class Watch(logging.Handler):
@@ -627,7 +644,7 @@ async def test_the_viewer_is_served_at_the_root_under_a_policy_that_lets_nothing
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert int(headers["content-length"]) == len(body)
     assert b"<!doctype html>" in body
-    policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
+    policy = {name: value for name, _, value in (part.strip().partition(" ") for part in headers["content-security-policy"].split(";"))}
     assert (policy["default-src"], policy["script-src"], policy["connect-src"]) == ("'none'", "'self'", "'self'")
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
@@ -709,8 +726,8 @@ async def test_a_server_that_stops_sends_its_clients_away_with_1012(settings: Se
 
 
 @pytest.mark.asyncio(loop_scope="function")
-async def test_who_comes_back_before_an_unfinished_run_is_taken_up_again_gets_its_rows_once_it_is(
-    settings: Settings, streaming, streaming_process: StreamingProcess, tmp_path: Path
+async def test_nobody_is_served_before_unfinished_runs_are_taken_up_again_and_then_all_their_rows_come(
+    settings: Settings, streaming_process: StreamingProcess, tmp_path: Path
 ) -> None:
     running = scan(tmp_path / "frames").write()
     await streaming_process.serve()
@@ -721,15 +738,25 @@ async def test_who_comes_back_before_an_unfinished_run_is_taken_up_again_gets_it
     await streaming_process.kill()
     async with await psycopg.AsyncConnection.connect(settings.database_url or "") as pause:
         await pause.execute("LOCK TABLE documents IN ACCESS EXCLUSIVE MODE")  # the new process waits for its documents here
-        async with streaming(settings), raw_client(feed_url(settings)) as client:
-            await client.send("subscribe", run="latest", revision="live", from_row=5)
-            assert [message["type"] for message in await client.until("run")] == ["revised", "run"]
-            await pause.rollback()
-            again = await client.until("run", revision="live.2")
-            assert [message["type"] for message in again[-2:]] == ["revised", "run"]
-            slices = await client.rows(5)
+        await streaming_process.start()
+        await _until_somebody_waits(settings)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*settings.listen.split(":"))
+    await until_serving(settings)
+    async with raw_client(feed_url(settings)) as client:
+        await client.send("subscribe", run="latest", revision="live", from_row=5)
+        assert [message["type"] for message in await client.until("run")] == ["revised", "run"]
+        slices = await client.rows(5)
     assert {piece.header["revision"] for piece in slices} == {"live.2"}
     np.testing.assert_array_equal(joined(slices, "total"), running.values("total")[:5][joined(slices, "point")])
+
+
+async def _until_somebody_waits(settings: Settings) -> None:
+    """Wait until a session of the database waits for a lock."""
+    async with await psycopg.AsyncConnection.connect(settings.database_url or "", autocommit=True) as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        while await (await connection.execute(query)).fetchone() == (0,):
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.asyncio(loop_scope="function")

@@ -313,7 +313,7 @@ async def test_a_process_whose_source_was_taken_over_stops_with_a_message_and_it
 
 
 async def _until_taken_over(settings: Settings) -> None:
-    """Wait until a second process has become the writer of the source."""
+    """Wait until a second process has become the writer."""
     async with await psycopg.AsyncConnection.connect(settings.database_url or "", autocommit=True) as connection:
-        while await (await connection.execute("SELECT epoch FROM writers")).fetchall() != [(2,)]:
+        while await (await connection.execute("SELECT epoch FROM writer")).fetchall() != [(2,)]:
             await asyncio.sleep(0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,17 +10,12 @@ from typing import Any
 
 import msgspec
 
-from wpb_stream.core.documents import Document, Message
+from wpb_stream.core.documents import Document
+from wpb_stream.core.intake import DeadLetter
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice
 
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that could not be used, and why."""
-
-    message: Message
-    reason: str
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +70,8 @@ def unpack(name: str, body: bytes) -> Document:
 
 def to_json(value: Any) -> str:
     """Any value as JSON that PostgreSQL's jsonb takes: no NaN, no NUL in text."""
-    return msgspec.json.encode(value).decode().replace("\\u0000", "")
+    # An escaped NUL only: behind an odd number of backslashes the six characters are text of their own.
+    return _NUL.sub(r"\1", msgspec.json.encode(value).decode())
 
 
 def run_info(value: Any) -> RunInfo:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,11 +17,14 @@ from wpb_stream.core.table import PointTable
 
 PREVIEW = "preview.png"
 """Name of the preview picture in a run's folder."""
+LONGEST_NAME = 200
 
 
 def safe_name(text: str) -> str:
-    """A file name for any uid: what is not a letter, digit, ``-`` or ``_`` is percent-encoded, dots included."""
-    return quote(text, safe="").replace(".", "%2E").replace("~", "%7E")[:200]
+    """A file name for any uid, another one for each: what is not a letter, digit, ``-`` or ``_`` is percent-encoded, dots included."""
+    name = quote(text, safe="").replace(".", "%2E").replace("~", "%7E")
+    # File systems take 255 bytes; the dot keeps cut names apart from all that were not cut.
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 33]}.{sha256(text.encode()).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,15 @@ class Results:
         :returns: the file, relative to :attr:`root`
         """
         path = self.folder(run) / f"{safe_name(revision)}.npy"
-        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-        with unfinished.open("wb") as file:
-            np.save(file, table.data, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        try:
+            with unfinished.open("wb") as file:
+                np.save(file, table.data, allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
         return str(path.relative_to(self.root))
 
     def load(self, file: str) -> PointTable:

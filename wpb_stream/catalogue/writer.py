@@ -1,31 +1,49 @@
 """The writing side of the catalogue: what the streaming process stores.
 
 Documents and source positions are committed in one transaction: after any crash each document is there exactly once.
-An epoch for each source fences off a process that was stopped, replaced, and then woke up again.
+An epoch fences off a process that was stopped, replaced, and then woke up again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import psycopg
 from psycopg.rows import scalar_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from wpb_stream.catalogue.records import Batch, pack, to_json, unpack
+from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.documents import Document
 from wpb_stream.core.exceptions import Fenced
 from wpb_stream.core.messages import RunInfo
-from wpb_stream.core.recipe import Notice
 
-ENDED_LOCK = 0x77706202
-"""Key of the advisory lock under which ``ended_seq`` is given out, so that the cursor never skips a run committed late."""
+CURSOR_LOCK = 0x77706202
+"""Key of the advisory lock under which ``started_seq`` and ``ended_seq`` are given out, so that no cursor skips a run committed late."""
 IDLE_IN_TRANSACTION_S = 30
 """A stopped process holding a transaction open is cut off after this long, so that its successor can write."""
-RETRIABLE = (psycopg.OperationalError, psycopg.InterfaceError)
-"""What psycopg raises when the database is away; the same call later may succeed."""
+RETRY_S = 1.0
+"""How long to wait before a database that is away is asked again."""
+RETRIABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+"""What is raised when the database is away; the same call later may succeed."""
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+async def insist(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask the catalogue until it answers: documents wait, none is lost."""
+    while True:
+        try:
+            return await ask()
+        except RETRIABLE as error:
+            log.warning("the catalogue's database does not answer (%s); trying again", error)
+            await asyncio.sleep(RETRY_S)
 
 
 class CatalogueWriter:
@@ -36,7 +54,7 @@ class CatalogueWriter:
         self._pool = AsyncConnectionPool(
             database_url, min_size=1, max_size=4, open=False, kwargs=options, check=AsyncConnectionPool.check_connection
         )
-        self._epochs: dict[str, int] = {}
+        self._epoch: int | None = None
 
     async def __aenter__(self) -> Self:
         await self._pool.open(wait=True, timeout=30.0)
@@ -45,20 +63,27 @@ class CatalogueWriter:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._pool.close()
 
-    async def take_over(self, source: str) -> dict[str, int]:
-        """Become the only writer for a source.
-
-        :returns: for each partition the next position to ask for
-        """
+    async def take_over(self) -> None:
+        """Become the only process that writes this catalogue; one that did so before is fenced off from here on."""
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                """INSERT INTO writers VALUES (%s, 1) ON CONFLICT (source) DO UPDATE SET epoch = writers.epoch + 1
-                RETURNING epoch""",
-                [source],
-            )
-            row = await cursor.fetchone()
-            assert row is not None
-            self._epochs[source] = row[0]
+            cursor = connection.cursor(row_factory=scalar_row)
+            await cursor.execute("UPDATE writer SET epoch = epoch + 1 RETURNING epoch")
+            self._epoch = await cursor.fetchone()
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        """One transaction of the process that may write."""
+        async with self._pool.connection() as connection, connection.transaction():
+            cursor = connection.cursor(row_factory=scalar_row)
+            # Shared: held until the commit, so that nobody takes over in between.
+            await cursor.execute("SELECT epoch FROM writer FOR SHARE")
+            if await cursor.fetchone() != self._epoch:
+                raise Fenced("another wpb stream process has taken over this catalogue; this one stops writing")
+            yield connection
+
+    async def positions(self, source: str) -> dict[str, int]:
+        """For each partition of a source the next position to ask for."""
+        async with self._pool.connection() as connection:
             cursor = await connection.execute("SELECT partition, position FROM positions WHERE source = %s", [source])
             return dict(await cursor.fetchall())
 
@@ -66,14 +91,9 @@ class CatalogueWriter:
         """Store a batch in one transaction.
 
         :returns: for each document whether it is new; False if it had been stored before
-        :raises Fenced: another process has taken over one of the sources; nothing was stored
+        :raises Fenced: another process has taken over; nothing was stored
         """
-        async with self._pool.connection() as connection, connection.transaction():
-            for source in sorted({source for source, _ in batch.positions}):
-                cursor = connection.cursor(row_factory=scalar_row)
-                await cursor.execute("SELECT epoch FROM writers WHERE source = %s FOR SHARE", [source])
-                if await cursor.fetchone() != self._epochs.get(source):
-                    raise Fenced(f"another wpb stream process has taken over {source}; this one stops writing")
+        async with self._writing() as connection:
             new = await _insert_documents(connection, batch.documents)
             async with connection.cursor() as cursor:
                 if batch.dead_letters:
@@ -98,7 +118,8 @@ class CatalogueWriter:
         :param started_at: seconds since 1970
         :returns: its generation: 1 the first time
         """
-        async with self._pool.connection() as connection:
+        async with self._writing() as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [CURSOR_LOCK])
             cursor = connection.cursor(row_factory=scalar_row)
             await cursor.execute(
                 """INSERT INTO runs (uid, info, plan_name, status, started_at) VALUES (%s, %s, %s, %s, to_timestamp(%s))
@@ -109,26 +130,25 @@ class CatalogueWriter:
             assert generation is not None
             return generation
 
-    async def end_run(
-        self, info: RunInfo, ended_at: float, reason: str, notices: Iterable[Notice], revision: tuple[str, str] | None
-    ) -> None:
+    async def end_run(self, made: Reconstruction, ended_at: float, file: str | None) -> None:
         """A run is over and all of it was read: keep its end and its live revision, and let the sensors see it.
 
         :param ended_at: seconds since 1970
-        :param revision: name and file of the live revision; None if nothing was reconstructed
+        :param file: of its rows; None if nothing was reconstructed
         """
-        async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [ENDED_LOCK])
-            if revision is not None:
+        info = made.run
+        async with self._writing() as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [CURSOR_LOCK])
+            if file is not None:
                 await connection.execute(
                     """INSERT INTO revisions (run_uid, revision, produced_by, file, rows, info) VALUES (%s, %s, %s, %s, %s, %s)
                     ON CONFLICT DO NOTHING""",
-                    [info.uid, revision[0], "wpb stream", revision[1], info.rows, to_json(info)],
+                    [info.uid, made.revision, made.produced_by, file, info.rows, to_json(info)],
                 )
             await connection.execute(
                 """UPDATE runs SET info = %s, status = %s, ended_at = to_timestamp(%s), reason = %s, notices = %s,
                 ended_seq = nextval('runs_ended_seq') WHERE uid = %s""",
-                [to_json(info), info.status, ended_at, reason.replace("\0", ""), to_json(list(notices)), info.uid],
+                [to_json(info), info.status, ended_at, made.reason.replace("\0", ""), to_json(list(made.notices)), info.uid],
             )
 
     async def adopt(self, run: str, documents: Sequence[Document]) -> None:

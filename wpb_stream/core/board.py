@@ -42,6 +42,13 @@ class Board:
     """Uid of the run that started last."""
     _watchers: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
 
+    def forget_ended(self, keep: int) -> list[str]:
+        """Let go of all ended runs but the last ``keep``, which clients may watch still; the uids of those that went."""
+        gone = [uid for uid, made in self.live.items() if made.ended][:-keep]
+        for uid in gone:
+            del self.live[uid]
+        return gone
+
     def watch(self, wake: Callable[[], None]) -> None:
         """Have ``wake`` called after every change; it must return at once."""
         self._watchers.append(wake)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard, cast
@@ -32,6 +32,11 @@ MAX_INDEX = 2**40
 """Frame indices and sequence numbers at or above this are refused."""
 MAX_UID = 256
 """Characters in a uid."""
+END_OF_TIME = 253_402_300_800
+"""Seconds since 1970 at the year 10000, where calendars of Python and PostgreSQL end."""
+
+_DTYPE = re.compile(r"[<>|]?[biufSU][0-9]{1,6}")
+"""What a numpy array in a message may be of: numbers and text. numpy's own parser evaluates what it is given."""
 
 _VALIDATORS = {
     name.name: jsonschema_rs.validator_for(cast(dict[str, Any], _schemas[name]))
@@ -100,8 +105,8 @@ def decode(value: bytes) -> object:
         raise
     except RecursionError:
         raise DocumentError(f"the message is nested deeper than {MAX_DEPTH} levels") from None
-    except (msgspec.DecodeError, ValueError, TypeError) as error:
-        raise DocumentError(f"the message is neither JSON nor msgpack: {error}") from error
+    except (msgspec.DecodeError, ValueError, TypeError, OverflowError) as error:
+        raise DocumentError(f"the message is neither JSON nor msgpack: {str(error)[:300]}") from error
 
 
 def _decode_json(value: bytes) -> object:
@@ -117,8 +122,8 @@ def _plain(value: Any, depth: int) -> object:
         raise DocumentError(f"the message is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, dict):
         mapping = cast(dict[Any, Any], value)
-        if b"nd" in mapping or "nd" in mapping:
-            return _array(mapping)
+        if isinstance(mapping.get(b"nd", mapping.get("nd")), bool) and (b"data" in mapping or "data" in mapping):
+            return _array(mapping, depth)
         if b"complex" in mapping:
             return str(mapping.get(b"data"))
         return {_key(key): _plain(item, depth - 1) for key, item in mapping.items()}
@@ -128,32 +133,64 @@ def _plain(value: Any, depth: int) -> object:
         return base64.b64encode(value).decode()
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return float(value)  # beyond what msgpack, and so the catalogue, can hold
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, (int, float)):
+        return value
+    raise DocumentError(f"the message holds a {type(value).__name__}; only JSON's types, bytes and numpy arrays are read")
+
+
+def _text(value: str) -> str:
+    if not value.isascii():
+        value.encode()  # Python's JSON reader lets lone surrogates through, which nothing after it could write
     return value
 
 
 def _key(key: Any) -> str:
     if isinstance(key, bytes):
         return key.decode()
-    if isinstance(key, (str, int, float)):
+    if isinstance(key, str):
+        return _text(key)
+    if isinstance(key, (int, float)):
         return str(key)
     raise DocumentError(f"a mapping has the key {key!r}; only strings and numbers are allowed")
 
 
-def _array(packed: dict[Any, Any]) -> object:
+def _array(packed: dict[Any, Any], depth: int) -> object:
     """A msgpack-numpy array or scalar as nested lists or a number."""
     item = {_key(key): value for key, value in packed.items()}
     if item.get("kind") in (b"O", "O"):
         raise DocumentError("the message holds an array of Python objects, which only unpickling could read: refused")
     try:
-        kind = item["type"]
-        dtype = np.dtype(kind.decode() if isinstance(kind, bytes) else kind)
-        if dtype.kind not in "biufSU":
-            raise DocumentError(f"the message holds an array of type {dtype}; only numbers and text are read")
-        flat: np.ndarray[Any, Any] = np.frombuffer(item["data"], dtype)
-        plain: object = flat.reshape(item["shape"]).tolist() if item["nd"] is True else flat[0].item()
+        kind = item["type"].decode() if isinstance(item["type"], bytes) else item["type"]
+        if not isinstance(kind, str) or not _DTYPE.fullmatch(kind):
+            raise DocumentError(f"the message holds an array of type {str(kind)[:80]!r}; only numbers and text are read")
+        flat = _numbers_or_text(item["data"], np.dtype(kind))
+        if item["nd"] is not True:
+            return flat[0].item()
+        array = flat.reshape(item["shape"])
+        if array.ndim > depth:
+            raise DocumentError(f"the message is nested deeper than {MAX_DEPTH} levels")
+        # Without elements only the shape is left, and that may claim any number of empty lists.
+        plain: object = array.tolist() if array.size else []
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise DocumentError(f"the message holds a damaged numpy array: {error}") from error
     return plain
+
+
+def _numbers_or_text(data: bytes, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """A buffer as a flat array whose items are int, float, bool or str to Python."""
+    flat: np.ndarray[Any, Any] = np.frombuffer(data, dtype)
+    match dtype.kind:
+        case "f":
+            return flat.astype(np.float64)  # long doubles have no Python type
+        case "S":
+            return np.char.decode(flat, "utf-8", "replace")
+        case "U":
+            bytes(data).decode("utf-32-be" if dtype.byteorder == ">" else "utf-32-le")  # what is no text ends here, not in the interpreter
+            return flat
+        case _:
+            return flat
 
 
 def identify(value: object) -> Document | WorkerEvent:
@@ -188,21 +225,23 @@ def validate(document: Document) -> None:
         validator.validate(document.doc)
     except jsonschema_rs.ValidationError as error:
         where = ".".join(str(part) for part in error.instance_path) or "the document"
-        raise DocumentError(f"{document.name}: {where}: {error.message[:300]}") from None
+        raise DocumentError(f"{document.name}: {where[:200]}: {error.message[:300]}") from None
     except ValueError as error:
         raise DocumentError(f"{document.name}: {error}") from None
     for key in ("uid", "run_start", "descriptor", "stream_resource"):
         if key in document.doc and not _sane_uid(document.doc[key]):
+            if (key, document.name) == ("uid", "event_page"):
+                continue  # one for each of its events
             if key == "run_start" and document.name == "stream_resource" and document.doc[key] == "":
                 continue
             raise DocumentError(f"{document.name}: {key} must be 1 to {MAX_UID} printable characters")
     time = document.doc.get("time")
-    if isinstance(time, float) and not math.isfinite(time):
+    if isinstance(time, (int, float)) and not 0 <= time < END_OF_TIME:
         raise DocumentError(f"{document.name}: time is {time}")
     if document.name == "stream_datum":
         for key, least in (("indices", 0), ("seq_nums", 1)):
             _check_range(key, document.doc[key], least)
-    elif document.name == "event" and not 0 <= document.doc["seq_num"] < MAX_INDEX:
+    elif document.name == "event" and not _whole(document.doc["seq_num"], 0):
         raise DocumentError(f"event: seq_num is {document.doc['seq_num']}")
 
 
@@ -210,8 +249,13 @@ def _sane_uid(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= MAX_UID and value.isprintable()
 
 
+def _whole(value: object, least: int) -> bool:
+    """Whether it is a usable index; 1.0, which is an integer to JSON schemas, is none."""
+    return type(value) is int and least <= value < MAX_INDEX
+
+
 def _check_range(key: str, bounds: Mapping[str, int], least: int) -> None:
     start, stop = bounds["start"], bounds["stop"]
-    empty = start == stop
-    if not (0 if empty else least) <= start <= stop < MAX_INDEX:
+    least_start = 0 if start == stop else least
+    if not _whole(start, least_start) or not _whole(stop, start):
         raise DocumentError(f"stream_datum: {key} {start}..{stop} is no half-open range from {least}")

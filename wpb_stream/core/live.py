@@ -5,14 +5,17 @@ Holds no clock and does no IO; the streaming process and Dagster drive the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from heapq import heappop, heappush
+from itertools import count
 
 import msgspec
 
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo, without_large_values
+from wpb_stream.core.narrow import as_integer, as_label
 from wpb_stream.core.run import Run
 from wpb_stream.core.table import PointTable
 from wpb_stream.core.window import FrameRef, FrameStatus, Window, WindowResult
@@ -20,6 +23,8 @@ from wpb_stream.core.window import FrameRef, FrameStatus, Window, WindowResult
 FIRST_RETRY_S = 0.02
 """A late frame is asked for again after this long, then after twice as long each time."""
 LONGEST_RETRY_S = 1.0
+FIRST_ROWS = 2**20
+"""Rows a table has room for at first, at most: what a start document announces is not believed before it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +41,16 @@ class Pace:
     """A run without any document for this long, and without a stop document, is lost."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class _Late:
-    """A frame that was not there yet."""
+    """A frame that was not there yet; ordered by when to ask again."""
 
-    ref: FrameRef
-    give_up_at: float
     retry_at: float
-    wait_s: float
+    turn: int
+    """Another one for each, so that no more than these two are compared."""
+    ref: FrameRef = field(compare=False)
+    give_up_at: float = field(compare=False)
+    wait_s: float = field(compare=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -57,8 +64,14 @@ class LiveRun:
     missing: set[int] = field(default_factory=set[int])
     """Points whose frame could not be had."""
     _frame_shape: tuple[int, int] | None = None
+    _described: int = 0
+    """Descriptors that the run's description takes account of."""
     _window: Window = field(init=False)
     _late: list[_Late] = field(default_factory=list[_Late])
+    """A heap: there may be as many as points in the scan."""
+    _asked: dict[int, _Late] = field(default_factory=dict[int, _Late])
+    """Those of them that are being read now, by the identity of their frame."""
+    _turns: Iterator[int] = field(default_factory=count)
     _placed: dict[int, int] = field(default_factory=dict[int, int])
 
     def __post_init__(self) -> None:
@@ -68,44 +81,48 @@ class LiveRun:
     def begin(cls, run: Run, revision: str, pace: Pace, now: float, produced_by: str = "wpb stream") -> LiveRun:
         """A reconstruction without rows yet."""
         info = describe(run)
-        table = PointTable([channel.name for channel in info.channels], capacity=info.points_expected or 1)
+        table = PointTable([channel.name for channel in info.channels], capacity=min(info.points_expected or 1, FIRST_ROWS))
         return cls(run, Reconstruction(info, revision, table, produced_by, run.notices), pace, now)
 
     def add(self, frames: Sequence[FrameRef], now: float) -> None:
         """A document of the run came, and asked for these frames."""
         self.last_document_at = now
-        if not frames and not self.reconstruction.table.rows:
+        if self.run.descriptors != self._described and not self.reconstruction.table.rows:
+            self._described = self.run.descriptors
             self._describe()  # a descriptor tells the units
         self._window.add(frames, now)
 
     def due_in(self, now: float) -> float:
         """Seconds until :meth:`take` has something to give, or :attr:`finished` may have changed."""
         if self.run.stop is not None:
-            return 0.0 if len(self._window) or not self._late else max(0.0, min(late.retry_at for late in self._late) - now)
-        waits = [self.last_document_at + self.pace.idle_s - now, *(late.retry_at - now for late in self._late)]
+            return 0.0 if len(self._window) or not self._late else max(0.0, self._late[0].retry_at - now)
+        waits = [self.last_document_at + self.pace.idle_s - now, *(late.retry_at - now for late in self._late[:1])]
         closes_in = self._window.closes_in(now)
         return max(0.0, min(waits if closes_in is None else [*waits, closes_in]))
 
     def take(self, now: float) -> list[FrameRef]:
-        """The frames to read now: a closed window, and the late ones whose time has come."""
-        due = [late for late in self._late if late.retry_at <= now]
+        """The frames to read now: a closed window, and late ones whose time has come, as many as a window holds."""
+        due: list[FrameRef] = []
+        while self._late and self._late[0].retry_at <= now and len(due) < self.pace.window_frames:
+            late = heappop(self._late)
+            self._asked[id(late.ref)] = late
+            due.append(late.ref)
         closed = self._window.closes_in(now) == 0.0 or self.run.stop is not None
-        return [late.ref for late in due] + (self._window.take(now) if closed else [])
+        return due + (self._window.take(now) if closed else [])
 
     def place(self, frames: Sequence[FrameRef], result: WindowResult, now: float) -> None:
         """Append a row for each frame that was read; late ones are asked for again, broken ones are given up."""
         recipe = self.run.recipe
         assert recipe is not None, "frames are only asked for where there is a recipe"
-        asked = {id(late.ref): late for late in self._late}
-        self._late = [late for late in self._late if not any(late.ref is ref for ref in frames)]
         read: list[int] = []
         for position, (ref, status) in enumerate(zip(frames, result.status, strict=True)):
+            late = self._asked.pop(id(ref), None)
             if status == FrameStatus.READ:
                 if self._placed.get(ref.point, -1) < ref.version:
                     self._placed[ref.point] = ref.version
                     self.missing.discard(ref.point)
                     read.append(position)
-            elif status == FrameStatus.NOT_YET and self._ask_again(ref, asked.get(id(ref)), now):
+            elif status == FrameStatus.NOT_YET and self._ask_again(ref, late, now):
                 continue
             else:
                 self._give_up(ref, result.reason)
@@ -123,14 +140,11 @@ class LiveRun:
             self.reconstruction.described += 1
 
     def _ask_again(self, ref: FrameRef, late: _Late | None, now: float) -> bool:
-        if late is None:
-            late = _Late(ref, now + self.pace.frame_deadline_s, now + FIRST_RETRY_S, FIRST_RETRY_S)
-        else:
-            wait_s = min(2 * late.wait_s, LONGEST_RETRY_S)
-            late = replace(late, retry_at=now + wait_s, wait_s=wait_s)
-        if now >= late.give_up_at:
+        give_up_at = late.give_up_at if late else now + self.pace.frame_deadline_s
+        if now >= give_up_at:
             return False
-        self._late.append(late)
+        wait_s = min(2 * late.wait_s, LONGEST_RETRY_S) if late else FIRST_RETRY_S
+        heappush(self._late, _Late(now + wait_s, next(self._turns), ref, give_up_at, wait_s))
         return True
 
     def _give_up(self, ref: FrameRef, reason: str | None) -> None:
@@ -141,7 +155,7 @@ class LiveRun:
     def finished(self, now: float) -> bool:
         """Whether the run is over and nothing more can come of it."""
         stopped = self.run.stop is not None or now - self.last_document_at >= self.pace.idle_s
-        return stopped and not len(self._window) and not self._late
+        return stopped and not len(self._window) and not self._late and not self._asked
 
     def end(self) -> float:
         """Conclude how the run ended. Once that is stored, ``reconstruction.ended`` may be set for all to see.
@@ -181,8 +195,8 @@ def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
     grid = recipe.grid if recipe else None
     return RunInfo(
         uid=run.uid,
-        scan_id=start.get("scan_id"),
-        plan_name=start.get("plan_name"),
+        scan_id=as_integer(start.get("scan_id")),
+        plan_name=as_label(start.get("plan_name")),
         status=run.status,
         started=_iso(start["time"]),
         stopped=None,

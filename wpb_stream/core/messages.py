@@ -19,6 +19,8 @@ from wpb_stream.core.narrow import as_mapping
 SUBPROTOCOL = "wpb.v1"
 MAX_RATE = 60.0
 """Updates a second a client may ask for."""
+MAX_ID = 2**53 - 1
+"""Largest id of a request, either sign: what a browser's numbers hold exactly."""
 
 CLOSE_GOING_AWAY, CLOSE_RESTART, CLOSE_BUSY, CLOSE_TOO_SLOW, CLOSE_PROTOCOL = 1001, 1012, 1013, 3008, 4400
 
@@ -78,6 +80,10 @@ def parse_request(text: str | bytes) -> Request:
         raise ProtocolError("bad_message", f"The message is no JSON: {error}.") from None
     wanted = fields.get("id")
     request_id = wanted if isinstance(wanted, int) and not isinstance(wanted, bool) else None
+    if request_id is not None and not -MAX_ID <= request_id <= MAX_ID:
+        raise ProtocolError("bad_message", "An id is a whole number of at most 53 bits, which every client can hold.")
+    if any(isinstance(value, str) and "\0" in value for value in fields.values()):
+        raise ProtocolError("bad_message", "Text must not contain the character NUL.", request_id)  # PostgreSQL cannot hold it
     kind = fields.get("type")
     if not isinstance(kind, str):
         raise ProtocolError("bad_message", "A message is a JSON object with a `type`, as a string.", request_id)
@@ -320,6 +326,13 @@ def decode_binary(data: bytes) -> tuple[PointsHeader | ArrayHeader, dict[str, np
         raise ProtocolError("bad_message", f"a damaged binary message: {error}") from None
 
 
-def without_large_values(start: dict[str, Any], max_bytes: int = 4096) -> dict[str, Any]:
-    """A start document for the run object: values longer than ``max_bytes`` of JSON are left out."""
-    return {key: value for key, value in start.items() if len(json.dumps(value, default=str)) <= max_bytes}
+def without_large_values(start: dict[str, Any], max_bytes: int = 4096, max_total: int = 65_536) -> dict[str, Any]:
+    """A start document for the run object: values longer than ``max_bytes`` of JSON are left out, and what exceeds ``max_total`` in all."""
+    kept: dict[str, Any] = {}
+    total = 0
+    for key, value in start.items():
+        size = len(json.dumps(value, default=str))
+        if size <= max_bytes and total + size + len(key) <= max_total:
+            kept[key] = value
+            total += size + len(key)
+    return kept

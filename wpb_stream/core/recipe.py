@@ -105,7 +105,7 @@ def choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: Pl
 def _choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: PlanDefaults) -> Recipe | None:
     name = as_mapping(start.get("wpb")).get("recipe") or defaults.recipe
     if name and name not in [maker.name for maker in makers]:
-        raise RecipeError(f"there is no recipe {name!r}; known are {', '.join(maker.name for maker in makers)}")
+        raise RecipeError(f"there is no recipe {str(name)[:80]!r}; known are {', '.join(maker.name for maker in makers)}")
     for maker in makers:
         if name in (None, maker.name) and maker.fits(start, defaults):
             return maker.make(start, defaults)

@@ -17,6 +17,10 @@ from wpb_stream.core.window import FrameRef, StreamFile
 
 ENDED = ("success", "abort", "fail", "lost")
 """What ``status`` may be once a run is over."""
+MAX_NOTICES = 20
+"""Notices of one code that a run keeps; a scan of a million missing frames must not tell a million sentences."""
+MAX_FRAMES_PER_POINT = 2**20
+"""Frames a point above this are not believed."""
 
 
 @dataclass(slots=True)
@@ -29,6 +33,7 @@ class Run:
     stop: dict[str, Any] | None = None
     notices: list[Notice] = field(default_factory=list[Notice])
     """Grows only: readers hold a position."""
+    _told: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict[str, set[str]](set))
     _descriptors: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     _files: dict[str, tuple[int, StreamFile]] = field(default_factory=dict[str, tuple[int, StreamFile]])
     _detector: tuple[str, str] | None = None
@@ -40,7 +45,8 @@ class Run:
                 "no_recipe", "No reconstruction fits this run: its start document names no shape. It is kept, and can be reprocessed."
             )
         else:
-            self.notices.extend(self.recipe.notices)
+            for told in self.recipe.notices:
+                self.notice(told.code, told.message)
 
     @property
     def uid(self) -> str:
@@ -56,6 +62,11 @@ class Run:
         """Whether the descriptor or stream resource of that uid was taken in."""
         return uid in self._descriptors or uid in self._files
 
+    @property
+    def descriptors(self) -> int:
+        """Descriptors taken in so far."""
+        return len(self._descriptors)
+
     def units(self, name: str) -> str | None:
         """Units of a motor or other data key, once a descriptor has named them."""
         for descriptor in self._descriptors.values():
@@ -65,10 +76,13 @@ class Run:
         return None
 
     def notice(self, code: str, message: str) -> None:
-        """Tell the people who watch this run, once for each code and message."""
-        told = Notice(code, message)
-        if told not in self.notices:
-            self.notices.append(told)
+        """Tell the people who watch this run, once for each code and message, and a bounded number of times for each code."""
+        told = self._told[code]
+        if message in told or len(told) > MAX_NOTICES:
+            return
+        told.add(message)
+        more = len(told) > MAX_NOTICES
+        self.notices.append(Notice(code, "There was more of this kind, which is not listed one by one." if more else message))
 
     def apply(self, document: Document) -> list[FrameRef]:
         """Take in one document of this run whose parents were taken in before.
@@ -107,11 +121,14 @@ class Run:
             self.notice("detector_guessed", f"Several detectors write images ({', '.join(images)}); the maps are made from {key!r}.")
 
     def _frames(self, datum: dict[str, Any]) -> list[FrameRef]:
-        descriptor = self._descriptors[datum["descriptor"]]
-        order, file = self._files[datum["stream_resource"]]
+        descriptor = self._descriptors.get(datum["descriptor"])
+        order, file = self._files.get(datum["stream_resource"], (0, None))
+        if descriptor is None or file is None:
+            self.notice("documents_contradict", f"Stream datum {datum['uid']} refers to documents of another run, or of another kind.")
+            return []
         if self.recipe is None or self._detector != (descriptor.get("name", "primary"), file.data_key):
             return []
-        per_index = _frames_per_index(descriptor["data_keys"][file.data_key], file.parameters)
+        per_index = _frames_per_index(descriptor["data_keys"].get(file.data_key, {}), file.parameters)
         first_index, first_point = datum["indices"]["start"], datum["seq_nums"]["start"] - 1
         width = min(datum["indices"]["stop"] - first_index, datum["seq_nums"]["stop"] - 1 - first_point)
         refs: list[FrameRef] = []
@@ -136,8 +153,8 @@ def _is_image(data_key: dict[str, Any]) -> bool:
 def _frames_per_index(data_key: dict[str, Any], parameters: dict[str, Any]) -> int:
     """Frames in the file for each index: the leading 1 of ``[F, rows, columns]``, or the older ``multiplier``."""
     shape = data_key.get("shape") or ()
-    leading = shape[0] if len(shape) == 3 else None
-    return int(parameters.get("multiplier") or leading or 1)
+    told = (parameters.get("multiplier"), shape[0] if len(shape) == 3 else None)
+    return next((number for number in told if type(number) is int and 0 < number <= MAX_FRAMES_PER_POINT), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +179,7 @@ class Runs:
         self.parked = 0
         """Documents waiting for a parent."""
         self.dropped = 0
-        """Documents that waited when the bound was reached; they stay in the catalogue."""
+        """Documents that had waited longest when the bound was reached; they stay in the catalogue."""
 
     def __contains__(self, uid: str) -> bool:
         return uid in self._runs
@@ -176,10 +193,9 @@ class Runs:
             case "stop":
                 return doc["run_start"]
             case "descriptor" | "stream_resource" | "resource":
-                owner = doc.get("run_start") or None
-                if owner is not None:
-                    self._owners[doc["uid"]] = owner
-                return owner
+                owner = doc.get("run_start")
+                # Whoever named it first keeps it: a document of the same uid from elsewhere must not steal its children.
+                return self._owners.setdefault(doc["uid"], owner) if owner else self._owners.get(doc["uid"])
             case "event" | "event_page" | "stream_datum":
                 return self._owners.get(doc["descriptor"])
             case _:
@@ -187,29 +203,35 @@ class Runs:
 
     def apply(self, document: Document) -> list[Applied]:
         """Take in one document, and those that waited for it."""
+        applied = self._claim(document)
         missing = self._missing_parent(document)
         if missing is not None:
             self._park(missing, document)
-            return []
+            return applied
+        owner = self.owner(document)
         if document.name == "start":
             uid = document.doc["uid"]
             if uid in self._runs:
                 return []
-            run = self._runs[uid] = Run(document.doc, self._recipe_for(document.doc))
-        else:
-            owner = self.owner(document)
-            if owner is None:
-                return []
+            self._runs[uid] = Run(document.doc, self._recipe_for(document.doc))
+        elif document.name == "stream_resource" and owner is None:
+            self._unclaimed[document.doc["uid"]] = document
+            if len(self._unclaimed) > self._max_parked:
+                del self._unclaimed[next(iter(self._unclaimed))]
+                self.dropped += 1
+        if owner is not None:
             run = self._runs[owner]
-        applied = [Applied(run, document, run.apply(document))]
-        for waiting in self._unpark(document.doc.get("uid", "")):
-            applied.extend(self.apply(waiting))
+            applied.append(Applied(run, document, run.apply(document)))
+        if document.name in ("start", "descriptor", "stream_resource"):
+            for waiting in self._unpark(document.doc["uid"]):
+                applied.extend(self.apply(waiting))
         return applied
 
     def forget(self, uid: str) -> None:
         """Drop all that is held of a run."""
         self._runs.pop(uid, None)
-        self._owners = {child: owner for child, owner in self._owners.items() if owner != uid}
+        # With it goes what was held for runs that never began and of which nothing waits any more.
+        self._owners = {child: owner for child, owner in self._owners.items() if owner in self._runs or owner in self._parked}
 
     def _missing_parent(self, document: Document) -> str | None:
         """Uid of a document that must come first, or None if this one can be applied."""
@@ -217,11 +239,8 @@ class Runs:
         match document.name:
             case "start":
                 return None
-            case "stream_resource" if not doc.get("run_start") and doc["uid"] not in self._owners:
-                self._unclaimed[doc["uid"]] = document
-                return None
             case "stream_datum":
-                return self._missing(doc["descriptor"]) or self._claimed(doc["stream_resource"], doc["descriptor"])
+                return self._missing(doc["descriptor"]) or self._missing(doc["stream_resource"])
             case "event" | "event_page":
                 return self._missing(doc["descriptor"])
             case _:
@@ -232,17 +251,21 @@ class Runs:
         run = self._runs.get(self._owners.get(uid, ""))
         return None if run is not None and run.knows(uid) else uid
 
-    def _claimed(self, resource: str, descriptor: str) -> str | None:
-        """As `_missing`; a resource that names no run belongs to the run of the first datum that points at it."""
-        if resource in self._unclaimed:
-            owner = self._owners[resource] = self._owners[descriptor]
-            self._runs[owner].apply(self._unclaimed.pop(resource))
-        return self._missing(resource)
+    def _claim(self, document: Document) -> list[Applied]:
+        """A resource that names no run belongs to the run of the first datum that points at it."""
+        doc = document.doc
+        if document.name != "stream_datum" or doc["stream_resource"] not in self._unclaimed or self._missing(doc["descriptor"]):
+            return []
+        resource = self._unclaimed.pop(doc["stream_resource"])
+        owner = self._owners[resource.doc["uid"]] = self._owners[doc["descriptor"]]
+        run = self._runs[owner]
+        return [Applied(run, resource, run.apply(resource))]
 
     def _park(self, parent: str, document: Document) -> None:
         if self.parked >= self._max_parked:
-            self.dropped += len(self._parked.pop(next(iter(self._parked))))
-            self.parked = sum(len(waiting) for waiting in self._parked.values())
+            lost = self._parked.pop(next(iter(self._parked)))
+            self.dropped += len(lost)
+            self.parked -= len(lost)
         self._parked[parent].append(document)
         self.parked += 1
 

@@ -5,6 +5,7 @@ A window is a set of frames read and reduced together, closed by count or by tim
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -83,7 +84,7 @@ class Window:
     def __init__(self, max_frames: int, max_age_s: float) -> None:
         self.max_frames = max_frames
         self.max_age_s = max_age_s
-        self._waiting: list[FrameRef] = []
+        self._waiting: deque[FrameRef] = deque()
         self._opened_at: float | None = None
 
     def __len__(self) -> int:
@@ -105,6 +106,6 @@ class Window:
 
     def take(self, now: float) -> list[FrameRef]:
         """The frames of the closed window, oldest first, at most ``max_frames``; what is left opens the next."""
-        taken, self._waiting = self._waiting[: self.max_frames], self._waiting[self.max_frames :]
+        taken = [self._waiting.popleft() for _ in range(min(self.max_frames, len(self._waiting)))]
         self._opened_at = now if self._waiting else None
         return taken

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 
 from wpb_stream.catalogue.reader import CatalogueReader
@@ -11,6 +13,8 @@ from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.table import PointTable
+
+log = logging.getLogger(__name__)
 
 
 class Finder:
@@ -43,7 +47,11 @@ class Finder:
             empty = PointTable([channel.name for channel in row.info.channels])
             return Reconstruction(_up_to_date(row), "live", empty, "", row.notices, row.reason, ended=row.ended_seq is not None), gone
         info = msgspec.structs.replace(found.info, status=row.status)
-        table = self._results.load(found.file)
+        try:
+            table = self._results.load(found.file)
+        except (OSError, ValueError) as error:
+            log.error("the rows of run %s, revision %s cannot be read: %s", uid, found.revision, error)
+            raise ProtocolError("internal", f"The rows of run {uid[:80]}, revision {found.revision}, cannot be read any more.") from error
         return Reconstruction(info, found.revision, table, found.produced_by, row.notices, row.reason, ended=True), gone
 
     def runs(self, **conditions: object) -> list[tuple[int, RunInfo]]:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
+from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
 from typing import Any
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from wpb_stream.catalogue.results import Results
-from wpb_stream.core.board import Board
+from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import (
     CLOSE_RESTART,
@@ -51,6 +52,7 @@ MAX_REQUEST_BYTES = 64 * 1024
 """Largest message a client may send."""
 MAX_SUBSCRIPTIONS = 128
 """Subscriptions one client may hold."""
+TCP_USER_TIMEOUT_MS = 10_000
 SEND_TIMEOUT_S = 5.0
 """A client that takes nothing for this long is cut off; it comes back and resumes. A close frame could not reach it."""
 
@@ -72,17 +74,23 @@ class Feed:
 
     @asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[Server]:
-        """Serve on that address while the context lasts; clients are then told to come back."""
-        server = await serve(
-            self._client,
-            host,
-            port,
-            select_subprotocol=_select_subprotocol,
-            process_request=self._http,
-            compression=None,
-            max_size=MAX_REQUEST_BYTES,
-            server_header=None,
-        )
+        """Serve on that address while the context lasts; clients are then told to come back.
+
+        :raises ServiceError: the address cannot be listened on
+        """
+        try:
+            server = await serve(
+                self._client,
+                host,
+                port,
+                select_subprotocol=_select_subprotocol,
+                process_request=self._http,
+                compression=None,
+                max_size=MAX_REQUEST_BYTES,
+                server_header=None,
+            )
+        except OSError as error:
+            raise ServiceError(f"cannot listen on {host}:{port} ({error.strerror or error}); give another address with --listen") from error
         try:
             yield server
         finally:
@@ -100,6 +108,8 @@ class Feed:
 
     async def _client(self, socket: ServerConnection) -> None:
         following: dict[int, asyncio.Task[None]] = {}
+        # A pulled cable: the kernel gives up what is not acknowledged, instead of trying for a quarter of an hour.
+        socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
         try:
             async with asyncio.TaskGroup() as tasks:
                 await _tell(socket, Welcome(self._version, uuid4().hex, _now(), self._board.latest))
@@ -165,9 +175,10 @@ class Feed:
                 changed = self._changed
                 uid = self._board.latest if request.run == "latest" else request.run
                 made = subscription.made
-                if uid is not None and (made is None or (uid != made.run.uid and (subscription.complete or not made.ended))):
+                if uid is not None and (made is None or self._superseded(made) or _moved_on(made, uid, subscription)):
                     found, gone = await asyncio.to_thread(self._finder.find, uid, revision)
-                    for text in subscription.attach(found, from_row, instead=gone):
+                    again = made is not None and made.run.uid == uid and made.revision != found.revision
+                    for text in subscription.attach(found, from_row, instead=gone or again):
                         await _send(socket, text)
                     from_row, revision = 0, "newest"
                 sent_rows, was_complete = False, subscription.complete
@@ -181,6 +192,16 @@ class Feed:
                     await (asyncio.sleep(subscription.interval_s) if sent_rows else changed.wait())
         except (ProtocolError, ServiceError) as error:
             await _tell(socket, _error(error, request.id))
+
+    def _superseded(self, made: Reconstruction) -> bool:
+        """Whether what is followed is what the catalogue knew of a run, and by now the run is being reconstructed here."""
+        live = self._board.live.get(made.run.uid)
+        return not made.ended and live is not None and live is not made
+
+
+def _moved_on(made: Reconstruction, uid: str, subscription: Subscription) -> bool:
+    """Whether another run is to be followed; one that ended is told to its end first."""
+    return uid != made.run.uid and (subscription.complete or not made.ended)
 
 
 def _drop_ended(following: dict[int, asyncio.Task[None]]) -> None:
@@ -208,8 +229,18 @@ async def _send(socket: ServerConnection, message: str | bytes) -> None:
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await socket.send(message)
     except TimeoutError:
-        socket.transport.abort()
-        raise
+        await _drained(socket)
+
+
+async def _drained(socket: ServerConnection) -> None:
+    """Wait while a client takes what is buffered for it, however slowly; cut it off when it takes nothing."""
+    left = socket.transport.get_write_buffer_size()
+    while left:
+        await asyncio.sleep(SEND_TIMEOUT_S)
+        before, left = left, socket.transport.get_write_buffer_size()
+        if left >= before:
+            socket.transport.abort()
+            raise TimeoutError
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

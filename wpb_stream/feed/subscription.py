@@ -9,8 +9,8 @@ from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.messages import NoticeMessage, Revised, RunMessage, RunStopped, Subscribe, encode_points, encode_reply
 
-MAX_SLICE_BYTES = 2**20
-"""Rows in one message fill at most this, so that what waits for a slow client is bounded."""
+MAX_SLICE_BYTES = 1_000_000
+"""Rows in one message fill at most this, so that what waits for a slow client is bounded: with its header it is below 1 MiB."""
 
 
 @lru_cache(maxsize=64)

@@ -5,9 +5,10 @@ What it reads from the start document, and what stands in where that is silent:
 =============  =============================================  ======================================================
 what           read from                                      else
 =============  =============================================  ======================================================
-shape          ``wpb.shape``, ``shape``, ``num_points``       the plan's entry in the settings
-snaking        ``wpb.snaking``, ``snaking``, ``snake_axes``   the plan's entry in the settings; no snaking
-extents        ``wpb.extents``, ``extents``                   the plan's entry in the settings; point numbers
+shape          ``wpb.shape``, ``shape``, a scanspec           the plan's entry in the settings; ``num_points``
+snaking        ``wpb.snaking``, ``snaking``, ``snake_axes``,  the plan's entry in the settings; no snaking
+               a scanspec
+extents        ``wpb.extents``, ``extents``, a scanspec       the plan's entry in the settings; point numbers
 axes           ``wpb.axes``, ``motors``                       the plan's entry in the settings; ``axis 0``, ``axis 1``
 regions        ``wpb.regions`` (pixels), ``colour_rois``      the plan's entry in the settings; thirds of the height
 =============  =============================================  ======================================================
@@ -15,20 +16,27 @@ regions        ``wpb.regions`` (pixels), ``colour_rois``      the plan's entry i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from math import isfinite, prod
 from typing import Any
 
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.geometry import Axis, Grid
-from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.narrow import as_label, as_list, as_mapping
 from wpb_stream.core.recipe import Channel, Notice, PlanDefaults, Recipe
 from wpb_stream.core.regions import WHOLE, Interval, Region, thirds
+from wpb_stream.recipes.scanspecs import lines_of
 
 COLOURS = ("red", "green", "blue")
 MAX_CELLS = 16_000_000
 """A map of more cells is refused."""
 MAX_DIMENSIONS = 8
+MAX_REGIONS = 32
+"""Each is a column of the table and a map in the viewer."""
+
+_REGION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .:+-]{0,63}")
+"""What may name a column, a dataset and a file."""
 
 
 class Raster:
@@ -43,7 +51,7 @@ class Raster:
     def make(self, start: Mapping[str, Any], defaults: PlanDefaults) -> Recipe:
         """The recipe for a run; what was guessed is in its notices.
 
-        :raises RecipeError: the shape is impossible
+        :raises RecipeError: the shape is impossible, or the ``wpb`` entry is
         """
         notices: list[Notice] = []
         shape = _shape(start, defaults)
@@ -52,11 +60,18 @@ class Raster:
         grid = Grid(shape, _axes(start, defaults, shape, notices))
         regions = _regions(start, defaults, notices)
         channels = [Channel(region.name, region.name.capitalize(), colour=_colour(region.name), region=region) for region in regions]
-        return Recipe(self.name, grid, (*channels, Channel("total", "Total")), _wanted(start).get("data_key"), tuple(notices))
+        return Recipe(self.name, grid, (*channels, Channel("total", "Total")), _data_key(start), tuple(notices))
 
 
 def _wanted(start: Mapping[str, Any]) -> Mapping[str, Any]:
     return as_mapping(start.get("wpb"))
+
+
+def _data_key(start: Mapping[str, Any]) -> str | None:
+    data_key = _wanted(start).get("data_key")
+    if data_key is None or isinstance(data_key, str):
+        return data_key
+    raise RecipeError("wpb.data_key must be the name of a detector's data key")
 
 
 def _colour(name: str) -> str | None:
@@ -66,7 +81,8 @@ def _colour(name: str) -> str | None:
 def _shape(start: Mapping[str, Any], defaults: PlanDefaults) -> tuple[int, ...] | None:
     num_points = start.get("num_points")
     line = [num_points] if isinstance(num_points, int) else None
-    for candidate in (_wanted(start).get("shape"), start.get("shape"), defaults.shape, line):
+    spec = [line.num for line in lines_of(start) or ()]
+    for candidate in (_wanted(start).get("shape"), start.get("shape"), spec, defaults.shape, line):
         shape = as_list(candidate)
         if shape and len(shape) <= MAX_DIMENSIONS and all(type(n) is int and n > 0 for n in shape):
             if prod(shape) > MAX_CELLS:
@@ -76,7 +92,11 @@ def _shape(start: Mapping[str, Any], defaults: PlanDefaults) -> tuple[int, ...] 
 
 
 def _axes(start: Mapping[str, Any], defaults: PlanDefaults, shape: tuple[int, ...], notices: list[Notice]) -> tuple[Axis, ...]:
-    snaking = _first_list(len(shape), _wanted(start).get("snaking"), start.get("snaking"))
+    spec = lines_of(start) or []
+    if tuple(line.num for line in spec) != shape:
+        spec = []
+    snaked = [line.snaked for line in spec] or None
+    snaking = _first_list(len(shape), _wanted(start).get("snaking"), start.get("snaking"), snaked)
     if snaking is None and str(start.get("snake_axes")) in ("True", "False"):
         # list_grid_scan says it only as text; the slowest axis has one pass and cannot snake
         snaking = [False, *[str(start["snake_axes"]) == "True"] * (len(shape) - 1)]
@@ -85,12 +105,15 @@ def _axes(start: Mapping[str, Any], defaults: PlanDefaults, shape: tuple[int, ..
         if len(shape) > 1:
             source = "by the settings for this plan" if snaking else "none"
             notices.append(Notice("snaking_guessed", f"The start document does not say which axes snake; taken here: {source}."))
-    extents = _first_list(len(shape), _wanted(start).get("extents"), start.get("extents"), defaults.extents)
+    spanned = [(line.start, line.stop) for line in spec] or None
+    extents = _first_list(len(shape), _wanted(start).get("extents"), start.get("extents"), spanned, defaults.extents)
+    if extents and str(start.get("plan_name")).startswith("rel_"):
+        notices.append(Notice("extents_relative", "The positions are relative to where the motors stood when the scan began."))
     names = _first_list(len(shape), _wanted(start).get("axes"), start.get("motors"), defaults.axes)
     axes: list[Axis] = []
     for k in range(len(shape)):
         low, high = _extent(extents[k]) if extents else (None, None)
-        name = str(names[k]) if names else f"axis {k}"
+        name = (as_label(str(names[k])) if names else None) or f"axis {k}"
         axes.append(Axis(name, None, low, high, bool(snaking[k]) if snaking else False))
     return tuple(axes)
 
@@ -109,6 +132,8 @@ def _extent(value: Any) -> tuple[float | None, float | None]:
 
 def _regions(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Notice]) -> Sequence[Region]:
     asked = as_mapping(_wanted(start).get("regions")) or defaults.regions
+    if len(asked) > MAX_REGIONS:
+        raise RecipeError(f"wpb.regions: {len(asked)} regions, more than the {MAX_REGIONS} allowed")
     if asked:
         return [_region(str(name), sides) for name, sides in asked.items()]
     boxes = start.get("colour_rois") or start.get("color_rois")
@@ -132,11 +157,15 @@ def _regions(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Not
 
 def _region(name: str, sides: Any) -> Region:
     given = as_mapping(sides)
-    if not given or not {"rows", "columns"} >= set(given) or name in ("point", "cell", "total"):
-        raise RecipeError(
-            f'wpb.regions.{name} must be like {{"rows": [0, 100], "columns": [20, 80]}}, and not be called point, cell or total'
-        )
+    if not _may_name(name):
+        raise RecipeError(f"wpb.regions: {name[:80]!r} is no name for a region: letters, digits and `_ .:+-`, not point, cell or total")
+    if not given or not {"rows", "columns"} >= set(given):
+        raise RecipeError(f'wpb.regions.{name} must be like {{"rows": [0, 100], "columns": [20, 80]}}')
     return Region(name, _pixels(name, given.get("rows")), _pixels(name, given.get("columns")))
+
+
+def _may_name(name: str) -> bool:
+    return _REGION_NAME.fullmatch(name) is not None and name not in ("point", "cell", "total")
 
 
 def _pixels(name: str, side: Any) -> Interval:
@@ -146,17 +175,19 @@ def _pixels(name: str, side: Any) -> Interval:
         case [int() as start, int() as stop] if 0 <= start < stop:
             return Interval(start, stop)
         case _:
-            raise RecipeError(f"wpb.regions.{name}: {side!r} is no pair of pixels [start, stop] with 0 <= start < stop")
+            raise RecipeError(f"wpb.regions.{name}: {str(side)[:80]} is no pair of pixels [start, stop] with 0 <= start < stop")
 
 
 def _pixel_boxes(boxes: Any) -> list[Region] | None:
     """Regions from ``{"R": [row, column, row, column], ...}``: first corner, last corner, in whole pixels; None if it is not that."""
-    regions: list[Region] = []
+    regions: dict[str, Region] = {}
     for name, box in as_mapping(boxes).items():
         match as_list(box):
             case [int() as top, int() as left, int() as bottom, int() as right] if 0 <= top < bottom and 0 <= left < right:
                 full = {"R": "red", "G": "green", "B": "blue"}.get(str(name), str(name))
-                regions.append(Region(full, Interval(top, bottom), Interval(left, right)))
+                if not _may_name(full) or full in regions or len(regions) == MAX_REGIONS:
+                    return None
+                regions[full] = Region(full, Interval(top, bottom), Interval(left, right))
             case _:
                 return None
-    return regions or None
+    return list(regions.values()) or None

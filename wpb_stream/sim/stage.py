@@ -25,7 +25,7 @@ class _Settling(MovableLogic[float]):
     motor: Motor
     settle_time: SignalRW[float]
 
-    async def move(self, new_position: float, timeout: TimeoutCalculator) -> None:  # noqa: ASYNC109 - ophyd-async's signature
+    async def move(self, new_position: float, timeout: TimeoutCalculator) -> None:
         await self.setpoint.set(new_position)
         settle_time_s = await self.settle_time.get_value()
         if settle_time_s > 0:

@@ -27,6 +27,8 @@ DISCOVERY_S = 2.0
 """How often new topics and partitions are looked for."""
 POLL_MS = 250
 """How long one poll waits for messages before partitions are looked after again."""
+PROBE_MS = 1000
+"""How long one message that should be there is waited for."""
 MAX_RECORDS = 1000
 """Messages in one batch at most."""
 
@@ -82,6 +84,9 @@ class KafkaSource:
         except (KafkaError, OSError) as error:
             await self._consumer.stop()
             raise ServiceError(f"Kafka at {self.address.servers} cannot be reached ({error}); check WPB_SOURCES") from error
+        except BaseException:  # cancelled: nobody will leave what was never entered
+            await self._consumer.stop()
+            raise
         self.identity = f"kafka:{cluster or self.address.servers}"
         return self
 
@@ -121,10 +126,11 @@ class KafkaSource:
             return
         first, end = await self._consumer.beginning_offsets(new), await self._consumer.end_offsets(new)
         for where in new:
-            wanted = positions.get(_name(where), first[where] if self._earliest else end[where])
-            self._next[where] = _within(_name(where), wanted, first[where], end[where])
-            log.info("listening to %s from position %d", _name(where), self._next[where])
+            self._next[where] = positions.get(_name(where), first[where] if self._earliest else end[where])
         self._consumer.assign(list(self._next))
+        for where in new:
+            self._next[where] = await self._still_there(where, self._next[where], first[where], end[where])
+            log.info("listening to %s from position %d", _name(where), self._next[where])
         for where, position in self._next.items():
             self._consumer.seek(where, position)
 
@@ -132,20 +138,31 @@ class KafkaSource:
         """The broker no longer has, or does not have yet, what was asked for."""
         first, end = await self._consumer.beginning_offsets(list(offsets)), await self._consumer.end_offsets(list(offsets))
         for where in offsets:
-            self._next[where] = _within(_name(where), self._next[where], first[where], end[where])
+            self._next[where] = await self._still_there(where, self._next[where], first[where], end[where])
             self._consumer.seek(where, self._next[where])
+
+    async def _still_there(self, where: TopicPartition, wanted: int, first: int, end: int) -> int:
+        """The position to go on from; loud where messages were lost to retention or the topic began anew."""
+        if wanted < first:
+            lost = first - wanted
+            log.error("%s: %d messages from position %d on were deleted by the broker before they were read", _name(where), lost, wanted)
+            return first
+        if wanted > end and not await self._has(where, wanted - 1):
+            log.error(
+                "%s: position %d is beyond its end %d, so the topic was made anew; reading it from its beginning", _name(where), wanted, end
+            )
+            return first
+        return wanted
+
+    async def _has(self, where: TopicPartition, position: int) -> bool:
+        """Whether there is a message at that position: not every broker names the end of its topics rightly (tansu counts batches)."""
+        self._consumer.seek(where, position)
+        try:
+            polled = await self._consumer.getmany(where, timeout_ms=PROBE_MS, max_records=1)
+        except OffsetOutOfRangeError:
+            return False
+        return any(record.offset == position for record in polled.get(where, ()))
 
 
 def _name(where: TopicPartition) -> str:
     return f"{where.topic}/{where.partition}"
-
-
-def _within(partition: str, wanted: int, first: int, end: int) -> int:
-    """The position to go on from; loud where messages were lost to retention or the topic began anew."""
-    if wanted < first:
-        log.error("%s: %d messages from position %d on were deleted by the broker before they were read", partition, first - wanted, wanted)
-        return first
-    if wanted > end:
-        log.error("%s: position %d is beyond its end %d, so the topic was made anew; reading it from the beginning", partition, wanted, end)
-        return first
-    return wanted

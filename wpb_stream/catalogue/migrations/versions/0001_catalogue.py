@@ -52,7 +52,8 @@ STATEMENTS = (
         PRIMARY KEY (source, partition)
     )
     """,
-    "CREATE TABLE writers (source text PRIMARY KEY, epoch bigint NOT NULL)",
+    "CREATE TABLE writer (epoch bigint NOT NULL)",  # one row: the process that may write
+    "INSERT INTO writer VALUES (0)",
     """
     CREATE TABLE dead_letters (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

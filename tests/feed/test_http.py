@@ -1,0 +1,131 @@
+"""HTTP beside the feed: the viewer's files and small answers, nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wpb_stream.catalogue.results import PREVIEW, Results
+from wpb_stream.feed.http import CONTENT_TYPES, SECURITY_HEADERS, answer, same_origin, viewer_files
+
+STATIC = viewer_files()
+
+
+def get(target: str, results: Results, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    return answer(method, target, STATIC, results)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    """A results folder with one run, and a secret beside it."""
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / PREVIEW).write_bytes(b"secret")
+    made = Results(tmp_path / "results")
+    (made.folder("run-1") / PREVIEW).write_bytes(b"\x89PNG")
+    return made
+
+
+@pytest.mark.parametrize("target", ["/", "/?run=latest", "/index.html"])
+def test_the_viewer_is_at_the_root(target: str, results: Results) -> None:
+    status, headers, body = get(target, results)
+    assert (status, headers["Content-Type"]) == (200, CONTENT_TYPES[".html"])
+    assert b"<html" in body.lower()
+
+
+def test_every_file_of_the_viewer_is_served_with_its_type_and_its_length(results: Results) -> None:
+    assert {path.rpartition(".")[2] for path in STATIC} >= {"html", "js", "css"}
+    for path in STATIC:
+        status, headers, body = get(path, results)
+        assert status == 200
+        assert headers["Content-Type"] in CONTENT_TYPES.values()
+        assert headers["Content-Length"] == str(len(body))
+
+
+@pytest.mark.parametrize("target", ["/", "/app.js", "/nothing", "/healthz", "/api/runs/run-1/preview.png"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_every_answer_has_the_security_headers(target: str, method: str, results: Results) -> None:
+    _, headers, _ = get(target, results, method)
+    assert SECURITY_HEADERS.items() <= headers.items()
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", ""])
+def test_other_methods_are_answered_405_and_told_which_are_allowed(method: str, results: Results) -> None:
+    status, headers, body = get("/", results, method)
+    assert (status, headers["Allow"]) == (405, "GET, HEAD")
+    assert b"/ws" in body
+
+
+@pytest.mark.parametrize(
+    "target", ["/nothing", "", "/api", "/api/runs", "/api/runs/none/preview.png", "/api/runs/run-1/live.npy", "//[", "/\0"]
+)
+def test_what_is_not_there_is_answered_404(target: str, results: Results) -> None:
+    assert get(target, results)[0] == 404
+
+
+def test_the_preview_of_a_run_is_served(results: Results) -> None:
+    assert get("/api/runs/run-1/preview.png?size=large", results)[1:] == (
+        {"Content-Type": "image/png", "Content-Length": "4", "Cache-Control": "no-cache", **SECURITY_HEADERS},
+        b"\x89PNG",
+    )
+
+
+def test_the_service_says_that_it_is_alive(results: Results) -> None:
+    assert get("/healthz", results)[0] == 200
+
+
+TRAVERSALS = [
+    "/../secret.txt",
+    "/%2e%2e/secret.txt",
+    "/..%2fsecret.txt",
+    "/viewer/../../secret.txt",
+    "/app.js/../../secret.txt",
+    "/..\\secret.txt",
+    "/api/runs/../preview.png",
+    "/api/runs/%2e%2e/preview.png",
+    "/api/runs/..%2f/preview.png",
+    "/api/runs/..%2f..%2fsecret.txt%00/preview.png",
+    "/api/runs//preview.png",
+    "/api/runs/./preview.png",
+    "/http.py",
+    "/__init__.py",
+    "file:///etc/passwd",
+    "http://elsewhere/secret.txt",
+]
+
+
+@pytest.mark.parametrize("target", TRAVERSALS)
+def test_nothing_beside_the_viewer_and_the_previews_is_served(target: str, results: Results) -> None:
+    status, _, body = get(target, results)
+    assert status == 404
+    assert b"secret" not in body
+
+
+@settings(deadline=None)
+@given(target=st.text(max_size=30) | st.from_regex(r"/api/runs/[./%a-f0-9]{0,20}/preview\.png"))
+def test_any_target_is_answered(target: str) -> None:
+    assert answer("GET", target, STATIC, Results(Path("/nonexistent")))[0] in (200, 404)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "allowed"),
+    [
+        (None, "localhost:8000", True),
+        ("http://localhost:8000", "localhost:8000", True),
+        ("https://wpb.example.org", "wpb.example.org", True),
+        ("https://portal.example.org", "localhost:8000", True),
+        ("http://evil.example.org", "localhost:8000", False),
+        ("http://localhost:8001", "localhost:8000", False),
+        ("http://localhost:8000.evil.example.org", "localhost:8000", False),
+        ("null", "localhost:8000", False),
+        ("null", None, False),
+        ("", "", False),
+        ("http://[", "localhost:8000", False),
+    ],
+)
+def test_only_our_own_pages_and_the_allowed_ones_may_open_the_feed(origin: str | None, host: str | None, allowed: bool) -> None:
+    assert same_origin(origin, host, ("https://portal.example.org",)) is allowed

@@ -1,0 +1,113 @@
+"""The feed as protocol.md describes it, spoken without any code of ours: what a stranger's client would do."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+WAIT_S = 30.0
+"""Bound of every wait, so that a silent server fails a test instead of hanging it."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """A binary message of rows."""
+
+    header: dict[str, Any]
+    columns: dict[str, npt.NDArray[Any]]
+
+    @property
+    def first(self) -> int:
+        return self.header["first_row"]
+
+    @property
+    def rows(self) -> int:
+        return self.header["rows"]
+
+
+def decode(data: bytes) -> Points:
+    """Split a binary message as the page says."""
+    (length,) = struct.unpack_from("<I", data)
+    header = json.loads(data[4 : 4 + length].decode("utf-8"))
+    assert header["type"] == "points"
+    payload = data[4 + length :]
+    columns = {c["name"]: np.frombuffer(payload, c["dtype"], header["rows"], c["offset"]) for c in header["columns"]}
+    return Points(header, columns)
+
+
+class RawClient:
+    """One connection: JSON goes out, messages come in."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.welcome: dict[str, Any] = {}
+        self._ids = itertools.count(1)
+
+    async def send(self, kind: str, **fields: Any) -> int:
+        """Send a request; its id is chosen here unless given."""
+        fields = {"id": next(self._ids)} | fields
+        await self.socket.send(json.dumps({"type": kind, **fields}))
+        return fields["id"]
+
+    async def receive(self) -> dict[str, Any] | Points:
+        """The next message, whatever it is."""
+        async with asyncio.timeout(WAIT_S):
+            message = await self.socket.recv()
+        return json.loads(message) if isinstance(message, str) else decode(message)
+
+    async def until(self, kind: str, **fields: Any) -> list[Any]:
+        """All messages up to the first of that type with these fields, which is the last of them."""
+        messages: list[Any] = []
+        while True:
+            message = await self.receive()
+            messages.append(message)
+            if isinstance(message, dict) and message["type"] == kind and fields.items() <= message.items():
+                return messages
+
+    async def answer(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Send a request and take the one message that answers it, passing over what belongs to subscriptions."""
+        number = await self.send(kind, **fields)
+        while True:
+            message = await self.receive()
+            if isinstance(message, dict) and message["id"] == number:
+                return message
+
+    async def rows(self, wanted: int) -> list[Points]:
+        """Slices up to the one that ends at that row, passing over control messages."""
+        slices: list[Points] = []
+        while not slices or slices[-1].first + slices[-1].rows < wanted:
+            message = await self.receive()
+            if isinstance(message, Points):
+                slices.append(message)
+        return slices
+
+
+@asynccontextmanager
+async def raw_client(url: str, **options: Any) -> AsyncIterator[RawClient]:
+    """Connect and take the welcome."""
+    options = {"subprotocols": [Subprotocol("wpb.v1")], "compression": None, "max_size": None, "open_timeout": WAIT_S, **options}
+    async with connect(url, **options) as socket:
+        client = RawClient(socket)
+        welcome = await client.receive()
+        assert isinstance(welcome, dict)
+        client.welcome = welcome
+        yield client
+
+
+def joined(messages: list[Any], name: str) -> npt.NDArray[Any]:
+    """One column of all slices among messages, whose rows must follow each other without a gap."""
+    slices = [message for message in messages if isinstance(message, Points)]
+    for before, after in itertools.pairwise(slices):
+        assert after.first == before.first + before.rows, "rows are missing or double"
+    return np.concatenate([piece.columns[name] for piece in slices])

@@ -1,0 +1,156 @@
+"""The settings: where they come from, which one wins, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.core.live import Pace
+from wpb_stream.core.recipe import PlanDefaults
+from wpb_stream.settings import Settings, environment, load, split_address
+
+HEAVY = ("numpy", "pydantic", "h5py", "dagster", "psycopg", "websockets", "aiokafka", "sqlalchemy", "click", "asyncio", "msgspec")
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder without wpb.toml and an environment without settings."""
+    for name in [name for name in os.environ if name.startswith("WPB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_described(name: str) -> None:
+    description = Settings.model_fields[name].description
+    assert description
+    assert description.endswith(".")
+
+
+def test_without_any_setting_only_this_machine_is_served_and_no_file_is_read() -> None:
+    settings = load()
+    assert settings.listen.startswith("127.0.0.1:")
+    assert settings.data_roots == ()
+    assert settings.sources == ()
+    assert settings.pace == Pace()
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(nothing_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nothing_set / "wpb.toml").write_text("window_frames = 1\nreader_processes = 1\nqueue_messages = 1\n")
+    monkeypatch.setenv("WPB_WINDOW_FRAMES", "2")
+    monkeypatch.setenv("WPB_READER_PROCESSES", "2")
+    settings = load(window_frames=3)
+    assert (settings.window_frames, settings.reader_processes, settings.queue_messages) == (3, 2, 1)
+
+
+def test_flags_that_were_not_given_count_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WPB_WINDOW_FRAMES", "2")
+    assert load(window_frames=None, data=None).window_frames == 2
+
+
+def test_the_file_may_be_elsewhere(nothing_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nothing_set / "beamline.toml").write_text('sources = ["kafka://broker:9092/a"]\n[plans.my_scan]\nshape = [2, 3]\n')
+    monkeypatch.setenv("WPB_CONFIG", str(nothing_set / "beamline.toml"))
+    settings = load()
+    assert settings.sources == ("kafka://broker:9092/a",)
+    assert settings.plan_defaults("my_scan").shape == (2, 3)
+
+
+def test_lists_are_separated_by_spaces_and_folders_by_colons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WPB_SOURCES", "kafka://a:9092/x  kafka://b:9092/y")
+    monkeypatch.setenv("WPB_DATA_ROOTS", "/dls:/data/my scans:")
+    monkeypatch.setenv("WPB_PATH_MAP", "/dls=/mnt/dls /a=/b=c")
+    settings = load()
+    assert settings.sources == ("kafka://a:9092/x", "kafka://b:9092/y")
+    assert settings.data_roots == (Path("/dls"), Path("/data/my scans"))
+    assert settings.mappings == (("/dls", "/mnt/dls"), ("/a", "/b=c"))
+
+
+def test_what_the_settings_say_of_a_plan_fills_its_start_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WPB_PLANS", '{"scan": {"shape": [2, 3], "extents": [[0, 1], [5, 6]], "regions": {"a": {"rows": [0, 5]}}}}')
+    defaults = load().plan_defaults("scan")
+    assert defaults == PlanDefaults(shape=(2, 3), extents=((0, 1), (5, 6)), regions={"a": {"rows": (0, 5)}})
+    assert load().plan_defaults("other") == PlanDefaults()
+    assert load().plan_defaults(["no", "name"]) == PlanDefaults()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("window_frames", "many"),
+        ("window_frames", 0),
+        ("dagster_port", 70_000),
+        ("listen", "8000"),
+        ("listen", "localhost:http"),
+        ("listen", ":8000"),
+        ("path_map", "/dls"),
+        ("log_level", "LOUD"),
+        ("kafka_start", "middle"),
+        ("read_deadline_s", 0),
+        ("plans.demo_plan.snaking", {"demo_plan": {"snaking": "sometimes"}}),
+        ("plans.demo_plan.snake", {"demo_plan": {"snake": True}}),
+        ("unheard_of", 5),
+    ],
+)
+def test_an_error_names_the_setting_and_what_was_given(name: str, value: Any) -> None:
+    with pytest.raises(ServiceError, match=f"setting {name}: .*given: "):
+        load(**{name.partition(".")[0]: value})
+
+
+@pytest.mark.parametrize("name", ["KAFKA_OPTIONS", "PLANS"])
+def test_an_error_in_a_variables_json_names_the_setting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"WPB_{name}", "{security_protocol: SSL")
+    with pytest.raises(ServiceError, match=name.lower()):
+        load()
+
+
+def test_an_error_in_the_file_names_the_file_or_the_setting(nothing_set: Path) -> None:
+    (nothing_set / "wpb.toml").write_text("window_frames = \n")
+    with pytest.raises(ServiceError, match=r"wpb\.toml"):
+        load()
+    (nothing_set / "wpb.toml").write_text("windows = 5\n")
+    with pytest.raises(ServiceError, match="setting windows"):
+        load()
+
+
+def test_a_file_that_was_named_and_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WPB_CONFIG", "missing.toml")
+    with pytest.raises(ServiceError, match=r"missing\.toml"):
+        load()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {},
+        {"sources": "kafka://a:9092/x kafka://b:9092/y", "origins": "https://a https://b", "path_map": "/dls=/mnt"},
+        {"data": "/data/wpb", "data_roots": "/dls:/data/my scans", "viewer_url": "https://viewer/", "database_url": "postgresql://u:p@h/d"},
+        {"window_seconds": 0.1, "run_idle_s": 1e6, "dagster_port": 0, "log_level": "DEBUG", "kafka_start": "latest"},
+        {"kafka_options": {"security_protocol": "SSL", "sasl_plain_password": 'a "quoted" pass:word', "retries": 5}},
+        {"plans": {}},
+        {"plans": {"scan": {"shape": [2, 3], "snaking": [False, True], "axes": ["y", "x"], "regions": {"a": {"rows": [0, 5]}}}}},
+    ],
+)
+def test_another_process_gets_equal_settings_through_its_environment(flags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(**flags)
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    assert load() == settings
+
+
+@pytest.mark.parametrize(("text", "address"), [("127.0.0.1:8000", ("127.0.0.1", 8000)), ("[::1]:80", ("::1", 80)), ("host:0", ("host", 0))])
+def test_addresses_are_a_host_and_a_port(text: str, address: tuple[str, int]) -> None:
+    assert split_address(text) == address
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = f"import sys, wpb_stream; print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,45 @@
+"""Messages sorted into what they are: documents, worker events, and what is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from wpb_stream.core.documents import Document, Message, WorkerEvent, parse
+from wpb_stream.core.exceptions import DocumentError
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be used, and why."""
+
+    message: Message
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What a number of messages turned out to be."""
+
+    documents: list[Document] = field(default_factory=list[Document])
+    worker_events: list[WorkerEvent] = field(default_factory=list[WorkerEvent])
+    dead_letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
+    positions: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    """(source, partition): the position after the last of these messages, the next one to ask for."""
+
+
+def sort_out(messages: Iterable[Message]) -> Intake:
+    """Decode, identify and validate messages; none is lost, whatever is in it."""
+    intake = Intake()
+    for message in messages:
+        intake.positions[message.source, message.partition] = message.position + 1
+        try:
+            found = parse(message.value)
+        except DocumentError as error:
+            intake.dead_letters.append(DeadLetter(message, str(error)))
+            continue
+        if isinstance(found, Document):
+            intake.documents.append(found)
+        else:
+            intake.worker_events.append(found)
+    return intake

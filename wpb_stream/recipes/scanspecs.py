@@ -1,0 +1,70 @@
+"""The rectilinear part of scanspec: lines, products and snakes, as start documents hold them.
+
+blueapi and ophyd-async's fly scans put the serialised spec into the metadata (``scanspec``), dodal's ``spec_scan`` only its text
+(``plan_args.spec``). Neither is ever evaluated. Other specs (spirals, masks, concatenations) are no grid, and are left to the shape the document names.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wpb_stream.core.narrow import as_mapping
+
+MAX_TEXT = 20_000
+"""Characters of a spec's text above which it is not read."""
+MAX_DEPTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Evenly spaced points along one axis."""
+
+    start: float
+    stop: float
+    num: int
+    snaked: bool = False
+
+
+def lines_of(start: Mapping[str, Any]) -> list[Line] | None:
+    """The lines a start document's spec is the product of, slow axis first; None if it names no spec, or one that is no such product."""
+    spec = as_mapping(start.get("scanspec"))
+    text = as_mapping(start.get("plan_args")).get("spec")
+    if not spec and isinstance(text, str) and len(text) <= MAX_TEXT:
+        try:
+            spec = as_mapping(_call(ast.parse(text, mode="eval").body, MAX_DEPTH))
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            return None
+    return _lines(spec, MAX_DEPTH)
+
+
+def _lines(spec: Mapping[str, Any], depth: int) -> list[Line] | None:
+    if depth == 0:
+        return None
+    match spec:
+        case {"type": "Product", "outer": outer, "inner": inner}:
+            slow, fast = _lines(as_mapping(outer), depth - 1), _lines(as_mapping(inner), depth - 1)
+            return slow + fast if slow and fast else None
+        case {"type": "Snake", "spec": inner}:
+            lines = _lines(as_mapping(inner), depth - 1)
+            return [replace(line, snaked=True) for line in lines] if lines else None
+        case {"type": "Fly" | "ConstantDuration", "spec": inner}:
+            return _lines(as_mapping(inner), depth - 1)
+        case {"type": "Linspace" | "Line", "start": int() | float() as start, "stop": int() | float() as stop, "num": int() as num} if (
+            num > 0
+        ):
+            return [Line(float(start), float(stop), num)]
+        case _:
+            return None
+
+
+def _call(node: ast.expr, depth: int) -> object:
+    """``Name(key=value, ...)`` as the serialised spec would have it, with ``type`` for the name; other expressions by their value."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and depth:
+        return {"type": node.func.id, **{item.arg: _call(item.value, depth - 1) for item in node.keywords if item.arg}}
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None

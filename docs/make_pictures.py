@@ -59,13 +59,14 @@ async def _dagster(everything: Running) -> None:
         while (verdict := await web.verdict(uid)) is None or not verdict.final:
             await asyncio.sleep(0.5)
     for name, path in (
-        ("dagster-assets", "asset-groups"),
+        ("dagster-assets", "assets/nexus_file?view=lineage&lineageScope=upstream&lineageDepth=5"),
         ("dagster-preview", f"assets/preview?view=partitions&partition={quote(uid)}"),
         ("dagster-check", "assets/maps?view=checks&checkDetail=live_equals_batch"),
     ):
-        async with viewer_page(everything.dagster + path, scheme="light") as dagster:
+        width, height = (2000, 720) if "lineage" in path else (1440, 900)
+        async with viewer_page(everything.dagster + path, scheme="light", width=width, height=height) as dagster:
             await dagster.page.wait_for_load_state("networkidle")
-            await dagster.page.wait_for_timeout(3000)  # Dagster lays its graph out after everything has come
+            await dagster.page.wait_for_timeout(5000)  # Dagster lays its graph out after everything has come
             await dagster.page.screenshot(path=PICTURES / f"{name}.png")
 
 

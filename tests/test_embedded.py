@@ -18,7 +18,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from confluent_kafka import Producer
 
 from wpb_stream.core.exceptions import ServiceError
-from wpb_stream.embedded import EmbeddedBroker, EmbeddedPostgres, create_topic
+from wpb_stream.embedded.broker import EmbeddedBroker, create_topic
+from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.host import free_port
 from wpb_stream.supervisor import Supervisor
 

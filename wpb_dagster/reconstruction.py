@@ -15,7 +15,8 @@ from wpb_stream.core.documents import Document
 from wpb_stream.core.live import LiveRun, Pace, reconstruct
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice, Recipe
-from wpb_stream.core.run import Run, Runs
+from wpb_stream.core.run import Run
+from wpb_stream.core.runs import Runs
 from wpb_stream.core.table import PointTable
 from wpb_stream.core.window import FrameRef
 

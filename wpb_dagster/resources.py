@@ -45,7 +45,7 @@ class Catalogue(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeAr
         if loaded.database_url:
             return loaded.database_url
         # Imports the Kafka client, which costs every Dagster run half a second where it is not needed.
-        from wpb_stream.embedded import EmbeddedPostgres
+        from wpb_stream.embedded.postgres import EmbeddedPostgres
 
         return EmbeddedPostgres(loaded.data).database_url
 

@@ -26,12 +26,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
+from wpb_stream.core.binary import PointsHeader, decode_binary
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import (
     SUBPROTOCOL,
     ErrorMessage,
     NoticeMessage,
-    PointsHeader,
     Reply,
     Revised,
     RunInfo,
@@ -39,7 +39,6 @@ from wpb_stream.core.messages import (
     RunStopped,
     Subscribe,
     Welcome,
-    decode_binary,
     parse_reply,
 )
 from wpb_stream.core.recipe import Notice

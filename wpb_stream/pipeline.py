@@ -24,7 +24,8 @@ from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.intake import sort_out
 from wpb_stream.core.live import LiveRun, Pace
 from wpb_stream.core.recipe import Recipe
-from wpb_stream.core.run import Run, Runs
+from wpb_stream.core.run import Run
+from wpb_stream.core.runs import Runs
 from wpb_stream.frames.pool import FrameReaders
 from wpb_stream.sources import Source
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from wpb_stream.core.exceptions import ServiceError
-from wpb_stream.embedded import EmbeddedBroker, EmbeddedPostgres, create_topic
+from wpb_stream.embedded.broker import EmbeddedBroker, create_topic
+from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.host import free_port, lock_folder
 from wpb_stream.service import Service
 from wpb_stream.settings import Settings, environment, split_address

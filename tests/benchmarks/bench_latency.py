@@ -22,7 +22,8 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 
 from wpb_stream.client import watch
-from wpb_stream.embedded import EmbeddedBroker, EmbeddedPostgres, create_topic
+from wpb_stream.embedded.broker import EmbeddedBroker, create_topic
+from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.host import free_port
 from wpb_stream.service import Service
 from wpb_stream.settings import Settings, environment, load

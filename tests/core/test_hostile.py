@@ -7,19 +7,11 @@ import pytest
 
 from tests.helpers.documents import apply_all, as_msgpack, raster_run, read, recipe_for
 from tests.helpers.hostile import INSANE
+from wpb_stream.core.binary import PointsHeader, decode_binary
 from wpb_stream.core.documents import Document, parse
 from wpb_stream.core.live import LiveRun, Pace
-from wpb_stream.core.messages import (
-    NoticeMessage,
-    PointsHeader,
-    RunMessage,
-    RunStopped,
-    Subscribe,
-    decode_binary,
-    encode_reply,
-    parse_reply,
-)
-from wpb_stream.core.run import Runs
+from wpb_stream.core.messages import NoticeMessage, RunMessage, RunStopped, Subscribe, encode_reply, parse_reply
+from wpb_stream.core.runs import Runs
 from wpb_stream.feed.subscription import MAX_SLICE_BYTES, Subscription
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.helpers.documents import MOTOR, Acquisition, apply_all, maps_of, raster_run, read, recipe_for, visited_run
 from wpb_stream.core.documents import Document
 from wpb_stream.core.live import FIRST_RETRY_S, LONGEST_RETRY_S, LiveRun, Pace, reconstruct
-from wpb_stream.core.run import Runs
+from wpb_stream.core.runs import Runs
 from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
 
 READ, NOT_YET, BROKEN = FrameStatus.READ, FrameStatus.NOT_YET, FrameStatus.BROKEN

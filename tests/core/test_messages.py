@@ -12,16 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wpb_stream.core.binary import ArrayHeader, PointsHeader, decode_binary, encode_points
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.messages import (
-    ArrayHeader,
     AxisInfo,
     ChannelInfo,
     ErrorMessage,
     ListRuns,
     NoticeMessage,
     Ping,
-    PointsHeader,
     Pong,
     Reply,
     Revised,
@@ -33,8 +32,6 @@ from wpb_stream.core.messages import (
     Unsubscribe,
     Unsubscribed,
     Welcome,
-    decode_binary,
-    encode_points,
     encode_reply,
     parse_reply,
     parse_request,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.helpers.documents import CAMERA, MOTOR, Acquisition, apply_all, raster_run, recipe_for, visited_run, winners
 from wpb_stream.core.documents import MAX_INDEX, Document
-from wpb_stream.core.run import MAX_NOTICES, Run, Runs
+from wpb_stream.core.run import MAX_NOTICES, Run
+from wpb_stream.core.runs import Runs
 
 
 def codes(run: Run) -> set[str]:

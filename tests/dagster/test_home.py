@@ -17,7 +17,7 @@ from wpb_dagster.home import dagster_database_url, services, write_home
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.exceptions import ServiceError
-from wpb_stream.embedded import EmbeddedPostgres
+from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.frames.roots import DataRoots
 from wpb_stream.host import free_port
 from wpb_stream.settings import environment, load

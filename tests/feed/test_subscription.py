@@ -11,21 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wpb_stream.core.binary import PointsHeader, decode_binary
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError
-from wpb_stream.core.messages import (
-    ChannelInfo,
-    NoticeMessage,
-    PointsHeader,
-    Reply,
-    Revised,
-    RunInfo,
-    RunMessage,
-    RunStopped,
-    Subscribe,
-    decode_binary,
-    parse_reply,
-)
+from wpb_stream.core.messages import ChannelInfo, NoticeMessage, Reply, Revised, RunInfo, RunMessage, RunStopped, Subscribe, parse_reply
 from wpb_stream.core.recipe import Notice
 from wpb_stream.core.table import PointTable
 from wpb_stream.feed.subscription import Subscription

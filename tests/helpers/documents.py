@@ -13,7 +13,7 @@ from event_model import compose_run
 from wpb_stream.core.documents import Document
 from wpb_stream.core.live import LiveRun
 from wpb_stream.core.recipe import PlanDefaults, Recipe, choose
-from wpb_stream.core.run import Runs
+from wpb_stream.core.runs import Runs
 from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
 from wpb_stream.recipes.raster import Raster
 

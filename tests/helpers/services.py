@@ -16,7 +16,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from wpb_stream.embedded import EmbeddedBroker, EmbeddedPostgres, create_topic
+from wpb_stream.embedded.broker import EmbeddedBroker, create_topic
+from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.host import free_port
 from wpb_stream.service import Service
 from wpb_stream.supervisor import Supervisor

@@ -25,7 +25,8 @@ from websockets.typing import Subprotocol
 from tests.helpers.rawfeed import Points, RawClient, joined, raw_client
 from tests.helpers.scans import Scan, random_frames, scan
 from tests.integration.conftest import StreamingProcess, feed_url, streaming_here, until_serving
-from wpb_stream.embedded import EmbeddedBroker, EmbeddedPostgres, create_topic
+from wpb_stream.embedded.broker import EmbeddedBroker, create_topic
+from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.host import free_port
 from wpb_stream.replay import publish
 from wpb_stream.settings import Settings, load, split_address

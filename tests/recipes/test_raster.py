@@ -14,7 +14,7 @@ from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.geometry import Axis
 from wpb_stream.core.recipe import PlanDefaults, Recipe, choose
 from wpb_stream.core.regions import thirds
-from wpb_stream.core.run import Runs
+from wpb_stream.core.runs import Runs
 from wpb_stream.recipes import all_makers, chooser
 from wpb_stream.recipes.raster import MAX_CELLS, MAX_REGIONS, Raster
 from wpb_stream.settings import load

@@ -31,7 +31,7 @@ def preview(context: dg.AssetExecutionContext, maps: Maps, results_folder: Resul
     png = draw(maps.info, maps.channels)
     path = results_folder.results().folder(uid) / PREVIEW
     write_whole(path, png)
-    metadata = about_run(maps.info, viewer) | picture(viewer.preview_url(uid), shrink(png, KEPT_PREVIEW_BYTES))
+    metadata = picture(viewer.preview_url(uid), shrink(png, KEPT_PREVIEW_BYTES)) | about_run(maps.info, viewer)
     return dg.MaterializeResult(metadata=metadata | {"file": dg.MetadataValue.path(path), "bytes": len(png)})
 
 

@@ -6,12 +6,9 @@ Pure functions and types: the server, the Python client and the tests share them
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.narrow import as_mapping
@@ -235,95 +232,6 @@ def parse_reply(text: str) -> Reply:
         return _reply_decoder.decode(text)
     except msgspec.DecodeError as error:
         raise ProtocolError("bad_message", f"not a message of {SUBPROTOCOL}: {error}") from None
-
-
-# --- server to client, binary ---------------------------------------------------------------------------------------
-
-
-class Column(msgspec.Struct, frozen=True):
-    """One column of a slice of rows."""
-
-    name: str
-    dtype: str
-    offset: int
-
-
-class PointsHeader(msgspec.Struct, tag="points", tag_field="type", frozen=True):
-    """Header of a slice of rows."""
-
-    id: int
-    run: str
-    revision: str
-    first_row: int
-    rows: int
-    points_expected: int | None
-    columns: list[Column]
-
-
-class ArrayHeader(msgspec.Struct, tag="array", tag_field="type", frozen=True):
-    """Header of an array; its latest version wins."""
-
-    id: int
-    run: str
-    revision: str
-    name: str
-    version: int
-    dtype: str
-    shape: list[int]
-    offset: int
-
-
-_header_decoder = msgspec.json.Decoder(PointsHeader | ArrayHeader)
-
-
-def encode_points(
-    rows: npt.NDArray[np.void],
-    *,
-    subscription: int,
-    run: str,
-    revision: str,
-    first_row: int,
-    points_expected: int | None,
-    channels: Sequence[str],
-) -> bytes:
-    """A slice of rows as one binary message.
-
-    :param rows: structured array of a point table's layout, shape (n,)
-    :param channels: the columns to send, besides ``point`` and ``cell``
-    """
-    columns: list[Column] = []
-    parts: list[bytes] = []
-    offset = 0
-    for name in ("point", "cell", *channels):
-        part = np.ascontiguousarray(rows[name]).tobytes()
-        columns.append(Column(name, rows.dtype[name].str, offset))
-        part += b"\0" * (-len(part) % 8)
-        parts.append(part)
-        offset += len(part)
-    return _binary(PointsHeader(subscription, run, revision, first_row, len(rows), points_expected, columns), parts)
-
-
-def _binary(header: PointsHeader | ArrayHeader, parts: Sequence[bytes]) -> bytes:
-    text = msgspec.json.encode(header)
-    text += b" " * (-(4 + len(text)) % 8)
-    return b"".join((len(text).to_bytes(4, "little"), text, *parts))
-
-
-def decode_binary(data: bytes) -> tuple[PointsHeader | ArrayHeader, dict[str, npt.NDArray[Any]]]:
-    """Header and columns (or the one array, by its name) of a binary message; the arrays are views on ``data``.
-
-    :raises ProtocolError: the message is damaged
-    """
-    try:
-        length = int.from_bytes(data[:4], "little")
-        header = _header_decoder.decode(data[4 : 4 + length])
-        payload = memoryview(data)[4 + length :]
-        if isinstance(header, ArrayHeader):
-            size = int(np.prod(header.shape, dtype=np.int64))
-            return header, {header.name: np.frombuffer(payload, header.dtype, size, header.offset).reshape(header.shape)}
-        return header, {c.name: np.frombuffer(payload, c.dtype, header.rows, c.offset) for c in header.columns}
-    except (msgspec.DecodeError, ValueError, TypeError) as error:
-        raise ProtocolError("bad_message", f"a damaged binary message: {error}") from None
 
 
 def without_large_values(start: dict[str, Any], max_bytes: int = 4096, max_total: int = 65_536) -> dict[str, Any]:

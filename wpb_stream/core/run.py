@@ -1,4 +1,4 @@
-"""The documents of a run turned into the frames to read; one state machine a run, and the runs in progress.
+"""The documents of a run turned into the frames to read: one state machine a run.
 
 Positions: the point of the scan comes from ``seq_num`` (which is rewound after a pause), the place in the file from ``indices``
 (which never is). When a point was measured twice, the later frame wins. Everything is idempotent: buses redeliver.
@@ -7,7 +7,6 @@ Positions: the point of the scan comes from ``seq_num`` (which is rewound after 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -155,121 +154,3 @@ def _frames_per_index(data_key: dict[str, Any], parameters: dict[str, Any]) -> i
     shape = data_key.get("shape") or ()
     told = (parameters.get("multiplier"), shape[0] if len(shape) == 3 else None)
     return next((number for number in told if type(number) is int and 0 < number <= MAX_FRAMES_PER_POINT), 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What one document did: to which run, and which frames it asks for."""
-
-    run: Run
-    document: Document
-    frames: list[FrameRef]
-
-
-class Runs:
-    """The runs in progress. Documents that come before the ones they refer to wait for them, within a bound."""
-
-    def __init__(self, recipe_for: Callable[[dict[str, Any]], Recipe | None], max_parked: int = 10_000) -> None:
-        self._recipe_for = recipe_for
-        self._max_parked = max_parked
-        self._runs: dict[str, Run] = {}
-        self._owners: dict[str, str] = {}
-        self._unclaimed: dict[str, Document] = {}
-        self._parked: defaultdict[str, list[Document]] = defaultdict(list)
-        self.parked = 0
-        """Documents waiting for a parent."""
-        self.dropped = 0
-        """Documents that had waited longest when the bound was reached; they stay in the catalogue."""
-
-    def __contains__(self, uid: str) -> bool:
-        return uid in self._runs
-
-    def owner(self, document: Document) -> str | None:
-        """Uid of the run a document belongs to; None if only a document that has not come yet could tell."""
-        doc = document.doc
-        match document.name:
-            case "start":
-                return doc["uid"]
-            case "stop":
-                return doc["run_start"]
-            case "descriptor" | "stream_resource" | "resource":
-                owner = doc.get("run_start")
-                # Whoever named it first keeps it: a document of the same uid from elsewhere must not steal its children.
-                return self._owners.setdefault(doc["uid"], owner) if owner else self._owners.get(doc["uid"])
-            case "event" | "event_page" | "stream_datum":
-                return self._owners.get(doc["descriptor"])
-            case _:
-                return self._owners.get(doc.get("resource", ""))
-
-    def apply(self, document: Document) -> list[Applied]:
-        """Take in one document, and those that waited for it."""
-        applied = self._claim(document)
-        missing = self._missing_parent(document)
-        if missing is not None:
-            self._park(missing, document)
-            return applied
-        owner = self.owner(document)
-        if document.name == "start":
-            uid = document.doc["uid"]
-            if uid in self._runs:
-                return []
-            self._runs[uid] = Run(document.doc, self._recipe_for(document.doc))
-        elif document.name == "stream_resource" and owner is None:
-            self._unclaimed[document.doc["uid"]] = document
-            if len(self._unclaimed) > self._max_parked:
-                del self._unclaimed[next(iter(self._unclaimed))]
-                self.dropped += 1
-        if owner is not None:
-            run = self._runs[owner]
-            applied.append(Applied(run, document, run.apply(document)))
-        if document.name in ("start", "descriptor", "stream_resource"):
-            for waiting in self._unpark(document.doc["uid"]):
-                applied.extend(self.apply(waiting))
-        return applied
-
-    def forget(self, uid: str) -> None:
-        """Drop all that is held of a run."""
-        self._runs.pop(uid, None)
-        # With it goes what was held for runs that never began and of which nothing waits any more.
-        self._owners = {child: owner for child, owner in self._owners.items() if owner in self._runs or owner in self._parked}
-
-    def _missing_parent(self, document: Document) -> str | None:
-        """Uid of a document that must come first, or None if this one can be applied."""
-        doc = document.doc
-        match document.name:
-            case "start":
-                return None
-            case "stream_datum":
-                return self._missing(doc["descriptor"]) or self._missing(doc["stream_resource"])
-            case "event" | "event_page":
-                return self._missing(doc["descriptor"])
-            case _:
-                owner = self.owner(document)
-                return owner if owner is not None and owner not in self._runs else None
-
-    def _missing(self, uid: str) -> str | None:
-        run = self._runs.get(self._owners.get(uid, ""))
-        return None if run is not None and run.knows(uid) else uid
-
-    def _claim(self, document: Document) -> list[Applied]:
-        """A resource that names no run belongs to the run of the first datum that points at it."""
-        doc = document.doc
-        if document.name != "stream_datum" or doc["stream_resource"] not in self._unclaimed or self._missing(doc["descriptor"]):
-            return []
-        resource = self._unclaimed.pop(doc["stream_resource"])
-        owner = self._owners[resource.doc["uid"]] = self._owners[doc["descriptor"]]
-        run = self._runs[owner]
-        return [Applied(run, resource, run.apply(resource))]
-
-    def _park(self, parent: str, document: Document) -> None:
-        if self.parked >= self._max_parked:
-            lost = self._parked.pop(next(iter(self._parked)))
-            self.dropped += len(lost)
-            self.parked -= len(lost)
-        self._parked[parent].append(document)
-        self.parked += 1
-
-    def _unpark(self, parent: str) -> Iterable[Document]:
-        waiting = self._parked.pop(parent, [])
-        self.parked -= len(waiting)
-        return waiting

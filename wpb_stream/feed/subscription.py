@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+from wpb_stream.core.binary import encode_points
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError
-from wpb_stream.core.messages import NoticeMessage, Revised, RunMessage, RunStopped, Subscribe, encode_points, encode_reply
+from wpb_stream.core.messages import NoticeMessage, Revised, RunMessage, RunStopped, Subscribe, encode_reply
 
 MAX_SLICE_BYTES = 1_000_000
 """Rows in one message fill at most this, so that what waits for a slow client is bounded: with its header it is below 1 MiB."""

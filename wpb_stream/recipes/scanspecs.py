@@ -1,7 +1,8 @@
 """The rectilinear part of scanspec: lines, products and snakes, as start documents hold them.
 
 blueapi and ophyd-async's fly scans put the serialised spec into the metadata (``scanspec``), dodal's ``spec_scan`` only its text
-(``plan_args.spec``). Neither is ever evaluated. Other specs (spirals, masks, concatenations) are no grid, and are left to the shape the document names.
+(``plan_args.spec``). Neither is ever evaluated. Other specs (spirals, masks, concatenations) are no grid, and are left to the shape
+the document names.
 """
 
 from __future__ import annotations

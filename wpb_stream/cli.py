@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from wpb_stream.core.exceptions import WpbError
 from wpb_stream.settings import Settings, load
@@ -149,12 +149,13 @@ def runs(limit: int, plan: str | None, as_json: bool, **flags: Any) -> None:
             fields = {"uid": row.uid, "scan_id": row.info.scan_id, "plan_name": row.info.plan_name, "status": row.status}
             click.echo(json.dumps({**fields, "started": row.started_at.isoformat(), "shape": row.info.shape, "rows": row.info.rows}))
         return
-    table = Table("scan", "plan", "status", "started", "shape", "rows", "uid", box=None)
+    table = Table("scan", "plan", "status", "started", "shape", "rows", Column("uid", no_wrap=True, min_width=36), box=None)
     for row in rows:
         shape = " x ".join(map(str, row.info.shape))
         scan, rows_so_far = str(row.info.scan_id or ""), str(row.info.rows) if row.ended_seq else ""
         table.add_row(scan, row.info.plan_name, row.status, f"{row.started_at:%Y-%m-%d %H:%M:%S}", shape, rows_so_far, row.uid)
-    Console().print(table if rows else "No runs yet.")
+    # Piped into another program, nothing is cut to the 80 columns of a terminal nobody looks at.
+    Console(width=None if sys.stdout.isatty() else 200).print(table if rows else "No runs yet.")
 
 
 if __name__ == "__main__":

@@ -110,12 +110,14 @@ $(SYNCED): pyproject.toml uv.lock $(TOOLS)
 	fi
 	@touch $@
 
+# Playwright's own Node needs libatomic1, which a small Debian lacks.
+BROWSER_PACKAGES := chromium fonts-dejavu-core libatomic1
 chromium:
-	@if ! command -v chromium chromium-browser google-chrome >/dev/null; then \
+	@if ! command -v chromium >/dev/null || ! ldconfig -p | grep -q libatomic.so.1; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "==== apt-get install chromium"; \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; \
+			echo "==== apt-get install $(BROWSER_PACKAGES)"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(BROWSER_PACKAGES); \
 		else \
-			echo "make: the browser tests need Chromium; install it (apt-get install chromium fonts-dejavu-core) and try again" >&2; exit 1; \
+			echo "make: the browser tests need Chromium; apt-get install $(BROWSER_PACKAGES), and try again" >&2; exit 1; \
 		fi; \
 	fi

@@ -41,7 +41,7 @@ def settings_page() -> str:
 def commands_page() -> str:
     """The help of every command."""
     lines = ["# The command line", ""]
-    context = click.Context(main, info_name="wpb", terminal_width=110, max_content_width=110)
+    context = click.Context(main, info_name="wpb", terminal_width=110, max_content_width=110, help_option_names=["-h", "--help"])
     for name, command in sorted(main.commands.items()):
         inner = click.Context(command, info_name=name, parent=context, terminal_width=110, max_content_width=110)
         lines += [f"## wpb {name}", "", "```", command.get_help(inner), "```", ""]

@@ -1,5 +1,18 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests, which know no settings of the person who runs them."""
 
-from tests.helpers.services import broker, kafka_address, kafka_topic, postgres_cluster, postgres_url
+import os
+from pathlib import Path
+
+from hypothesis import settings
+
+for _name in [name for name in os.environ if name.startswith("WPB_")]:
+    del os.environ[_name]
+os.environ["WPB_CONFIG"] = str(Path(__file__).parent / "helpers" / "no-settings.toml")
+
+# How long an example takes is the machine's business.
+settings.register_profile("wpb", deadline=None)
+settings.load_profile("wpb")
+
+from tests.helpers.services import broker, kafka_address, kafka_topic, postgres_cluster, postgres_url  # noqa: E402
 
 __all__ = ["broker", "kafka_address", "kafka_topic", "postgres_cluster", "postgres_url"]

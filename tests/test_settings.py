@@ -154,3 +154,12 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     code = f"import sys, wpb_stream; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_plans_of_ones_own_are_added_to_those_that_are_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WPB_PLANS", '{"grid_scan": {"axes": ["y", "x"]}}')
+    settings = load()
+    assert settings.plan_defaults("demo_plan").snaking == (False, True)
+    assert settings.plan_defaults("grid_scan").axes == ("y", "x")
+    monkeypatch.setenv("WPB_PLANS", '{"demo_plan": {"snaking": [false, false]}}')
+    assert load().plan_defaults("demo_plan").snaking == (False, False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +16,13 @@ from wpb_dagster.scan_frames import ScanFrames
 from wpb_stream.core.documents import Document
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice
+from wpb_stream.wholefile import whole_file
 
 
 def write_whole(path: Path, value: bytes) -> None:
     """Write a file so that whoever looks finds the old one or the new one."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    with unfinished.open("wb") as file:
-        file.write(value)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(value)
 
 
 def encode(value: object) -> tuple[str, bytes]:

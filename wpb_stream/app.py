@@ -11,7 +11,7 @@ from importlib.metadata import version
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.results import Results
-from wpb_stream.catalogue.writer import CatalogueWriter
+from wpb_stream.catalogue.writer import CatalogueWriter, insist
 from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.feed.finder import Finder
@@ -34,7 +34,8 @@ async def stream(settings: Settings) -> None:
     """
     if settings.database_url is None:
         raise ServiceError("no database: set WPB_DATABASE_URL=postgresql://..., or use `wpb up`, which starts one")
-    await asyncio.to_thread(upgrade, settings.database_url)
+    database_url = settings.database_url
+    await insist(lambda: asyncio.to_thread(upgrade, database_url))
     board, results = Board(), Results(settings.results)
     host, port = split_address(settings.listen)
     async with AsyncExitStack() as stack:

@@ -16,14 +16,13 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
 from wpb_stream.core.binary import PointsHeader, decode_binary
@@ -38,6 +37,7 @@ from wpb_stream.core.messages import (
     RunMessage,
     RunStopped,
     Subscribe,
+    Unsubscribe,
     Welcome,
     parse_reply,
 )
@@ -46,10 +46,12 @@ from wpb_stream.core.table import PointTable
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT_S = 10.0
-"""Reconnecting is tried at growing, random intervals up to this."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 10.0
+"""Reconnecting is tried at growing, random intervals between these."""
 FINAL_CODES = (4400, 4401, 4403)
 """Close codes after which coming back with the same request is pointless."""
+PASSING_CODES = ("internal", "rate_limited")
+"""Error codes of a difficulty of the server's own: the same request may be served later."""
 MAX_MESSAGE_BYTES = 64 * 2**20
 
 
@@ -111,6 +113,101 @@ class _Held:
         return Update(self.run, self.revision, rows, first_new, tuple(self.notices), self.stopped)
 
 
+class Follower:
+    """Follows one run, or the latest, through the messages of the feed: what to ask, and what is known. Does no IO.
+
+    Give it every message of every connection, in order, and send what :meth:`to_send` gives after each.
+    """
+
+    def __init__(
+        self, run: str = "latest", channels: Sequence[str] | None = None, revision: str = "newest", max_rate: float = 20.0
+    ) -> None:
+        self._wanted = Subscribe(0, run, None if channels is None else list(channels), revision, 0, max_rate)
+        self._asked = self._wanted
+        self._held: _Held | None = None
+        self._to_send: list[str] = []
+
+    def to_send(self) -> list[str]:
+        """The requests to be sent now; each is given once."""
+        requests, self._to_send = self._to_send, []
+        return requests
+
+    def receive(self, message: str | bytes) -> Update | None:
+        """Take a message; gives all that is known if the message changed it.
+
+        :raises ProtocolError: the server refuses what is asked (with its code), or sends what does not fit together
+        """
+        if isinstance(message, str):
+            return self._control(parse_reply(message))
+        header, columns = decode_binary(message)
+        held = self._held
+        if held is None or not isinstance(header, PointsHeader) or header.id != self._asked.id:
+            return None
+        if (header.run, header.revision) != (held.run.uid, held.revision):
+            return None
+        first_new = held.table.rows
+        held.append(header, columns)
+        return held.update(first_new)
+
+    def _ask(self, held: _Held | None) -> None:
+        """Subscribe, from the row after the last one held."""
+        self._held = held
+        self._asked = msgspec.structs.replace(self._wanted, id=self._asked.id + 1)
+        if held is not None:
+            self._asked = msgspec.structs.replace(self._asked, revision=held.revision, from_row=held.table.rows)
+        self._to_send.append(msgspec.json.encode(self._asked).decode())
+
+    def _control(self, reply: Reply) -> Update | None:
+        held = self._held
+        match reply:
+            case Welcome(latest=latest):
+                # "latest" may be another run by now: rows of the old one must not count for it.
+                same = held is not None and held.table.rows > 0 and (self._wanted.run != "latest" or latest == held.run.uid)
+                self._ask(held if same else None)
+                return None
+            case ErrorMessage(id=None, code=code, message=text):
+                raise ProtocolError(code, text, self._asked.id)
+            case _ if reply.id != self._asked.id:
+                return None  # of a subscription that was given up
+            case ErrorMessage():
+                return self._refused(reply)
+            case RunMessage():
+                return self._begin(reply)
+            case Revised() if held is not None and reply.run == held.run.uid:
+                self._held = held = _Held(held.run, reply.revision, PointTable(held.table.channels))
+            case NoticeMessage(code=code, message=text) if held is not None:
+                notice = Notice(code, text)
+                if notice in held.notices:
+                    return None
+                held.notices.append(notice)
+            case RunStopped() if held is not None:
+                held.stopped = reply
+                held.run = msgspec.structs.replace(held.run, status=reply.exit_status, rows=reply.rows)
+            case _:
+                return None
+        return held.update(held.table.rows)
+
+    def _refused(self, error: ErrorMessage) -> None:
+        if not self._asked.from_row or error.code not in ("unknown_revision", "bad_message"):
+            raise ProtocolError(error.code, error.message, error.id)
+        self._ask(None)  # what is held here is not there any more
+
+    def _begin(self, message: RunMessage) -> Update | None:
+        held = self._held
+        if held is not None and (message.run.uid, message.revision, message.from_row) == (held.run.uid, held.revision, held.table.rows):
+            held.run = message.run
+        elif not message.from_row:
+            self._held = held = _Held.begin(message, self._wanted.channels)
+        elif self._asked.from_row:
+            # A newer run began between the welcome and the request: the row to go on from was the older run's.
+            self._to_send.append(msgspec.json.encode(Unsubscribe(self._asked.id)).decode())
+            self._ask(None)
+            return None
+        else:
+            raise ProtocolError("bad_message", f"the server began at row {message.from_row} of a run that is not held", message.id)
+        return held.update(held.table.rows)
+
+
 async def watch(
     url: str,
     run: str = "latest",
@@ -122,6 +219,8 @@ async def watch(
 ) -> AsyncGenerator[Update, None]:
     """Watch a run; never ends by itself, as ``latest`` moves on to the next run and a run may be revised.
 
+    A server that is away, restarts or has a difficulty of its own is asked again, at growing intervals.
+
     :param url: the feed, e.g. ``ws://127.0.0.1:8000/ws``
     :param run: a run's uid, or ``latest``
     :param channels: names of the channels to get; all if None
@@ -130,8 +229,8 @@ async def watch(
     :raises ProtocolError: the server refuses what is asked, e.g. no such run
     :raises ServiceError: the server refuses the connection for good
     """
-    held: _Held | None = None
-    wait_s = 0.1
+    follower = Follower(run, channels, revision, max_rate)
+    wait_s = FIRST_WAIT_S
     while True:
         try:
             async with connect(
@@ -141,79 +240,26 @@ async def watch(
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
             ) as socket:
-                request = await _subscribe(socket, Subscribe(1, run, list(channels) if channels else None, revision, 0, max_rate), held)
-                wait_s = 0.1
-                if request.from_row == 0:
-                    held = None
-                async with aclosing(_updates(socket, request, held, channels)) as updates:
-                    async for now_held, first_new in updates:
-                        held = now_held
-                        yield held.update(first_new)
+                async for message in socket:
+                    update = follower.receive(message)
+                    for request in follower.to_send():
+                        await socket.send(request)
+                    if update is not None:
+                        wait_s = FIRST_WAIT_S
+                        yield update
         except ConnectionClosed as error:
             if error.rcvd is not None and error.rcvd.code in FINAL_CODES:
                 raise ServiceError(f"the feed at {url} closed for good: {error.rcvd.code} {error.rcvd.reason}") from error
             log.info("the feed at %s went away (%s); coming back", url, error)
+        except ProtocolError as error:
+            if error.code not in PASSING_CODES:
+                raise
+            log.warning("the feed at %s has a difficulty (%s); trying again", url, error)
         except InvalidStatus as error:
             if error.response.status_code < 500:
                 raise ServiceError(f"the feed at {url} refused: HTTP {error.response.status_code}") from error
-        except (OSError, TimeoutError) as error:
+        except (InvalidHandshake, OSError, TimeoutError) as error:
+            # A server that ends in the middle of the handshake leaves half an answer behind.
             log.info("the feed at %s cannot be reached (%s); trying again", url, error)
         await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
-
-
-async def _subscribe(socket: ClientConnection, request: Subscribe, held: _Held | None) -> Subscribe:
-    """Ask for the run, from the row after the last one held."""
-    welcome = parse_reply(str(await socket.recv()))
-    # "latest" may be another run by now: rows of the old one must not count for it.
-    same = isinstance(welcome, Welcome) and (request.run != "latest" or held is None or welcome.latest == held.run.uid)
-    if held is not None and same:
-        request = msgspec.structs.replace(request, revision=held.revision, from_row=held.table.rows)
-    await socket.send(msgspec.json.encode(request).decode())
-    return request
-
-
-async def _updates(
-    socket: ClientConnection, request: Subscribe, held: _Held | None, channels: Sequence[str] | None
-) -> AsyncGenerator[tuple[_Held, int], None]:
-    """What the server sends on one connection: the state held, and the first row that is new in it."""
-    async for message in socket:
-        if isinstance(message, str):
-            held = _told(parse_reply(message), held, channels, request)
-            if held is not None:
-                yield held, held.table.rows
-        elif held is not None:
-            header, columns = decode_binary(message)
-            if isinstance(header, PointsHeader) and header.run == held.run.uid and header.revision == held.revision:
-                first_new = held.table.rows
-                held.append(header, columns)
-                yield held, first_new
-
-
-def _told(reply: Reply, held: _Held | None, channels: Sequence[str] | None, request: Subscribe) -> _Held | None:
-    """The state after a control message."""
-    match reply:
-        case ErrorMessage(code=code, message=text):
-            raise ProtocolError(code, text, request.id)
-        case RunMessage(run=run) if held is not None and (run.uid, reply.revision, reply.from_row) == (
-            held.run.uid,
-            held.revision,
-            held.table.rows,
-        ):
-            held.run = run
-        case RunMessage():
-            if reply.from_row:
-                raise ProtocolError("bad_message", f"the server goes on at row {reply.from_row} of a run that is not held")
-            return _Held.begin(reply, channels)
-        case Revised(revision=name) if held is not None:
-            return _Held(held.run, name, PointTable(held.table.channels))
-        case NoticeMessage(code=code, message=text) if held is not None:
-            notice = Notice(code, text)
-            if notice not in held.notices:
-                held.notices.append(notice)
-        case RunStopped() if held is not None:
-            held.stopped = reply
-            held.run = msgspec.structs.replace(held.run, status=reply.exit_status, rows=reply.rows)
-        case _:
-            pass
-    return held

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from wpb_stream.catalogue.reader import CatalogueReader
-from wpb_stream.catalogue.results import Results
+from wpb_stream.catalogue.results import NEXUS, Results
 from wpb_stream.client import Update, watch
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.dagster_web import DagsterWeb, Verdict
@@ -27,8 +27,6 @@ ROWS_TIMEOUT_S = 60.0
 """How long after the end of a scan its last row may take."""
 DAGSTER_TIMEOUT_S = 120.0
 """How long after the end of a scan Dagster may take to materialise and check it."""
-NEXUS = "maps.nxs"
-"""Name of the NeXus file in a run's folder of results."""
 _POLL_S = 0.25
 
 
@@ -37,7 +35,7 @@ async def keep_up(settings: Settings, console: Console) -> int:
     console.print("Starting the streaming process, Dagster, and what the settings leave open …")
     async with running(settings) as everything:
         _say_where(everything, console)
-        console.print(f"Listening to {' '.join(everything.settings.sources)}. Ctrl-C stops everything.")
+        console.print("Listening. Ctrl-C stops everything.")
         await everything.supervisor.until_stopped()
     console.print("Everything stopped.")
     return 0
@@ -46,7 +44,7 @@ async def keep_up(settings: Settings, console: Console) -> int:
 async def run_demo(settings: Settings, beamline: Beamline, console: Console, *, once: bool) -> int:
     """Run everything and a simulated beamline, until a signal or, with ``once``, until one scan is in Dagster. Returns the exit code."""
     began = monotonic()
-    console.print("Starting PostgreSQL, a broker, the streaming process, Dagster and a simulated beamline …")
+    console.print("Starting PostgreSQL, a broker, the streaming process, Dagster and a simulated beamline …", soft_wrap=True)
     report: dict[str, Any] | None = None
     with _progress(console) as progress:
         beamline = replace(beamline, on_event=_shown(progress))
@@ -77,11 +75,12 @@ def _say_where(everything: Running, console: Console) -> None:
     console.print(f"[bold]Viewer[/]   {everything.viewer}")
     console.print(f"[bold]Dagster[/]  {everything.dagster}")
     console.print(f"Feed     {everything.feed}")
+    console.print(f"Bus      {' '.join(everything.settings.sources)}", highlight=False, soft_wrap=True)
     console.print(f"Logs     {everything.logs}", highlight=False, soft_wrap=True)
 
 
 def _shown(progress: Progress) -> Callable[[dict[str, Any]], None]:
-    """Shows the beamline's events: a bar for each scan on a terminal, lines elsewhere."""
+    """Shows the beamline's events: a bar for the running scan on a terminal, and a line for each that began or ended."""
     bars: dict[str, TaskID] = {}
     console = progress.console
 
@@ -90,16 +89,15 @@ def _shown(progress: Progress) -> Callable[[dict[str, Any]], None]:
         match event["event"]:
             case "run_started":
                 name = f"scan {event['scan_id']} ({' x '.join(map(str, event['shape']))})"
+                console.print(f"{name} began")
                 bars[uid] = progress.add_task(name, total=prod(event["shape"]))
-                if not console.is_terminal:
-                    console.print(f"{name} began")
             case "progress":
                 progress.update(bars[uid], completed=event["points"])
             case _:
-                progress.update(bars[uid], completed=event["points"])
-                progress.stop_task(bars[uid])
-                if not console.is_terminal:
-                    console.print(f"{progress.tasks[bars[uid]].description} ended: {event['exit_status']}, {event['points']} points")
+                bar = bars.pop(uid)
+                name = next(task.description for task in progress.tasks if task.id == bar)
+                progress.remove_task(bar)
+                console.print(f"{name} ended: {event['exit_status']}, {event['points']} points")
 
     return show
 
@@ -138,22 +136,33 @@ async def _one_scan(everything: Running, beamline: Beamline) -> dict[str, Any]:
 async def _scanned(everything: Running, beamline: Beamline) -> tuple[Update, float]:
     """The last state of the scan as the feed shows it, and the seconds from the beamline's start to the first row."""
     began = monotonic()
+    started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def on_event(event: dict[str, Any]) -> None:
+        if event["event"] == "run_started":
+            started.set_result(event["uid"])
+        beamline.on_event(event)
+
+    await everything.scan(replace(beamline, on_event=on_event))
+    watching = asyncio.ensure_future(_until_stopped(everything.feed, await started))
     try:
-        async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(_until_stopped(everything.feed))
-            await everything.scan(beamline)
-            await everything.supervisor.until_finished("beamline")
-            async with asyncio.timeout(ROWS_TIMEOUT_S):
-                last, first_row_at = await watching
-    except* TimeoutError:
+        await everything.supervisor.until_finished("beamline")
+        async with asyncio.timeout(ROWS_TIMEOUT_S):
+            last, first_row_at = await watching
+    except TimeoutError:
         log = everything.logs / "stream.log"
         raise ServiceError(f"the feed did not show the end of the scan within {ROWS_TIMEOUT_S:g} s after it; see {log}") from None
+    finally:
+        watching.cancel()
     return last, first_row_at - began
 
 
-async def _until_stopped(feed: str) -> tuple[Update, float]:
+async def _until_stopped(feed: str, uid: str) -> tuple[Update, float]:
+    """The last update of a scan that began or is about to, and when its first row came."""
     first_row_at = 0.0
-    async for update in watch(feed):
+    async for update in watch(feed):  # the latest run: the feed may not know this one yet
+        if update.run.uid != uid:
+            continue
         if update.rows and not first_row_at:
             first_row_at = monotonic()
         if update.stopped is not None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -27,6 +26,7 @@ from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.run import Run
 from wpb_stream.core.runs import Runs
 from wpb_stream.frames.pool import FrameReaders
+from wpb_stream.growing import Growing
 from wpb_stream.sources import Source
 
 log = logging.getLogger(__name__)
@@ -35,12 +35,6 @@ RECONNECT_S = 1.0
 """How long to wait before a source that is away is asked again."""
 KEPT_ENDED = 20
 """Ended runs kept in memory, for clients that watch them still; older ones are read from the catalogue."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Growing:
-    live: LiveRun
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Pipeline:
@@ -59,7 +53,7 @@ class Pipeline:
     ) -> None:
         self._sources, self._catalogue, self._readers, self._results = sources, catalogue, readers, results
         self._board, self._pace, self._runs = board, pace, Runs(recipe_for)
-        self._growing: dict[str, _Growing] = {}
+        self._growing: dict[str, Growing] = {}
         self._queue: asyncio.Queue[Message] = asyncio.Queue(queue_messages)
         self.restored = asyncio.Event()
         """Set once the runs that had not ended when the last process did are growing again."""
@@ -92,10 +86,7 @@ class Pipeline:
     async def _take_in(self, messages: Sequence[Message]) -> None:
         """Message -> Document: identified, stored together with the positions, then applied if it is new."""
         intake = sort_out(messages)
-        for letter in intake.dead_letters:
-            log.warning("%s position %d goes to the dead letters: %s", letter.message.partition, letter.message.position, letter.reason)
-        for event in intake.worker_events:
-            log.debug("%s event: %s", event.kind, event.body)
+        intake.tell(log)
         owned = [(self._runs.owner(document), document) for document in intake.documents]
         new = await insist(lambda: self._catalogue.store(Batch(owned, intake.dead_letters, intake.positions)))
         for (owner, document), is_new in zip(owned, new, strict=True):
@@ -104,16 +95,19 @@ class Pipeline:
 
     async def _apply(self, document: Document, *, stored_with_owner: bool = True) -> None:
         """Document -> Run -> FrameRef: what it means for its run, and for the runs of documents that waited for it."""
+        outdated: set[str] = set()
         for applied in self._runs.apply(document):
             uid = applied.run.uid
+            if applied.document is not document or not stored_with_owner:
+                await insist(partial(self._catalogue.adopt, uid, [applied.document]))
             if applied.document.name == "start":
                 await self._begin(applied.run)
-            if applied.document is not document or not stored_with_owner:
-                await insist(lambda: self._catalogue.adopt(uid, [applied.document]))  # noqa: B023 - awaited at once
-            if uid in self._growing:
-                self._growing[uid].live.add(applied.frames, monotonic())
-                self._growing[uid].wake.set()
-                self._board.changed()
+            self._growing[uid].add(applied.frames)
+            if self._growing[uid].live.outdated:
+                outdated.add(uid)
+            self._board.changed()
+        for uid in outdated:
+            await self._begin_again(uid)
 
     async def _begin(self, run: Run) -> None:
         live = LiveRun.begin(run, "live", self._pace, monotonic())
@@ -123,35 +117,28 @@ class Pipeline:
             made.revision = f"live.{generation}"  # rows already sent are gone: clients are told to begin anew
         if generation == 1 or self._board.latest is None:
             self._board.latest = run.uid
-        self._growing[run.uid], self._board.live[run.uid] = _Growing(live), made
+        self._growing[run.uid], self._board.live[run.uid] = Growing(live), made
         self._tasks.create_task(self._reconstruct(self._growing[run.uid]))
         log.info("run %s began: %s, recipe %s, revision %s", run.uid, made.run.plan_name, made.run.recipe, made.revision)
 
-    async def _reconstruct(self, growing: _Growing) -> None:
-        """FrameRef -> values -> rows: window by window, until the run is over and nothing is owed."""
-        live = growing.live
-        try:
-            while not live.finished(monotonic()):
-                window = live.take(monotonic())
-                if window and live.run.recipe:
-                    live.place(window, await self._readers.reduce(window, live.run.recipe.regions), monotonic())
-                    self._board.changed()
-                    continue
-                growing.wake.clear()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(growing.wake.wait(), live.due_in(monotonic()))
-        except Exception:  # a fault of ours in one run must not end the others
-            log.exception("run %s: its reconstruction failed", live.run.uid)
-            live.run.notice("internal", "wpb itself failed on this run; the streaming process's log says how. Its map may be incomplete.")
-        await self._end(live)
+    async def _begin_again(self, uid: str) -> None:
+        """Frames or the stop document came for a run that was taken as over: it is made anew, from all its documents."""
+        log.warning("run %s: documents came after its end; it is reconstructed again", uid)
+        self._runs.forget(uid)
+        for document in await insist(lambda: self._catalogue.documents(uid)):
+            await self._apply(document)
 
-    async def _end(self, live: LiveRun) -> None:
-        """Rows -> kept: the table as a file, the run's end in the catalogue; then all may see that it has ended."""
-        ended_at, made = live.end(), live.reconstruction
-        file = await asyncio.to_thread(self._results.save, made.run.uid, made.revision, made.table) if live.run.recipe else None
+    async def _reconstruct(self, growing: Growing) -> None:
+        """FrameRef -> values -> rows, until the run is over and nothing is owed; then it is kept, and all may see that it ended."""
+        await growing.to_its_end(self._readers.reduce, self._board.changed)
+        live, made = growing.live, growing.live.reconstruction
+        ended_at = live.end()
+        file = await growing.saved(self._results, self._board.changed) if live.run.recipe else None
         await insist(lambda: self._catalogue.end_run(made, ended_at, file))
         made.ended = True
         self._board.changed()
+        if live.outdated:
+            return await self._begin_again(made.run.uid)
         log.info("run %s ended: %s, %d rows, %d points missing", made.run.uid, made.run.status, made.table.rows, len(live.missing))
         for uid in self._board.forget_ended(KEPT_ENDED):
             del self._growing[uid]

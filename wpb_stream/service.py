@@ -60,6 +60,8 @@ class Service:
     """Before the first restart; doubled for each further one in a row."""
     may_finish: bool = False
     """An end with exit code 0 is no failure: the service had one thing to do."""
+    final_code: int | None = None
+    """An end with this exit code is for good: starting it again would do harm."""
 
 
 def last_lines(log: Path, count: int = 12) -> str:
@@ -117,6 +119,8 @@ class RunningService:
             failures = 1 if time.monotonic() - started >= self.service.healthy_after_s else failures + 1
             if code == EXIT_CANNOT_LAUNCH:
                 raise self._failure("could not be started")
+            if code == self.service.final_code:
+                raise self._failure(f"ended for good (exit code {code})")
             if failures > self.service.restarts:
                 raise self._failure(f"ended by itself ({_how(code)}, {failures} in a row)")
             delay_s = self.service.restart_delay_s * 2 ** (failures - 1)

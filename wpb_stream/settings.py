@@ -43,6 +43,10 @@ class Plan(BaseModel):
     regions: dict[str, dict[str, tuple[int, int]]] = {}
 
 
+BUILT_IN_PLANS = {"demo_plan": Plan(snaking=(False, True))}
+"""ViSR's demo_plan snakes its fast axis, and its start documents do not say so."""
+
+
 class Settings(BaseSettings):
     """The settings of wpb."""
 
@@ -67,6 +71,7 @@ class Settings(BaseSettings):
     reader_processes: int = Field(2, ge=1, description="Processes that read detector files: HDF5 has one lock a process.")
     read_deadline_s: float = Field(10.0, gt=0, description="Seconds one read may take before its process is replaced: file systems hang.")
     frame_deadline_s: float = Field(30.0, ge=0, description="Seconds a late frame is waited for before its point is marked missing.")
+    stop_grace_s: float = Field(5.0, ge=0, description="Seconds that documents which the stop document overtook are waited for.")
     run_idle_s: float = Field(900.0, gt=0, description="Seconds without any document after which an unstopped run counts as lost.")
     queue_messages: int = Field(
         10_000, ge=1, description="Messages taken from the buses ahead of the catalogue; beyond, they wait in the bus."
@@ -77,8 +82,9 @@ class Settings(BaseSettings):
         {}, description="More options of aiokafka's consumer, in JSON: security_protocol, sasl_mechanism, ..."
     )
     plans: dict[str, Plan] = Field(
-        {"demo_plan": Plan(snaking=(False, True))},
-        description="By plan name: recipe, shape, snaking, extents, axes, regions it leaves out.",
+        BUILT_IN_PLANS,
+        description="By plan name: recipe, shape, snaking, extents, axes, regions it leaves out. Added to the default.",
+        validate_default=True,
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
@@ -99,6 +105,11 @@ class Settings(BaseSettings):
             if "=" not in pair:
                 raise ValueError(f"{pair!r} is not of the form FROM=TO")
         return value
+
+    @field_validator("plans")
+    @classmethod
+    def _keep_built_in_plans(cls, value: dict[str, Plan]) -> dict[str, Plan]:
+        return {**BUILT_IN_PLANS, **value}
 
     @field_validator("listen")
     @classmethod
@@ -122,7 +133,7 @@ class Settings(BaseSettings):
     @property
     def pace(self) -> Pace:
         """How frames are gathered and waited for."""
-        return Pace(self.window_frames, self.window_seconds, self.frame_deadline_s, self.run_idle_s)
+        return Pace(self.window_frames, self.window_seconds, self.frame_deadline_s, self.stop_grace_s, self.run_idle_s)
 
     @property
     def results(self) -> Path:

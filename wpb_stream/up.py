@@ -16,12 +16,14 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.app import open_sources
+from wpb_stream.core.exceptions import Fenced, ServiceError
 from wpb_stream.embedded.broker import EmbeddedBroker, create_topic
 from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.host import free_port, lock_folder
 from wpb_stream.service import Service
 from wpb_stream.settings import Settings, environment, split_address
+from wpb_stream.sources.kafka import KafkaAddress
 from wpb_stream.supervisor import Supervisor
 
 DEMO_TOPIC = "wpb-demo.bluesky.runengine.documents"
@@ -81,6 +83,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
 
     :raises ServiceError: naming the part that failed, and its log
     """
+    open_sources(settings)  # a mistake is told before anything is started
     with lock_folder(settings.data):
         settings, services = _with_services(settings)
         async with Supervisor() as supervisor:
@@ -120,8 +123,8 @@ def _with_services(settings: Settings) -> tuple[Settings, list[Service]]:
 def _embedded_topics(settings: Settings, services: list[Service]) -> list[tuple[str, str]]:
     if not any(service.name == "broker" for service in services):
         return []
-    address, topic = settings.sources[0].removeprefix("kafka://").split("/")
-    return [(address, topic)]
+    address = KafkaAddress.parse(settings.sources[0])
+    return [(address.servers, topic) for topic in address.topics]
 
 
 def _stream(settings: Settings) -> Service:
@@ -134,6 +137,7 @@ def _stream(settings: Settings) -> Service:
         env=environment(settings),
         log=settings.data / "logs" / "stream.log",
         ready=ready,
+        final_code=Fenced.exit_code,
     )
 
 
@@ -144,8 +148,8 @@ def _beside(settings: Settings) -> list[Service]:
 
 
 def _simulated(settings: Settings, beamline: Beamline) -> Service:
-    servers, topic = settings.sources[0].removeprefix("kafka://").split("/")
-    command = [sys.executable, "-m", "wpb_stream.sim.beamline", "--kafka", servers, "--topic", topic]
+    address = KafkaAddress.parse(settings.sources[0])
+    command = [sys.executable, "-m", "wpb_stream.sim.beamline", "--kafka", address.servers, "--topic", address.topics[0]]
     command += ["--data", str(settings.data / "frames"), "--shape", beamline.shape, "--frame", beamline.frame, "--rate", str(beamline.rate)]
     command += ["--scans", str(beamline.scans)] if beamline.scans else []
 
@@ -174,6 +178,7 @@ def database_of(settings: Settings) -> str:
     """
     if settings.database_url is not None:
         return settings.database_url
-    if not (settings.data / "postgres").is_dir():
-        raise ServiceError(f"no database: set WPB_DATABASE_URL, or start `wpb up` or `wpb demo` with the data folder {settings.data}")
-    return EmbeddedPostgres(settings.data).database_url
+    postgres = EmbeddedPostgres(settings.data)
+    if not postgres.socket.exists():
+        raise ServiceError(f"wpb is not running on the data folder {settings.data}: start `wpb up` or `wpb demo`, or set WPB_DATABASE_URL")
+    return postgres.database_url

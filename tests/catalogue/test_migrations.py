@@ -42,8 +42,3 @@ def test_a_schema_of_a_newer_wpb_is_refused_in_a_sentence_and_left_as_it_is(post
         connection.execute("UPDATE wpb_schema SET version_num = '9999'")
     with pytest.raises(ServiceError, match="at step 9999, this wpb knows only up to"):
         upgrade(postgres_url)
-
-
-def test_a_database_that_is_not_there_is_told_with_the_setting_to_check() -> None:
-    with pytest.raises(ServiceError, match="check WPB_DATABASE_URL"):
-        upgrade("postgresql://nobody@127.0.0.1:1/none")

@@ -239,7 +239,7 @@ def test_a_run_without_documents_for_long_enough_is_lost() -> None:
         feed(runs, live, document, 100.0)
     assert not live.finished(159.0)
     assert drain(live, 100.0) == 160.0
-    assert live.end() == documents[0].doc["time"]
+    assert live.end() == max(document.doc.get("time", 0.0) for document in documents) > documents[0].doc["time"]
     assert live.reconstruction.run.status == "lost"
     assert codes(live) == {"run_lost": 1}
     assert live.reconstruction.table.rows == 2
@@ -359,3 +359,52 @@ def test_live_and_batch_are_equal_bit_for_bit_under_duplicates_rewinds_and_late_
     batch = batch_of(delivered, lambda ref: BROKEN if number[ref] in gone else READ)
     assert maps_of(live) == maps_of(batch)
     assert live.missing == batch.missing
+
+
+def test_documents_that_the_stop_document_overtook_are_waited_for_and_the_map_is_whole() -> None:
+    documents = raster_run((2, 3))
+    stop, late = documents[-1], documents[-3:-1]
+    counted = Document("stop", {**stop.doc, "num_events": {"primary": 6}})
+    runs, live = begin(documents[0], Pace(stop_grace_s=5.0))
+    for document in [*documents[1:-3], counted]:
+        feed(runs, live, document, 100.0)
+    drain_ready(live, 100.0)
+    assert not live.finished(104.0)
+    for document in late:
+        feed(runs, live, document, 104.0)
+    drain_ready(live, 104.0)
+    assert live.finished(104.0)
+    assert live.reconstruction.table.rows == 6
+
+
+def test_documents_that_never_come_are_not_waited_for_longer_than_the_grace_and_are_told() -> None:
+    documents = raster_run((2, 3))
+    counted = Document("stop", {**documents[-1].doc, "num_events": {"primary": 6}})
+    runs, live = begin(documents[0], Pace(stop_grace_s=5.0))
+    for document in [*documents[1:-2], counted]:
+        feed(runs, live, document, 100.0)
+    drain_ready(live, 100.0)
+    assert live.due_in(100.0) == 5.0
+    assert live.finished(105.0)
+    live.end()
+    assert codes(live) == {"documents_missing": 1}
+
+
+def test_a_run_taken_as_lost_is_outdated_once_frames_or_its_stop_document_come() -> None:
+    for late in (-2, -1):
+        documents = raster_run((1, 3))
+        runs, live = begin(documents[0], Pace(idle_s=60.0))
+        for document in documents[1:-2]:
+            feed(runs, live, document, 100.0)
+        drain_ready(live, 101.0)
+        live.end()
+        live.reconstruction.ended = True
+        assert not live.outdated
+        feed(runs, live, documents[late], 1000.0)
+        assert live.outdated
+
+
+def drain_ready(live: LiveRun, now: float) -> None:
+    """Read and place all that is to be read at once."""
+    while window := live.take(now + 1.0):
+        live.place(window, read(window, len(live.reconstruction.table.channels)), now)

@@ -10,6 +10,7 @@ import pytest
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.geometry import Axis, Grid
 from wpb_stream.core.recipe import Channel, Notice, PlanDefaults, Recipe, choose
+from wpb_stream.recipes.raster import Raster
 
 START = {"uid": "a", "time": 1.0}
 
@@ -74,3 +75,19 @@ def test_a_channel_without_a_region_covers_the_whole_frame() -> None:
     assert recipe is not None
     (region,) = recipe.regions
     assert region.resolve((30, 40)) == (slice(0, 30), slice(0, 40))
+
+
+def test_a_facilitys_recipe_that_fails_is_told_and_no_run_is_lost_by_it() -> None:
+    class Broken:
+        name = "facility"
+
+        def fits(self, start: Mapping[str, Any], defaults: PlanDefaults) -> bool:
+            return start["no such key"]
+
+        def make(self, start: Mapping[str, Any], defaults: PlanDefaults) -> Recipe:
+            raise AssertionError
+
+    recipe = choose({"shape": [2, 3]}, [Broken(), Raster()], PlanDefaults())
+    assert recipe is not None
+    assert (recipe.name, recipe.notices[0].code) == ("raster", "recipe_refused")
+    assert "'facility'" in recipe.notices[0].message

@@ -13,6 +13,7 @@ from tests.helpers.documents import CAMERA, MOTOR, Acquisition, apply_all, raste
 from wpb_stream.core.documents import MAX_INDEX, Document
 from wpb_stream.core.run import MAX_NOTICES, Run
 from wpb_stream.core.runs import Runs
+from wpb_stream.core.window import FrameRef
 
 
 def codes(run: Run) -> set[str]:
@@ -308,3 +309,33 @@ def test_forgetting_a_run_leaves_the_others_as_they_are() -> None:
     apply_all([*gone, *kept[:4]], runs)
     runs.forget(gone[0].uid)
     assert len(apply_all(kept[4:], runs)) == 11
+
+
+def test_a_datum_of_a_million_points_is_taken_in_without_an_object_for_those_seen_before() -> None:
+    run = Acquisition((1000, 1000))
+    stream, file = run.stream(), run.file()
+    run.frames(stream, file, 0, 1, 1_000_000)
+    runs = Runs(recipe_for)
+    assert len(apply_all(run.documents, runs)) == 1_000_000
+    assert apply_all([Document("stream_datum", {**run.documents[-1].doc, "uid": "again"})], runs) == []
+
+
+def test_a_document_that_breaks_our_own_code_costs_the_run_a_notice_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Run, document: Document) -> list[FrameRef]:
+        if document.name == "event":
+            raise ZeroDivisionError
+        return whole(self, document)
+
+    whole = Run.apply
+    monkeypatch.setattr(Run, "apply", broken)
+    run = Acquisition((1, 2))
+    stream, file = run.stream(), run.file()
+    run.frames(stream, file, 0, 1, 2)
+    runs = Runs(recipe_for)
+    apply_all(run.documents, runs)
+    [event] = [
+        Document("event", {"uid": "e", "descriptor": run.documents[1].doc["uid"], "seq_num": 1, "time": 1.0, "data": {}, "timestamps": {}})
+    ]
+    [applied] = runs.apply(event)
+    assert applied.frames == []
+    assert "internal" in [notice.code for notice in applied.run.notices]

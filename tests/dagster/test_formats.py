@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,17 @@ def test_a_hostile_uid_stays_inside_the_results_folder(uid: str, tmp_path: Path)
     write_whole(path, b"x")
     assert path.resolve().parent.parent == root.resolve()
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
+
+
+def test_a_full_disk_leaves_the_earlier_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_whole(tmp_path / "maps.npz", b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(tmp_path / "maps.npz", b"new")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("maps.npz", b"old")]
 
 
 def test_documents_come_back_as_they_were_and_can_be_replayed(tmp_path: Path) -> None:

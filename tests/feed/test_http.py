@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wpb_stream.catalogue.results import PREVIEW, Results
-from wpb_stream.feed.http import CONTENT_TYPES, SECURITY_HEADERS, answer, same_origin, viewer_files
+from wpb_stream.feed.http import CONTENT_TYPES, SECURITY_HEADERS, answer, reads_a_file, same_origin, viewer_files
 
 STATIC = viewer_files()
 
@@ -72,6 +72,11 @@ def test_the_preview_of_a_run_is_served(results: Results) -> None:
         {"Content-Type": "image/png", "Content-Length": "4", "Cache-Control": "no-cache", **SECURITY_HEADERS},
         b"\x89PNG",
     )
+
+
+def test_only_a_preview_is_read_from_a_file() -> None:
+    assert reads_a_file("/api/runs/run-1/preview.png?size=large")
+    assert not any(reads_a_file(target) for target in [*STATIC, "/healthz", "/nothing", "/api/runs/run-1/live.npy", ""])
 
 
 def test_the_service_says_that_it_is_alive(results: Results) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from typing import Any
+from weakref import ref
 
 import msgspec
 import numpy as np
@@ -17,7 +19,7 @@ from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.messages import ChannelInfo, NoticeMessage, Reply, Revised, RunInfo, RunMessage, RunStopped, Subscribe, parse_reply
 from wpb_stream.core.recipe import Notice
 from wpb_stream.core.table import PointTable
-from wpb_stream.feed.subscription import Subscription
+from wpb_stream.feed.subscription import Slices, Subscription
 
 
 def reconstruction(channels: Iterable[str] = ("red", "total"), revision: str = "live", rows: int = 0, uid: str = "u") -> Reconstruction:
@@ -49,8 +51,8 @@ def read(messages: Iterable[str | bytes]) -> list[Reply | tuple[PointsHeader, di
     return [decode_binary(message) if isinstance(message, bytes) else parse_reply(message) for message in messages]  # type: ignore[misc]
 
 
-def follow(made: Reconstruction, from_row: int = 0, **request: Any) -> Subscription:
-    subscription = Subscription(Subscribe(1, "u", **request))
+def follow(made: Reconstruction, from_row: int = 0, *, slices: Slices | None = None, **request: Any) -> Subscription:
+    subscription = Subscription(Subscribe(1, "u", **request), slices)
     list(subscription.attach(made, from_row))
     return subscription
 
@@ -231,9 +233,29 @@ def test_a_subscription_moves_on_to_the_next_run() -> None:
 
 
 def test_clients_that_stand_at_the_same_row_share_the_same_bytes() -> None:
-    made = reconstruction(rows=10)
-    first, second = follow(made), follow(made)
+    made, slices = reconstruction(rows=10), Slices()
+    first, second = follow(made, slices=slices), follow(made, slices=slices)
     assert next(first.due()) is next(second.due())
+
+
+def test_the_slices_kept_for_others_hold_no_table_that_was_let_go() -> None:
+    made, slices = reconstruction(rows=10), Slices()
+    list(follow(made, slices=slices).due())
+    table = ref(made.table)
+    del made
+    gc.collect()
+    assert table() is None
+
+
+def test_the_slices_kept_for_others_are_those_used_last_within_a_bound_of_bytes() -> None:
+    made = reconstruction(rows=30)
+    size = len(Slices().encoded(made, 1, ("total",), 0, 10))
+    slices = Slices(max_bytes=2 * size + size // 2)
+    kept = [slices.encoded(made, 1, ("total",), first, first + 10) for first in (0, 10)]
+    assert slices.encoded(made, 1, ("total",), 0, 10) is kept[0]
+    slices.encoded(made, 1, ("total",), 20, 30)
+    assert slices.encoded(made, 1, ("total",), 0, 10) is kept[0]
+    assert slices.encoded(made, 1, ("total",), 10, 20) is not kept[1], "it was used least lately"
 
 
 def test_the_pause_between_updates_follows_from_the_rate_asked_for() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import resource
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +139,72 @@ async def test_frames_that_are_never_answered_for_are_given_up_after_three_attem
         assert "2 frames" in str(result.reason)
         assert "3 attempts" in str(result.reason)
         assert readers.statistics()["broken"] == 2
+
+
+@contextmanager
+def no_room() -> Iterator[Callable[[], None]]:
+    """Within it this process can open nothing, and so start no process; until what it gives is called."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def relieve() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield relieve
+    finally:
+        relieve()
+
+
+class OnWarning(logging.Handler):
+    """Calls back at each warning."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._then = then
+        self.called = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.called += 1
+        self._then()
+
+
+async def test_a_machine_that_has_no_room_for_a_process_for_a_moment_is_asked_again(files: list[StreamFile], roots: DataRoots) -> None:
+    log = logging.getLogger("wpb_stream.frames.pool")
+    async with FrameReaders(roots, 1, 30) as readers:
+        with no_room() as relieve:
+            log.addHandler(handler := OnWarning(relieve))
+            try:
+                result = await readers.reduce(refs(files[0], 1), REGIONS)
+            finally:
+                log.removeHandler(handler)
+        assert handler.called == 1
+        assert result.status.tolist() == [FrameStatus.READ]
+        assert readers.statistics()["workers_killed"] == 0
+
+
+async def test_a_machine_that_has_no_room_for_a_process_costs_the_frames_and_not_the_service(
+    files: list[StreamFile], roots: DataRoots
+) -> None:
+    async with FrameReaders(roots, 1, 30) as readers:
+        with no_room():
+            result = await readers.reduce(refs(files[0], 1), REGIONS)
+            with pytest.raises(ExceptionGroup) as told:
+                await readers.warm_up()
+        assert result.status.tolist() == [FrameStatus.BROKEN]
+        assert "after 3 attempts: no reader process could be started: Too many open files" in str(result.reason)
+        assert "Too many open files" in str(told.value.exceptions[0])
+        assert (await readers.reduce(refs(files[0], 1), REGIONS)).status.tolist() == [FrameStatus.READ]
+
+
+async def test_an_interpreter_that_is_gone_is_not_taken_for_a_broken_file(
+    files: list[StreamFile], roots: DataRoots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    async with FrameReaders(roots, 1, 30) as readers:
+        with pytest.raises(ExceptionGroup) as told:
+            await readers.reduce(refs(files[0], 1), REGIONS)
+        assert isinstance(told.value.exceptions[0], FileNotFoundError)
 
 
 async def test_a_fifo_is_refused_and_holds_nobody_up(files: list[StreamFile], folder: Path, stream_file: Make, roots: DataRoots) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,7 +136,8 @@ def scan(
         if points_per_datum is None:
             data = {"stage-x": float(first), "stage-y": 0.0}
             documents.append(("event", described.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0), validate=False)))
-    documents.append(("stop", run.compose_stop(exit_status, reason)))
+    # event-model counts events it composed; Bluesky counts those of external detectors too.
+    documents.append(("stop", {**run.compose_stop(exit_status, reason), "num_events": {"primary": prod(shape)}}))
     return Scan([Recorded(name, dict(doc)) for name, doc in documents], frames, shape, file)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from tests.helpers.scans import Scan, scan
 from tests.integration.conftest import StreamingProcess, feed_url
 from wpb_stream.client import Update, watch
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
+from wpb_stream.core.messages import ErrorMessage, Reply, RunInfo, RunMessage, Welcome, encode_reply
 from wpb_stream.replay import publish
 from wpb_stream.settings import Settings
 
@@ -192,3 +195,53 @@ async def test_an_address_where_no_feed_is_served_is_refused_for_good(settings: 
     async with streaming(settings), aclosing(watch(f"ws://{settings.listen}/nothing")) as updates:
         with pytest.raises(ServiceError, match="HTTP 404"):
             await anext(updates)
+
+
+async def test_a_server_that_ends_in_the_middle_of_a_handshake_is_asked_again() -> None:
+    left = asyncio.Event()
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Swi")
+        writer.close()
+        left.set()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with aclosing(watch(f"ws://127.0.0.1:{port}")) as updates, asyncio.TaskGroup() as tasks, asyncio.timeout(WAIT_S):
+        first = tasks.create_task(_first(updates))
+        await left.wait()
+        server.close()
+        await server.wait_closed()
+        async with serve(_answers(_run), "127.0.0.1", port):
+            assert (await first).run.uid == "u"
+
+
+async def test_a_difficulty_of_the_servers_own_is_no_end() -> None:
+    def internal(number: int) -> Reply:
+        return ErrorMessage(number, "internal", "The server cannot reach its catalogue at the moment; please try again.")
+
+    async with serve(_answers(internal, internal, _run), "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with aclosing(watch(f"ws://127.0.0.1:{port}")) as updates, asyncio.timeout(WAIT_S):
+            assert (await anext(updates)).run.uid == "u"
+
+
+async def _first(updates: AsyncIterator[Update]) -> Update:
+    return await anext(updates)
+
+
+def _run(number: int) -> Reply:
+    return RunMessage(number, RunInfo("u", 1, None, "running", None, None, None, [1], [], [], [], None, 0, {}), "live", 0)
+
+
+def _answers(*answers: Callable[[int], Reply]) -> Callable[[ServerConnection], Awaitable[None]]:
+    """Serves connections: to the subscription of each, the next answer."""
+    left = iter(answers)
+
+    async def serve_one(socket: ServerConnection) -> None:
+        await socket.send(encode_reply(Welcome("0", "s", "now", "u")))
+        await socket.send(encode_reply(next(left)(json.loads(await socket.recv())["id"])))
+        await socket.wait_closed()
+
+    return serve_one

@@ -38,7 +38,7 @@ async def wpb(*arguments: str | Path) -> AsyncIterator[asyncio.subprocess.Proces
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
-        env={key: value for key, value in os.environ.items() if not key.startswith("WPB_")},
+        env={**os.environ, "WPB_SOURCES": "kafka://kafka.example.org:9092/not-for-the-demo"},
     )
     try:
         yield process
@@ -70,21 +70,35 @@ def processes_of(data: Path) -> list[psutil.Process]:
 
 
 async def test_one_scan_ends_as_a_json_report_and_a_nexus_file_and_leaves_no_process(tmp_path: Path) -> None:
-    data = tmp_path / "demo"
-    async with wpb("demo", "--once", "--shape", "4x5", "--frame", "48x64", "--data", data, *ports()) as demo, asyncio.timeout(WAIT_S):
-        output, said = await demo.communicate()
-    assert demo.returncode == 0, said.decode()
-    report = json.loads(output.decode().splitlines()[-1])
-    assert (report["shape"], report["points"], report["rows"], report["live_equals_batch"]) == ([4, 5], 20, 20, True)
-    assert set(report["checks"]) == {"live_equals_batch", "all_frames_found", "values_finite"}
-    with h5py.File(report["nexus_file"]) as file:
-        entry = file[file.attrs["default"]]
-        plot = entry[entry.attrs["default"]]
-        assert plot[plot.attrs["signal"]].shape == (4, 5)
-    viewer, _, run = report["viewer"].partition("?run=")
+    data, reports = tmp_path / "demo", []
+    for shape in ("4x5", "2x3"):  # the second time in the same folder, where the latest run the feed knows is the first scan
+        async with wpb("demo", "--once", "--shape", shape, "--frame", "48x64", "--data", data, *ports()) as demo, asyncio.timeout(WAIT_S):
+            output, said = await demo.communicate()
+        assert demo.returncode == 0, said.decode()
+        assert processes_of(data) == []
+        reports.append(json.loads(output.decode().splitlines()[-1]))
+    first, second = reports
+    assert first["run_uid"] != second["run_uid"]
+    for report, shape in ((first, [4, 5]), (second, [2, 3])):
+        points = shape[0] * shape[1]
+        assert (report["shape"], report["points"], report["rows"], report["live_equals_batch"]) == (shape, points, points, True)
+        assert set(report["checks"]) == {"live_equals_batch", "all_frames_found", "values_finite"}
+        with h5py.File(report["nexus_file"]) as file:
+            entry = file[file.attrs["default"]]
+            plot = entry[entry.attrs["default"]]
+            assert plot[plot.attrs["signal"]].shape == tuple(shape)
+    viewer, _, run = second["viewer"].partition("?run=")
     assert viewer in said.decode()
-    assert run == report["run_uid"]
-    assert processes_of(data) == []
+    assert run == second["run_uid"]
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--shape", "7"), ("--shape", "0x9"), ("--frame", "abc"), ("--shape", "1000000x1000000")])
+async def test_a_shape_that_is_none_is_told_before_anything_starts(tmp_path: Path, flag: str, value: str) -> None:
+    async with wpb("demo", flag, value, "--data", tmp_path / "demo") as demo, asyncio.timeout(WAIT_S):
+        _, complaint = await demo.communicate()
+    assert demo.returncode == 2
+    assert value in complaint.decode()
+    assert not (tmp_path / "demo").exists()
 
 
 async def test_ctrl_c_stops_everything_in_mid_scan_and_leaves_no_process(tmp_path: Path) -> None:

@@ -287,6 +287,40 @@ async def test_documents_that_come_twice_and_late_starts_change_nothing(settings
         assert len(catalogue.documents(run.uid)) == len(run.documents)
 
 
+# --- documents that come after the end -------------------------------------------------------------------------------
+
+
+async def test_a_stop_document_that_overtakes_points_waits_for_them(settings: Settings, streaming, tmp_path: Path) -> None:
+    run = scan(tmp_path / "frames").write()
+    assert run.stop.doc["num_events"] == {"primary": run.points}
+    async with streaming(settings):
+        await publish([*run.head, *run.at(0, 5), run.stop], settings.sources[0], speed=0)
+        await publish(run.at(5, run.points), settings.sources[0], speed=0)
+        update = await until_latest_stopped(settings, run.uid)
+    assert_is_map_of(update, run)
+    assert update.revision == "live"
+    assert "documents_missing" not in [notice.code for notice in update.notices]
+
+
+async def test_a_run_that_was_taken_as_lost_is_made_anew_when_it_goes_on(settings: Settings, streaming, tmp_path: Path) -> None:
+    run = scan(tmp_path / "frames").write()
+    impatient = settings.model_copy(update={"run_idle_s": 0.5})
+    async with streaming(impatient), asyncio.timeout(WAIT_S), aclosing(watch(feed_url(settings))) as updates:
+        await publish([*run.head, *run.at(0, 5)], settings.sources[0], speed=0)
+        async for update in updates:
+            if update.run.status == "lost" and update.revision == "live":
+                assert update.rows == 5
+                await publish([*run.at(5, run.points), run.stop], settings.sources[0], speed=0)
+            if update.stopped and update.run.status == "success":
+                break
+    assert_is_map_of(update, run)
+    assert update.revision.startswith("live.")
+    with CatalogueReader(settings.database_url or "") as catalogue:
+        row = catalogue.run(run.uid)
+        assert row is not None
+        assert (row.status, row.info.rows, row.ended_seq is not None) == ("success", run.points, True)
+
+
 # --- two processes --------------------------------------------------------------------------------------------------
 
 
@@ -307,7 +341,7 @@ async def test_a_process_whose_source_was_taken_over_stops_with_a_message_and_it
             if update.stopped:
                 assert_is_map_of(update, run)
                 break
-        assert await streaming_process.ended() == 1
+        assert await streaming_process.ended() == 3
     assert "another wpb stream process has taken over" in log.read_text().splitlines()[-1]
     assert "Traceback" not in log.read_text()
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import h5py
 import numpy as np
 import pytest
+from bluesky.utils import Msg
 from event_model import DocumentNames, schema_validators
 
 from wpb_stream.sim import sample
@@ -160,6 +161,68 @@ def test_a_stopped_scan_ends_with_a_stop_document_and_a_closed_file(tmp_path: Pa
     assert stop["exit_status"] == "abort"
     with h5py.File(file_of(documents), "r+") as file:
         assert file["/entry/data/data"].shape[0] >= 1
+
+
+def stopped_at(message: int, beamline: Beamline) -> tuple[Documents, list[str]]:
+    """The documents of a scan that was stopped just before its ``message``-th message ran, and the messages' commands."""
+    commands: list[str] = []
+    stopper = threading.Thread(target=beamline.stop)
+
+    def stop_in_between(msg: Msg) -> None:
+        if len(commands) == message:
+            stopper.start()
+            # The RunEngine's own thread waits here: the message comes after the stop for certain. Bounded for the sake of a stop that
+            # waits for this thread, such as the RunEngine's abort: it has then done all it can do before the message.
+            stopper.join(timeout=0.3)
+        commands.append(msg.command)
+
+    beamline._engine.msg_hook = stop_in_between
+    documents = run(beamline)
+    if stopper.ident:
+        stopper.join()
+    return documents, commands
+
+
+def test_wherever_in_a_scan_the_stop_comes_the_scan_ends_cleanly(tmp_path: Path) -> None:
+    _, commands = stopped_at(-1, Beamline(tmp_path / "whole", (1, 3), FRAME))
+    _, second, _ = (message for message, command in enumerate(commands) if command == "trigger")
+    for message, command in enumerate(commands):
+        # As long as the second frame is still to come, it is due in 1,000 s: whoever waits for that after the stop would never end.
+        documents, _ = stopped_at(message, Beamline(tmp_path / str(message), (1, 3), FRAME, rate=0.001 if message <= second + 1 else None))
+        where = f"stopped before message {message}, {command}"
+        (stop,) = only(documents, "stop")
+        points = len(only(documents, "event"))
+        assert stop["exit_status"] == ("success" if points == 3 else "abort"), where
+        assert stop["num_events"].get("primary", 0) == points == len(only(documents, "stream_datum")), where
+        if points:
+            with h5py.File(file_of(documents), "r+") as file:
+                assert file["/entry/data/data"].shape[0] == points, where
+
+
+@pytest.mark.parametrize("turns", range(16))
+def test_a_stop_while_the_first_trigger_gets_ready_lets_it_take_its_frame(turns: int, tmp_path: Path) -> None:
+    # The trigger takes several turns of the event loop before it exposes; an unstage in one of those would take its file away.
+    beamline = Beamline(tmp_path, (1, 3), FRAME, rate=0.001)
+    stopper = threading.Thread(target=beamline.stop)
+
+    def turn(left: int) -> None:
+        if left:
+            beamline._engine.loop.call_soon(turn, left - 1)
+        else:
+            stopper.start()
+            stopper.join(timeout=0.3)
+
+    def count_from_the_trigger(msg: Msg) -> None:
+        if msg.command == "trigger" and not stopper.ident:
+            turn(turns)
+
+    beamline._engine.msg_hook = count_from_the_trigger
+    documents = run(beamline)
+    stopper.join()
+    (stop,) = only(documents, "stop")
+    assert (stop["exit_status"], stop["num_events"]) == ("abort", {"primary": 1})
+    with h5py.File(file_of(documents), "r+") as file:
+        assert file["/entry/data/data"].shape[0] == 1
 
 
 def test_after_a_stop_no_scan_begins(tmp_path: Path) -> None:

@@ -11,15 +11,13 @@ from wpb_dagster.partitions import run_partitions
 from wpb_dagster.previews import COLOURS, composite, draw, shrink
 from wpb_dagster.reconstruction import Maps
 from wpb_dagster.resources import ResultsFolder, Viewer
-from wpb_stream.catalogue.results import PREVIEW
+from wpb_stream.catalogue.results import NEXUS, PREVIEW
 from wpb_stream.core.documents import Document
 from wpb_stream.core.geometry import Axis, Grid
 from wpb_stream.core.recipe import Channel
 from wpb_stream.frames.nexus import write_nexus
 
 GROUP = "results"
-NEXUS = "maps.nxs"
-"""Name of the NeXus file in a run's folder."""
 KEPT_PREVIEW_BYTES = 24_000
 """Largest picture that is kept within Dagster's event log, once a materialisation."""
 

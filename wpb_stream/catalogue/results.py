@@ -5,7 +5,6 @@ Plain ``.npy`` files of a structured array: what :attr:`PointTable.data` is, rea
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,9 +13,12 @@ from urllib.parse import quote
 import numpy as np
 
 from wpb_stream.core.table import PointTable
+from wpb_stream.wholefile import whole_file
 
 PREVIEW = "preview.png"
 """Name of the preview picture in a run's folder."""
+NEXUS = "maps.nxs"
+"""Name of the NeXus file in a run's folder."""
 LONGEST_NAME = 200
 
 
@@ -45,15 +47,8 @@ class Results:
         :returns: the file, relative to :attr:`root`
         """
         path = self.folder(run) / f"{safe_name(revision)}.npy"
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        try:
-            with unfinished.open("wb") as file:
-                np.save(file, table.data, allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(path) as unfinished, unfinished.open("wb") as file:
+            np.save(file, table.data, allow_pickle=False)
         return str(path.relative_to(self.root))
 
     def load(self, file: str) -> PointTable:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import psycopg
+from psycopg import errors
 from psycopg.rows import scalar_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -29,7 +30,13 @@ IDLE_IN_TRANSACTION_S = 30
 """A stopped process holding a transaction open is cut off after this long, so that its successor can write."""
 RETRY_S = 1.0
 """How long to wait before a database that is away is asked again."""
-RETRIABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+RETRIABLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.IdleInTransactionSessionTimeout,
+    errors.ReadOnlySqlTransaction,
+    PoolTimeout,
+)
 """What is raised when the database is away; the same call later may succeed."""
 
 log = logging.getLogger(__name__)
@@ -42,7 +49,7 @@ async def insist(ask: Callable[[], Awaitable[T]]) -> T:
         try:
             return await ask()
         except RETRIABLE as error:
-            log.warning("the catalogue's database does not answer (%s); trying again", error)
+            log.warning("the catalogue's database does not answer (%s); trying again, see WPB_DATABASE_URL", str(error).strip())
             await asyncio.sleep(RETRY_S)
 
 
@@ -123,7 +130,9 @@ class CatalogueWriter:
             cursor = connection.cursor(row_factory=scalar_row)
             await cursor.execute(
                 """INSERT INTO runs (uid, info, plan_name, status, started_at) VALUES (%s, %s, %s, %s, to_timestamp(%s))
-                ON CONFLICT (uid) DO UPDATE SET generation = runs.generation + 1 RETURNING generation""",
+                ON CONFLICT (uid) DO UPDATE SET generation = runs.generation + 1, info = EXCLUDED.info, status = EXCLUDED.status,
+                    ended_seq = NULL, ended_at = NULL
+                RETURNING generation""",
                 [info.uid, to_json(info), info.plan_name, info.status, started_at],
             )
             generation = await cursor.fetchone()
@@ -159,6 +168,12 @@ class CatalogueWriter:
                 [(run, document.name, document.uid) for document in documents],
             )
 
+    async def documents(self, run: str) -> list[Document]:
+        """The documents of a run, in the order they came."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute("SELECT name, body FROM documents WHERE run_uid = %s ORDER BY id", [run])
+            return [unpack(name, body) for name, body in await cursor.fetchall()]
+
     async def unfinished(self) -> list[Document]:
         """The documents of all runs that have not ended, and those that belong to none yet, in the order they came."""
         async with self._pool.connection() as connection:
@@ -166,7 +181,7 @@ class CatalogueWriter:
                 """SELECT name, body FROM documents
                 WHERE run_uid IN (SELECT uid FROM runs WHERE ended_seq IS NULL)
                    OR run_uid IN (SELECT d.uid FROM documents d LEFT JOIN runs r ON r.uid = d.uid WHERE d.name = 'start' AND r.uid IS NULL)
-                   OR (run_uid IS NULL AND received_at > now() - interval '1 day')
+                   OR (received_at > now() - interval '1 day' AND NOT EXISTS (SELECT FROM runs r WHERE r.uid = documents.run_uid))
                 ORDER BY id"""
             )
             return [unpack(name, body) for name, body in await cursor.fetchall()]

@@ -10,7 +10,7 @@
     │   ├── FrameRefused   … ever: outside the allowed roots, or of a kind we do not open
     │   └── FrameBroken    … the file contradicts the documents or itself
     ├── ProtocolError      a client's message that cannot be served; has a `code`
-    ├── Fenced             another process took over this source: stop writing
+    ├── Fenced             another process took over the catalogue: stop writing
     └── ServiceError       a service we depend on is not there; says which, and what to do
 """
 
@@ -21,6 +21,8 @@ class WpbError(Exception):
     """Base of all errors of wpb. The text is one sentence a person can act on."""
 
     retriable = False
+    exit_code = 1
+    """Of a command that ends by it."""
 
 
 class DocumentError(WpbError):
@@ -62,7 +64,10 @@ class ProtocolError(WpbError):
 
 
 class Fenced(WpbError):
-    """Another process has taken over the writing of this source."""
+    """Another process has taken over the writing of the catalogue."""
+
+    exit_code = 3
+    """Tells a supervisor not to start this process again: the two would fence each other for ever."""
 
 
 class ServiceError(WpbError):

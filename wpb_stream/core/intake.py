@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -26,6 +27,13 @@ class Intake:
     dead_letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
     positions: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """(source, partition): the position after the last of these messages, the next one to ask for."""
+
+    def tell(self, log: logging.Logger) -> None:
+        """Log what is no document."""
+        for letter in self.dead_letters:
+            log.warning("%s position %d goes to the dead letters: %s", letter.message.partition, letter.message.position, letter.reason)
+        for event in self.worker_events:
+            log.debug("%s event: %s", event.kind, event.body)
 
 
 def sort_out(messages: Iterable[Message]) -> Intake:

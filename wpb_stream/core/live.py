@@ -37,6 +37,8 @@ class Pace:
     """… or when its first frame has waited this long."""
     frame_deadline_s: float = 30.0
     """A frame that does not appear in its file for this long is marked missing."""
+    stop_grace_s: float = 5.0
+    """Documents that the stop document overtook are waited for this long."""
     idle_s: float = 900.0
     """A run without any document for this long, and without a stop document, is lost."""
 
@@ -95,7 +97,10 @@ class LiveRun:
     def due_in(self, now: float) -> float:
         """Seconds until :meth:`take` has something to give, or :attr:`finished` may have changed."""
         if self.run.stop is not None:
-            return 0.0 if len(self._window) or not self._late else max(0.0, self._late[0].retry_at - now)
+            if len(self._window) or (not self._late and self._over(now)):
+                return 0.0
+            waits = [late.retry_at for late in self._late[:1]] or [self.last_document_at + self.pace.stop_grace_s]
+            return max(0.0, waits[0] - now)
         waits = [self.last_document_at + self.pace.idle_s - now, *(late.retry_at - now for late in self._late[:1])]
         closes_in = self._window.closes_in(now)
         return max(0.0, min(waits if closes_in is None else [*waits, closes_in]))
@@ -154,8 +159,20 @@ class LiveRun:
 
     def finished(self, now: float) -> bool:
         """Whether the run is over and nothing more can come of it."""
-        stopped = self.run.stop is not None or now - self.last_document_at >= self.pace.idle_s
-        return stopped and not len(self._window) and not self._late and not self._asked
+        return self._over(now) and not len(self._window) and not self._late and not self._asked
+
+    def _over(self, now: float) -> bool:
+        """Whether no document is expected any more."""
+        silent_s = now - self.last_document_at
+        if self.run.stop is None:
+            return silent_s >= self.pace.idle_s
+        return self.run.complete or silent_s >= self.pace.stop_grace_s
+
+    @property
+    def outdated(self) -> bool:
+        """Whether frames or the stop document came after :meth:`end`."""
+        found_lost = self.reconstruction.run.status == "lost" and self.run.stop is not None
+        return self.reconstruction.ended and (len(self._window) > 0 or found_lost)
 
     def end(self) -> float:
         """Conclude how the run ended. Once that is stored, ``reconstruction.ended`` may be set for all to see.
@@ -165,7 +182,11 @@ class LiveRun:
         stop = self.run.stop
         if stop is None:
             self.run.notice("run_lost", f"No document came for {self.pace.idle_s:g} s and no stop document: the run is taken as lost.")
-        ended_at = float((stop or self.run.start)["time"])
+        elif not self.run.complete:
+            self.run.notice(
+                "documents_missing", "The stop document counts more points than were announced: documents were lost on the way."
+            )
+        ended_at = float(stop["time"]) if stop else self.run.last_time
         reconstruction = self.reconstruction
         reconstruction.reason = (stop or {}).get("reason") or ""
         reconstruction.run = msgspec.structs.replace(

@@ -106,7 +106,14 @@ def _choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: P
     name = as_mapping(start.get("wpb")).get("recipe") or defaults.recipe
     if name and name not in [maker.name for maker in makers]:
         raise RecipeError(f"there is no recipe {str(name)[:80]!r}; known are {', '.join(maker.name for maker in makers)}")
+    failed: list[Notice] = []
     for maker in makers:
-        if name in (None, maker.name) and maker.fits(start, defaults):
-            return maker.make(start, defaults)
+        try:
+            if name in (None, maker.name) and maker.fits(start, defaults):
+                recipe = maker.make(start, defaults)
+                return replace(recipe, notices=(*failed, *recipe.notices))
+        except RecipeError:
+            raise
+        except Exception as error:  # a facility's own recipe must not end the process, at this start and at every restart
+            failed.append(Notice("recipe_refused", f"The recipe {maker.name!r} failed on this start document ({error!r})."))
     return None

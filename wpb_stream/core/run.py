@@ -10,7 +10,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from wpb_stream.core.documents import MAX_INDEX, Document
+from wpb_stream.core.narrow import as_mapping
 from wpb_stream.core.recipe import Notice, Recipe
 from wpb_stream.core.window import FrameRef, StreamFile
 
@@ -36,9 +40,14 @@ class Run:
     _descriptors: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     _files: dict[str, tuple[int, StreamFile]] = field(default_factory=dict[str, tuple[int, StreamFile]])
     _detector: tuple[str, str] | None = None
-    _latest: dict[int, int] = field(default_factory=dict[int, int])
+    last_time: float = 0.0
+    """The largest time in any of its documents, seconds since 1970."""
+    _latest: npt.NDArray[np.int64] = field(init=False)
+    """For each point of the grid the version of its newest frame, plus 1; 0 for a point without one."""
 
     def __post_init__(self) -> None:
+        # Zeros cost no memory before they are written: a hostile shape is not believed.
+        self._latest = np.zeros(self.recipe.grid.size if self.recipe else 0, np.int64)
         if self.recipe is None:
             self.notice(
                 "no_recipe", "No reconstruction fits this run: its start document names no shape. It is kept, and can be reprocessed."
@@ -56,6 +65,14 @@ class Run:
     def status(self) -> str:
         """``running``, or how it ended: ``success``, ``abort``, ``fail``."""
         return "running" if self.stop is None else self.stop["exit_status"]
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many points were announced as the stop document counts; True while there is nothing to compare."""
+        if self.stop is None or self._detector is None:
+            return True
+        counted = as_mapping(self.stop.get("num_events")).get(self._detector[0])
+        return not isinstance(counted, int) or int(np.count_nonzero(self._latest)) >= min(counted, len(self._latest))
 
     def knows(self, uid: str) -> bool:
         """Whether the descriptor or stream resource of that uid was taken in."""
@@ -89,6 +106,9 @@ class Run:
         :returns: the frames it announces that are to be read, in order; none if it was seen before
         """
         doc = document.doc
+        time = doc.get("time")
+        if isinstance(time, (int, float)):
+            self.last_time = max(self.last_time, float(time))
         match document.name:
             case "descriptor":
                 self._descriptors.setdefault(doc["uid"], doc)
@@ -130,13 +150,15 @@ class Run:
         per_index = _frames_per_index(descriptor["data_keys"].get(file.data_key, {}), file.parameters)
         first_index, first_point = datum["indices"]["start"], datum["seq_nums"]["start"] - 1
         width = min(datum["indices"]["stop"] - first_index, datum["seq_nums"]["stop"] - 1 - first_point)
-        refs: list[FrameRef] = []
-        for step in range(min(width, self.recipe.grid.size - first_point)):
-            point, index = first_point + step, first_index + step
-            version = order * MAX_INDEX + index
-            if self._latest.get(point, -1) < version:
-                self._latest[point] = version
-                refs.append(FrameRef(point, file, index * per_index, per_index, version))
+        placeable = max(0, min(width, self.recipe.grid.size - first_point))
+        versions = order * MAX_INDEX + first_index + 1 + np.arange(placeable)
+        latest = self._latest[first_point : first_point + placeable]
+        newer = np.flatnonzero(versions > latest)
+        latest[newer] = versions[newer]
+        refs = [
+            FrameRef(first_point + step, file, (first_index + step) * per_index, per_index, order * MAX_INDEX + first_index + step)
+            for step in newer.tolist()
+        ]
         if first_point + width > self.recipe.grid.size:
             self.notice(
                 "overrun", f"The scan went on beyond the {self.recipe.grid.size} points of its shape; the points after are not on the map."

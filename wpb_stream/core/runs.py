@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from wpb_stream.core.documents import Document
 from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.run import Run
 from wpb_stream.core.window import FrameRef
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Runs:
                 self.dropped += 1
         if owner is not None:
             run = self._runs[owner]
-            applied.append(Applied(run, document, run.apply(document)))
+            applied.append(Applied(run, document, _apply(run, document)))
         if document.name in ("start", "descriptor", "stream_resource"):
             for waiting in self._unpark(document.doc["uid"]):
                 applied.extend(self.apply(waiting))
@@ -121,6 +124,7 @@ class Runs:
         if self.parked >= self._max_parked:
             lost = self._parked.pop(next(iter(self._parked)))
             self.dropped += len(lost)
+            log.error("%d documents that waited for others were given up; they are in the catalogue", len(lost))
             self.parked -= len(lost)
         self._parked[parent].append(document)
         self.parked += 1
@@ -129,3 +133,13 @@ class Runs:
         waiting = self._parked.pop(parent, [])
         self.parked -= len(waiting)
         return waiting
+
+
+def _apply(run: Run, document: Document) -> list[FrameRef]:
+    """As `Run.apply`; a fault of ours costs this document its effect, not the process its life at every restart."""
+    try:
+        return run.apply(document)
+    except Exception:
+        log.exception("run %s: the %s document %s could not be applied", run.uid, document.name, document.uid)
+        run.notice("internal", f"wpb itself failed on a {document.name} document of this run; the streaming process's log says how.")
+        return []

@@ -94,6 +94,11 @@ class EmbeddedPostgres:
         """The folder of the server's unix socket."""
 
     @property
+    def socket(self) -> Path:
+        """The server's socket; it is there while the server runs."""
+        return self.sockets / _SOCKET_NAME
+
+    @property
     def database_url(self) -> str:
         """Of wpb's own database, ``postgresql://...``; good for psycopg, psycopg2 and SQLAlchemy."""
         return self.url("wpb")

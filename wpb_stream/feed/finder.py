@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -16,22 +21,62 @@ from wpb_stream.core.table import PointTable
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+
+CATALOGUE_THREADS = 4
+"""Questions to the catalogue at once: as many as its reader has connections."""
+
 
 class Finder:
-    """Looks reconstructions up. Its methods may block on the database: call them in a thread."""
+    """Looks reconstructions up.
+
+    The catalogue is asked in threads of its own: while the database is away a question takes seconds, and only other questions to the
+    catalogue wait for it. The threads end when nothing holds the finder any more.
+    """
 
     def __init__(self, board: Board, reader: CatalogueReader, results: Results) -> None:
         self._board, self._reader, self._results = board, reader, results
+        self._threads = ThreadPoolExecutor(CATALOGUE_THREADS, thread_name_prefix="catalogue")
 
-    def find(self, uid: str, revision: str) -> tuple[Reconstruction, bool]:
+    def live(self, uid: str, revision: str) -> tuple[Reconstruction, bool] | None:
+        """What :meth:`find` would give, if the board alone can tell; None if the catalogue must be asked."""
+        live = self._board.live.get(uid)
+        if live is not None and (revision == live.revision or not live.ended):
+            return live, revision not in ("newest", live.revision)
+        return None
+
+    async def find(self, uid: str, revision: str) -> tuple[Reconstruction, bool]:
         """The reconstruction of a run under that name, or the newest.
 
         :returns: it, and whether it is another one than was asked for, because that one is gone
         :raises ProtocolError: ``unknown_run``, or ``unknown_revision`` for a name that no revision of the live kind can have had
+        :raises ServiceError: the catalogue cannot be reached
         """
+        return self.live(uid, revision) or await self._in_thread(partial(self._in_catalogue, uid, revision))
+
+    async def runs(self, **conditions: object) -> list[tuple[int, RunInfo]]:
+        """A page of runs, newest first: each with its cursor. Takes the conditions of :meth:`CatalogueReader.runs`.
+
+        :raises ServiceError: the catalogue cannot be reached
+        """
+        rows = await self._in_thread(partial(self._reader.runs, **conditions))  # pyright: ignore[reportArgumentType]
+        page: list[tuple[int, RunInfo]] = []
+        for row in rows:
+            live = self._board.live.get(row.uid)
+            page.append((row.started_seq, live.run if live is not None else _up_to_date(row)))
+        return page
+
+    def latest(self) -> str | None:
+        """Uid of the run that started last, of all that are known. Blocks on the database."""
+        newest = self._reader.runs(limit=1)
+        return newest[0].uid if newest else None
+
+    async def _in_thread(self, ask: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+
+    def _in_catalogue(self, uid: str, revision: str) -> tuple[Reconstruction, bool]:
         live = self._board.live.get(uid)
-        if live is not None and (revision == live.revision or not live.ended):
-            return live, revision not in ("newest", live.revision)
         row = self._reader.run(uid)
         if row is None:
             raise ProtocolError("unknown_run", f"There is no run {uid[:80]!r}.")
@@ -53,19 +98,6 @@ class Finder:
             log.error("the rows of run %s, revision %s cannot be read: %s", uid, found.revision, error)
             raise ProtocolError("internal", f"The rows of run {uid[:80]}, revision {found.revision}, cannot be read any more.") from error
         return Reconstruction(info, found.revision, table, found.produced_by, row.notices, row.reason, ended=True), gone
-
-    def runs(self, **conditions: object) -> list[tuple[int, RunInfo]]:
-        """A page of runs, newest first: each with its cursor. Takes the conditions of :meth:`CatalogueReader.runs`."""
-        page: list[tuple[int, RunInfo]] = []
-        for row in self._reader.runs(**conditions):  # pyright: ignore[reportArgumentType]
-            live = self._board.live.get(row.uid)
-            page.append((row.started_seq, live.run if live is not None else _up_to_date(row)))
-        return page
-
-    def latest(self) -> str | None:
-        """Uid of the run that started last, of all that are known."""
-        newest = self._reader.runs(limit=1)
-        return newest[0].uid if newest else None
 
 
 def _up_to_date(row: RunRow) -> RunInfo:

@@ -39,23 +39,25 @@ def viewer_files() -> dict[str, Answer]:
     return answers
 
 
+def reads_a_file(target: str) -> bool:
+    """Whether :func:`answer` may wait for a disk: then it belongs in a thread."""
+    return _preview_of(_path(target)) is not None
+
+
 def answer(method: str, target: str, static: Mapping[str, Answer], results: Results) -> Answer:
-    """What a plain HTTP request gets. May read a small file: call it in a thread."""
+    """What a plain HTTP request gets; see :func:`reads_a_file`."""
     if method not in ("GET", "HEAD"):
         status, headers, body = _answer(405, "text/plain", b"Only GET here; everything else goes over the websocket at /ws.\n")
         return status, headers | {"Allow": "GET, HEAD"}, body
-    path = unquote(target.partition("?")[0])
+    path = _path(target)
     if path in static:
         return static[path]
-    match path.strip("/").split("/"):
-        case ["healthz"]:
-            return _answer(200, "text/plain", b"ok\n")
-        case ["api", "runs", uid, "preview.png"]:
-            preview = results.preview(uid)
-            if preview is not None:
-                return _answer(200, "image/png", preview)
-        case _:
-            pass
+    if path.strip("/") == "healthz":
+        return _answer(200, "text/plain", b"ok\n")
+    uid = _preview_of(path)
+    preview = None if uid is None else results.preview(uid)
+    if preview is not None:
+        return _answer(200, "image/png", preview)
     return _answer(404, "text/plain", b"Nothing here. The viewer is at /, the feed at /ws.\n")
 
 
@@ -67,6 +69,19 @@ def same_origin(origin: str | None, host: str | None, allowed: tuple[str, ...]) 
         return bool(host) and urlsplit(origin).netloc == host
     except ValueError:  # "http://[": no browser sends that
         return False
+
+
+def _path(target: str) -> str:
+    return unquote(target.partition("?")[0])
+
+
+def _preview_of(path: str) -> str | None:
+    """Uid of the run whose preview picture that is; None if it is something else."""
+    match path.strip("/").split("/"):
+        case ["api", "runs", uid, "preview.png"]:
+            return uid
+        case _:
+            return None
 
 
 def _answer(status: int, content_type: str, body: bytes) -> Answer:

@@ -33,18 +33,17 @@ from wpb_stream.core.messages import (
     ListRuns,
     Ping,
     Pong,
-    Reply,
     RunsMessage,
     Subscribe,
     Unsubscribe,
     Unsubscribed,
     Welcome,
-    encode_reply,
     parse_request,
 )
+from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.finder import Finder
-from wpb_stream.feed.http import answer, same_origin, viewer_files
-from wpb_stream.feed.subscription import Subscription
+from wpb_stream.feed.http import answer, reads_a_file, same_origin, viewer_files
+from wpb_stream.feed.subscription import Slices, Subscription
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +52,6 @@ MAX_REQUEST_BYTES = 64 * 1024
 MAX_SUBSCRIPTIONS = 128
 """Subscriptions one client may hold."""
 TCP_USER_TIMEOUT_MS = 10_000
-SEND_TIMEOUT_S = 5.0
-"""A client that takes nothing for this long is cut off; it comes back and resumes. A close frame could not reach it."""
 
 
 class Feed:
@@ -64,6 +61,7 @@ class Feed:
         self._board, self._finder, self._results = board, finder, results
         self._version, self._origins = version, tuple(origins)
         self._static = viewer_files()
+        self._slices = Slices()
         self._changed = asyncio.Event()
         board.watch(self._wake)
 
@@ -102,19 +100,21 @@ class Feed:
             if not same_origin(request.headers.get("Origin"), request.headers.get("Host"), self._origins):
                 return connection.respond(HTTPStatus.FORBIDDEN, "This origin may not open the feed; see WPB_ORIGINS.\n")
             return None
-        status, headers, body = await asyncio.to_thread(answer, request.method, request.path, self._static, self._results)
+        asked = (request.method, request.path, self._static, self._results)
+        # No thread where none is needed: the page and the sign of life must not wait for those who use all threads.
+        status, headers, body = await asyncio.to_thread(answer, *asked) if reads_a_file(request.path) else answer(*asked)
         body = b"" if request.method == "HEAD" else body
         return Response(status, HTTPStatus(status).phrase, Headers(headers), body)
 
     async def _client(self, socket: ServerConnection) -> None:
-        following: dict[int, asyncio.Task[None]] = {}
+        client, following = Connection(socket), dict[int, asyncio.Task[None]]()
         # A pulled cable: the kernel gives up what is not acknowledged, instead of trying for a quarter of an hour.
         socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
         try:
             async with asyncio.TaskGroup() as tasks:
-                await _tell(socket, Welcome(self._version, uuid4().hex, _now(), self._board.latest))
+                await client.tell(Welcome(self._version, uuid4().hex, _now(), self._board.latest))
                 async for text in socket:
-                    await self._serve_request(socket, text, following, tasks)
+                    await self._serve_request(client, text, following, tasks)
                 for task in following.values():
                     task.cancel()
         except* ConnectionClosed:
@@ -123,7 +123,7 @@ class Feed:
             log.info("client %s takes nothing for %g s: cut off", socket.remote_address, SEND_TIMEOUT_S)
 
     async def _serve_request(
-        self, socket: ServerConnection, text: str | bytes, following: dict[int, asyncio.Task[None]], tasks: asyncio.TaskGroup
+        self, client: Connection, text: str | bytes, following: dict[int, asyncio.Task[None]], tasks: asyncio.TaskGroup
     ) -> None:
         request_id = None
         try:
@@ -138,18 +138,18 @@ class Feed:
                         )
                     if len(following) >= MAX_SUBSCRIPTIONS:
                         raise ProtocolError("too_many_subscriptions", f"At most {MAX_SUBSCRIPTIONS} subscriptions a connection.")
-                    following[request.id] = tasks.create_task(self._follow(socket, request))
+                    following[request.id] = tasks.create_task(self._follow(client, request))
                 case Unsubscribe(wanted):
                     task = following.pop(wanted, None)
                     if task is not None:
                         task.cancel()
-                    await _tell(socket, Unsubscribed(wanted))
+                    await client.tell(Unsubscribed(wanted))
                 case ListRuns():
-                    await _tell(socket, await self._runs(request))
+                    await client.tell(await self._runs(request))
                 case Ping(wanted):
-                    await _tell(socket, Pong(wanted, _now()))
+                    await client.tell(Pong(wanted, _now()))
         except (ProtocolError, ServiceError) as error:
-            await _tell(socket, _error(error, request_id))
+            await client.tell(_error(error, request_id))
 
     async def _runs(self, request: ListRuns) -> RunsMessage:
         try:
@@ -161,42 +161,43 @@ class Feed:
             }
         except ValueError as error:
             raise ProtocolError("bad_message", f"list_runs: {error}.") from None
-        found = await asyncio.to_thread(self._finder.runs, plan_name=request.plan_name, status=request.status, **conditions)
+        found = await self._finder.runs(plan_name=request.plan_name, status=request.status, **conditions)
         before = str(found[-1][0]) if len(found) == request.limit else None
         return RunsMessage(request.id, [run for _, run in found], before)
 
-    async def _follow(self, socket: ServerConnection, request: Subscribe) -> None:
+    async def _follow(self, client: Connection, request: Subscribe) -> None:
         """One subscription, from its request to the end of the connection."""
-        subscription = Subscription(request)
-        from_row, revision = request.from_row, request.revision
+        subscription = Subscription(request, self._slices)
+        from_row, revision, growing = request.from_row, request.revision, False
         try:
             while True:
                 # Taken before looking, so that a change while this task sends is not missed.
                 changed = self._changed
                 uid = self._board.latest if request.run == "latest" else request.run
                 made = subscription.made
-                if uid is not None and (made is None or self._superseded(made) or _moved_on(made, uid, subscription)):
-                    found, gone = await asyncio.to_thread(self._finder.find, uid, revision)
+                if uid is not None and (made is None or self._superseded(made, growing) or _moved_on(made, uid, subscription)):
+                    found, gone = await self._finder.find(uid, revision)
+                    growing = found is self._board.live.get(uid)
                     again = made is not None and made.run.uid == uid and made.revision != found.revision
-                    for text in subscription.attach(found, from_row, instead=gone or again):
-                        await _send(socket, text)
+                    await client.send(subscription.attach(found, from_row, instead=gone or again))
                     from_row, revision = 0, "newest"
-                sent_rows, was_complete = False, subscription.complete
-                for message in subscription.due():
-                    await _send(socket, message)
-                    sent_rows = sent_rows or isinstance(message, bytes)
+                first_row, was_complete = subscription.next_row, subscription.complete
+                await client.send(subscription.due())
                 if subscription.complete and not was_complete:
                     continue  # a newer run may have begun before this one was told to its end
                 if not subscription.behind:
                     # Catching up is not paced; what grows is, so that rows merge into fewer slices.
-                    await (asyncio.sleep(subscription.interval_s) if sent_rows else changed.wait())
+                    await (asyncio.sleep(subscription.interval_s) if subscription.next_row > first_row else changed.wait())
         except (ProtocolError, ServiceError) as error:
-            await _tell(socket, _error(error, request.id))
+            await client.tell(_error(error, request.id))
 
-    def _superseded(self, made: Reconstruction) -> bool:
-        """Whether what is followed is what the catalogue knew of a run, and by now the run is being reconstructed here."""
+    def _superseded(self, made: Reconstruction, growing: bool) -> bool:
+        """Whether the run is reconstructed anew: after documents came late, or since the catalogue was asked for it.
+
+        :param growing: whether what is followed was on the board, rather than a finished revision from the catalogue
+        """
         live = self._board.live.get(made.run.uid)
-        return not made.ended and live is not None and live is not made
+        return live is not None and live is not made and (growing or not made.ended)
 
 
 def _moved_on(made: Reconstruction, uid: str, subscription: Subscription) -> bool:
@@ -214,33 +215,6 @@ def _error(error: ProtocolError | ServiceError, request_id: int | None) -> Error
         return ErrorMessage(error.request_id if request_id is None else request_id, error.code, str(error))
     log.warning("%s", error)
     return ErrorMessage(request_id, "internal", "The server cannot reach its catalogue at the moment; please try again.")
-
-
-async def _tell(socket: ServerConnection, reply: Reply) -> None:
-    await _send(socket, encode_reply(reply))
-
-
-async def _send(socket: ServerConnection, message: str | bytes) -> None:
-    """Send, waiting until the socket takes it.
-
-    :raises TimeoutError: the client reads nothing; its connection is gone after this
-    """
-    try:
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            await socket.send(message)
-    except TimeoutError:
-        await _drained(socket)
-
-
-async def _drained(socket: ServerConnection) -> None:
-    """Wait while a client takes what is buffered for it, however slowly; cut it off when it takes nothing."""
-    left = socket.transport.get_write_buffer_size()
-    while left:
-        await asyncio.sleep(SEND_TIMEOUT_S)
-        before, left = left, socket.transport.get_write_buffer_size()
-        if left >= before:
-            socket.transport.abort()
-            raise TimeoutError
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -2,41 +2,70 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
-from functools import lru_cache
+from weakref import ref
 
 from wpb_stream.core.binary import encode_points
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.messages import NoticeMessage, Revised, RunMessage, RunStopped, Subscribe, encode_reply
+from wpb_stream.core.table import PointTable
 
 MAX_SLICE_BYTES = 1_000_000
 """Rows in one message fill at most this, so that what waits for a slow client is bounded: with its header it is below 1 MiB."""
 
 
-@lru_cache(maxsize=64)
-def _slice(made: Reconstruction, subscription: int, channels: tuple[str, ...], first: int, last: int) -> bytes:
-    """Rows ``first`` to ``last`` encoded; clients that stand at the same row share the bytes."""
-    return encode_points(
-        made.table.data[first:last],
-        subscription=subscription,
-        run=made.run.uid,
-        revision=made.revision,
-        first_row=first,
-        points_expected=made.run.points_expected,
-        channels=channels,
-    )
+MAX_KEPT_BYTES = 16 * 2**20
+"""Encoded slices are kept for other clients up to this, over all runs."""
+
+
+class Slices:
+    """Encoded slices of rows, those used last: clients that stand at the same row share the bytes."""
+
+    def __init__(self, max_bytes: int = MAX_KEPT_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        # By weak reference, so that slices do not keep the table of a run alive that everybody else has let go.
+        self._kept: OrderedDict[tuple[ref[PointTable], int, tuple[str, ...], int, int], bytes] = OrderedDict()
+
+    def encoded(self, made: Reconstruction, subscription: int, channels: tuple[str, ...], first: int, last: int) -> bytes:
+        """Rows ``first`` to ``last`` (exclusive) as a message of the protocol."""
+        key = (ref(made.table), subscription, channels, first, last)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        message = self._kept[key] = encode_points(
+            made.table.data[first:last],
+            subscription=subscription,
+            run=made.run.uid,
+            revision=made.revision,
+            first_row=first,
+            points_expected=made.run.points_expected,
+            channels=channels,
+        )
+        self._bytes += len(message)
+        while self._bytes > self._max_bytes:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= len(oldest)
+        return message
 
 
 class Subscription:
-    """Where one client stands in one reconstruction."""
+    """Where one client stands in one reconstruction.
 
-    def __init__(self, request: Subscribe) -> None:
+    :param slices: shared with other subscriptions, so that rows are encoded once
+    """
+
+    def __init__(self, request: Subscribe, slices: Slices | None = None) -> None:
         self.id = request.id
+        self._slices = Slices() if slices is None else slices
         self.interval_s = 1.0 / request.max_rate
         self._channels = request.channels
         self.made: Reconstruction | None = None
-        self._next_row = self._next_notice = self._described = 0
+        self.next_row = 0
+        """The row owed next."""
+        self._next_notice = self._described = 0
         self._stop_told = False
 
     @property
@@ -47,7 +76,7 @@ class Subscription:
     @property
     def behind(self) -> bool:
         """Whether rows are waiting."""
-        return self.made is not None and self._next_row < self.made.table.rows
+        return self.made is not None and self.next_row < self.made.table.rows
 
     def attach(self, made: Reconstruction, from_row: int = 0, *, instead: bool = False) -> Iterator[str]:
         """Begin to follow a reconstruction; yields what announces it.
@@ -65,14 +94,14 @@ class Subscription:
         if from_row > made.table.rows and not instead:
             raise ProtocolError("bad_message", f"subscribe: from_row {from_row} is beyond the {made.table.rows} rows there are.", self.id)
         self.made, self._described, self._stop_told = made, made.described, False
-        self._next_row, self._next_notice = 0 if instead else from_row, 0
+        self.next_row, self._next_notice = 0 if instead else from_row, 0
         self._shown = tuple(name for name in known if self._channels is None or name in self._channels)
         if instead:
             yield encode_reply(Revised(self.id, made.run.uid, made.revision, made.produced_by))
         yield self._run_message(made)
 
     def _run_message(self, made: Reconstruction) -> str:
-        return encode_reply(RunMessage(self.id, made.run, made.revision, self._next_row))
+        return encode_reply(RunMessage(self.id, made.run, made.revision, self.next_row))
 
     def due(self) -> Iterator[str | bytes]:
         """What the client is owed now: at most one slice of rows, then whatever else there is to say."""
@@ -87,9 +116,9 @@ class Subscription:
             self._next_notice += 1
             yield encode_reply(NoticeMessage(self.id, notice.code, notice.message))
         rows = made.table.rows
-        if self._next_row < rows:
-            first, self._next_row = self._next_row, min(rows, self._next_row + MAX_SLICE_BYTES // made.table.data.itemsize)
-            yield _slice(made, self.id, self._shown, first, self._next_row)
-        if made.ended and not self._stop_told and self._next_row == made.table.rows:
+        if self.next_row < rows:
+            first, self.next_row = self.next_row, min(rows, self.next_row + MAX_SLICE_BYTES // made.table.data.itemsize)
+            yield self._slices.encoded(made, self.id, self._shown, first, self.next_row)
+        if made.ended and not self._stop_told and self.next_row == made.table.rows:
             self._stop_told = True
             yield encode_reply(RunStopped(self.id, made.run.uid, made.run.status, made.reason, made.table.rows))

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import h5py
@@ -18,6 +15,7 @@ import numpy.typing as npt
 
 from wpb_stream.core.geometry import Axis, Grid
 from wpb_stream.core.recipe import Channel
+from wpb_stream.wholefile import whole_file
 
 
 def write_nexus(
@@ -51,27 +49,13 @@ def write_nexus(
     for channel in channels:
         if channel.name not in maps or maps[channel.name].shape != grid.shape:
             raise ValueError(f"channel {channel.name!r} needs a map of shape {grid.shape}; maps: {[(k, v.shape) for k, v in maps.items()]}")
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as partial:
-        try:
-            with h5py.File(partial.name, "w", libver="v110", track_order=True) as file:
-                file.attrs.update({"NX_class": "NXroot", "default": "entry", "creator": "wpb", "file_name": path.name})
-                entry = _group(file, "entry", "NXentry", default="maps")
-                _describe(entry, start, stop, revision, notices)
-                _write_maps(entry, maps, grid, channels)
-                if composite is not None:
-                    _write_composite(entry, composite, grid)
-            os.chmod(partial.name, 0o644)  # temporary files are made for their owner alone
-            os.fsync(partial.fileno())
-            os.replace(partial.name, path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(partial.name)
-            raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)  # the rename itself
-    finally:
-        os.close(folder)
+    with whole_file(path) as unfinished, h5py.File(unfinished, "w", libver="v110", track_order=True) as file:
+        file.attrs.update({"NX_class": "NXroot", "default": "entry", "creator": "wpb", "file_name": path.name})
+        entry = _group(file, "entry", "NXentry", default="maps")
+        _describe(entry, start, stop, revision, notices)
+        _write_maps(entry, maps, grid, channels)
+        if composite is not None:
+            _write_composite(entry, composite, grid)
     return path
 
 

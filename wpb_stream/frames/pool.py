@@ -6,6 +6,7 @@ HDF5 has one lock a process, crashes on damaged files and hangs on hung file sys
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -33,8 +34,12 @@ ATTEMPTS = 3
 """Calls that a hung or dying reader may cost before its frames are given up."""
 PATIENCE_S = 1.0
 """Seconds after which a call no longer counts against the limit of working processes: it waits for a disk, not for a core."""
+PAUSE_S = 0.2
+"""Wait before the next attempt where the machine had no room for another process: time for somebody to end."""
 SMALLEST_SHARE = 8
 """Frames below which a window is not split further: a call costs about as much as reading two frames."""
+_NO_ROOM = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What starting a process fails with where it may succeed in a moment; anything else (no such interpreter, say) would stay."""
 
 
 @dataclass(slots=True)
@@ -86,18 +91,24 @@ class FrameReaders:
     async def warm_up(self) -> None:
         """Start all processes, so that the first window does not wait for them.
 
-        :raises ExceptionGroup: of a ServiceError, if they die as they start
+        :raises ExceptionGroup: of a ServiceError, if they die as they start or cannot be started
         """
         async with asyncio.TaskGroup() as group:
             started = [group.create_task(self._start()) for _ in range(self.processes)]
         self._seen.update(task.result() for task in started)
 
     async def _start(self) -> int:
+        why = ""
         for _ in range(ATTEMPTS * self.processes):
             # A process that died while idle is found out when it is used: those of an earlier pool may still be among the idle ones.
-            with suppress(anyio.BrokenWorkerProcess):
+            try:
                 return await to_process.run_sync(worker.prepare, self.roots, limiter=self._unlimited)
-        raise ServiceError(f"{ATTEMPTS * self.processes} frame reader processes died as they started: does 'import h5py' work here?")
+            except anyio.BrokenWorkerProcess:
+                why = "it died as it started: does 'import h5py' work here?"
+            except OSError as error:
+                why = _no_room(error)
+                await asyncio.sleep(PAUSE_S)
+        raise ServiceError(f"no frame reader process in {ATTEMPTS * self.processes} attempts: {why}")
 
     def statistics(self) -> dict[str, int]:
         """Counts since the start: :class:`ReaderStatistics` as a dict."""
@@ -130,20 +141,26 @@ class FrameReaders:
         request = WindowRequest(refs[0].file, tuple(ref.first for ref in refs), refs[0].frames, regions)
         why = ""
         for attempt in range(1, ATTEMPTS + 1):
+            pause_s = 0.0
             try:
                 async with self._core():
                     with anyio.fail_after(self.deadline_s):
                         answer = await to_process.run_sync(worker.work, request, self.roots, cancellable=True, limiter=self._unlimited)
             except TimeoutError:
                 why = f"the file did not answer within {self.deadline_s:g} s"
+                self._statistics.workers_killed += 1
             except anyio.BrokenWorkerProcess:
                 why = "the reader process died of it"
+                self._statistics.workers_killed += 1
+            except OSError as error:
+                why, pause_s = _no_room(error), PAUSE_S
             else:
                 self._seen.add(answer.pid)
                 self._statistics.bytes_read += answer.bytes_read
                 return answer.result
-            self._statistics.workers_killed += 1
             logger.warning("%d frames of %s: %s (attempt %d of %d)", len(refs), request.file.uri, why, attempt, ATTEMPTS)
+            if attempt < ATTEMPTS:
+                await asyncio.sleep(pause_s)
         rows = len(refs)
         reason = f"{rows} frames of {request.file.uri} were given up after {ATTEMPTS} attempts: {why}"
         return WindowResult(np.full((rows, len(regions)), np.nan), np.full(rows, FrameStatus.BROKEN, np.uint8), None, reason)
@@ -165,6 +182,16 @@ class FrameReaders:
         finally:
             early.cancel()
             give_back()
+
+
+def _no_room(error: OSError) -> str:
+    """Why no reader process could be started.
+
+    :raises OSError: it would not start in a moment either
+    """
+    if error.errno not in _NO_ROOM:
+        raise error
+    return f"no reader process could be started: {error.strerror}"
 
 
 async def _end(pid: int) -> None:

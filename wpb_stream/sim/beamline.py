@@ -136,7 +136,7 @@ def _tell(event: dict[str, Any], events: TextIO, beamline: Beamline) -> None:
 
 
 def _stop_soon(beamline: Beamline) -> None:
-    # A thread of its own: stopping waits for the RunEngine's thread and takes locks that the interrupted one may hold.
+    # A thread of its own: stopping takes locks that the interrupted one may hold.
     threading.Thread(target=beamline.stop, name="stop").start()
 
 

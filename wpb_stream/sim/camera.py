@@ -98,9 +98,13 @@ class Exposures:
             self._file.append(self._take())
             self._set_written(self._file.written)
 
+    def hurry(self) -> None:
+        """Take this run's frames without waiting for their due times from now on. To be called in the event loop."""
+        self._hurry.set()
+
     async def close(self) -> None:
         """End the exposure that is under way, if any, and close the file."""
-        self._hurry.set()
+        self.hurry()
         async with self._one_at_a_time:
             if self._file is not None:
                 self._file.close()
@@ -166,6 +170,10 @@ class Camera(StandardDetector):
     """
 
     def __init__(self, take: Exposure, paths: PathProvider, shape: tuple[int, int], rate: float | None = None, name: str = "") -> None:
-        exposures = Exposures(take, shape, rate)
+        self._exposures = exposures = Exposures(take, shape, rate)
         self.add_detector_logics(_Trigger(), _Acquire(exposures), _Data(exposures, paths))
         super().__init__(name=name)
+
+    def hurry(self) -> None:
+        """Take this run's frames without waiting for their due times from now on. To be called in the event loop."""
+        self._exposures.hurry()

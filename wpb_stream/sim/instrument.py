@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from bluesky import RunEngine
+from bluesky.plan_stubs import one_nd_step
 from bluesky.plans import grid_scan
-from bluesky.utils import Msg, RunEngineInterrupted
+from bluesky.utils import Msg, RequestAbort
 from ophyd_async.core import init_devices
 
 from wpb_stream.core.regions import thirds
@@ -73,31 +74,49 @@ class Beamline:
         :raises Exception: whatever made the scan fail
         """
         self._store.prune(self.keep - 1)
-        try:
-            self._engine(self._plan())
-        except RunEngineInterrupted:
+        self._engine(self._plan())
+        if self.stopping.is_set():
             logger.info("scan %d was stopped", self._store.scan_id)
 
     def stop(self) -> None:
-        """End the scan that is under way cleanly, as aborted, and begin no other. Not to be called in a signal handler: it waits."""
+        """End the scan that is under way cleanly, after the point being measured, and begin no other.
+
+        The scan ends as aborted, or as a success if that point was its last. Returns at once; not to be called in a signal handler: it
+        takes locks that the interrupted thread may hold.
+        """
+        # Not the RunEngine's abort: it unstages the camera beside a trigger that has begun, which then fails for want of a file, and
+        # with it the run and this process.
         self.stopping.set()
-        if self._engine.state == "running":
-            try:
-                self._engine.abort(reason="the beamline was stopped")
-            except RuntimeError:  # its TransitionError: the engine is idle again
-                logger.debug("the scan ended by itself")
+        self._engine.loop.call_soon_threadsafe(self.camera.hurry)
 
     def _look(self) -> npt.NDArray[np.uint8]:
         return sample.frame(*self._field.normalised(self.stage), self.frame, self._rng)
 
     def _plan(self) -> Generator[Msg, Any, None]:
-        # Asked inside the plan: a stop that came before the RunEngine was running is seen here.
+        # Asked inside the plan: a stop that came before it began leaves no run behind.
         if self.stopping.is_set():
             return
         rows, columns = self.shape
         yield from grid_scan(
-            [self.camera], self.stage.y, *self._field.y, rows, self.stage.x, *self._field.x, columns, snake_axes=True, md=self._metadata()
+            [self.camera],
+            self.stage.y,
+            *self._field.y,
+            rows,
+            self.stage.x,
+            *self._field.x,
+            columns,
+            snake_axes=True,
+            per_step=self._step,
+            md=self._metadata(),
         )
+
+    def _step(
+        self, detectors: Sequence[Any], step: Mapping[Any, Any], pos_cache: dict[Any, Any], take_reading: Any = None
+    ) -> Generator[Msg, Any, None]:
+        """One point, unless the scan is to end: between two points nothing is under way."""
+        if self.stopping.is_set():
+            raise RequestAbort("the beamline was stopped")
+        yield from one_nd_step(detectors, step, pos_cache, take_reading)
 
     def _metadata(self) -> dict[str, Any]:
         regions = {region.name: {"rows": list(region.rows.resolve(self.frame[0]))} for region in thirds()}

@@ -237,7 +237,7 @@ async def test_units_that_come_with_the_descriptor_are_told_in_a_second_run_mess
 async def test_a_client_that_reads_nothing_is_cut_off_and_delays_nobody(
     beamline: Beamline, large: Scan, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wpb_stream.feed.server.SEND_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("wpb_stream.feed.connection.SEND_TIMEOUT_S", 0.5)
     cut_off = asyncio.Event()
 
     class Watch(logging.Handler):

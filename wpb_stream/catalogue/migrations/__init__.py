@@ -18,13 +18,11 @@ def upgrade(database_url: str) -> None:
     """Bring the schema of the database up to date; does nothing if it is.
 
     :param database_url: ``postgresql://...``
-    :raises ServiceError: the database cannot be reached, or a newer wpb has upgraded it
+    :raises ServiceError: a newer wpb has upgraded the database
+    :raises psycopg.OperationalError: it cannot be reached
     """
-    try:
-        with psycopg.connect(database_url, connect_timeout=10) as connection:
-            step = _step(connection)
-    except psycopg.OperationalError as error:
-        raise ServiceError(f"the catalogue's database cannot be reached ({str(error).strip()}); check WPB_DATABASE_URL") from error
+    with psycopg.connect(database_url, connect_timeout=10) as connection:
+        step = _step(connection)
     if step == HEAD:
         return
     if step is not None and step > HEAD:

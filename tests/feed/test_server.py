@@ -1,0 +1,139 @@
+"""The feed while the catalogue's database is away, and what one client can cost: a real server, and no database at all."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from websockets.asyncio.server import Server
+
+from tests.helpers.rawfeed import Points, RawClient, raw_client
+from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.catalogue.results import Results
+from wpb_stream.core.board import Board, Reconstruction
+from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.core.messages import ChannelInfo, RunInfo
+from wpb_stream.core.table import PointTable
+from wpb_stream.feed.finder import Finder
+from wpb_stream.feed.server import Feed
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A server in this event loop."""
+
+    board: Board
+    finder: Finder
+    server: Server
+
+    @property
+    def port(self) -> int:
+        return self.server.sockets[0].getsockname()[1]
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[RawClient]:
+        async with raw_client(f"ws://127.0.0.1:{self.port}/ws", max_queue=1) as client:
+            yield client
+
+    async def get(self, path: str) -> bytes:
+        """Status line of a plain request."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        async with asyncio.timeout(30):
+            head = await reader.readline()
+            await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return head.strip()
+
+
+@pytest.fixture
+async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
+    """A server whose catalogue cannot be asked."""
+    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
+    reader.close()  # so that a question fails at once, not after ten seconds
+    board, results = Board(), Results(tmp_path)
+    finder = Finder(board, reader, results)
+    feed = Feed(board, finder, results, "0")
+    async with feed.serve("127.0.0.1", 0) as server:
+        yield Serving(board, finder, server)
+
+
+@pytest.fixture
+async def all_threads_busy() -> AsyncIterator[None]:
+    """The event loop's own threads are taken, as by questions nobody answers."""
+    loop, over = asyncio.get_running_loop(), threading.Event()
+    threads = ThreadPoolExecutor(1)
+    loop.set_default_executor(threads)
+    taken = loop.run_in_executor(None, over.wait)
+    yield
+    over.set()
+    await taken
+    threads.shutdown()
+
+
+def live(board: Board, rows: int, uid: str = "u") -> Reconstruction:
+    """Put a run with that many rows on the board."""
+    shown = [ChannelInfo("total", "total", "counts", None, None)]
+    info = RunInfo(uid, 1, "grid_scan", "running", None, None, "raster", [rows, 1], [], shown, [], rows, rows, {})
+    made = Reconstruction(info, "live", PointTable(["total"]), "wpb stream")
+    made.table.append(np.arange(rows), np.arange(rows), np.ones((rows, 1)))
+    board.live[uid], board.latest = made, uid
+    return made
+
+
+@pytest.mark.parametrize(("path", "status"), [("/", b"200 OK"), ("/app.js", b"200 OK"), ("/healthz", b"200 OK"), ("/no", b"404 Not Found")])
+async def test_the_page_and_the_sign_of_life_need_no_thread(serving: Serving, all_threads_busy: None, path: str, status: bytes) -> None:
+    assert await serving.get(path) == b"HTTP/1.1 " + status
+
+
+async def test_a_live_run_is_followed_though_database_and_threads_are_away(serving: Serving, all_threads_busy: None) -> None:
+    live(serving.board, 5)
+    async with serving.client() as client:
+        await client.send("subscribe", run="latest")
+        assert (await client.receive())["type"] == "run"  # type: ignore[index]
+        assert (await client.rows(5))[-1].rows == 5
+
+
+async def test_questions_to_the_catalogue_take_none_of_the_event_loops_threads(serving: Serving, all_threads_busy: None) -> None:
+    async with serving.client() as client:
+        assert (await client.answer("list_runs"))["code"] == "internal"
+        assert (await client.answer("subscribe", run="finished"))["code"] == "internal"
+
+
+async def test_the_board_alone_tells_which_live_run_is_meant_and_leaves_the_rest_to_the_catalogue(serving: Serving) -> None:
+    made = live(serving.board, 5)
+    assert serving.finder.live("u", "newest") == (made, False)
+    assert serving.finder.live("u", "live") == (made, False)
+    assert serving.finder.live("u", "live.2") == (made, True)
+    assert serving.finder.live("v", "newest") is None
+    made.ended = True
+    assert serving.finder.live("u", "live") == (made, False)
+    assert serving.finder.live("u", "newest") is None, "a newer revision may be in the catalogue"
+    with pytest.raises(ServiceError):
+        await serving.finder.find("u", "newest")
+
+
+async def test_a_client_with_as_many_subscriptions_as_it_may_hold_costs_one_turn_and_is_sent_every_row(
+    serving: Serving,
+) -> None:
+    live(serving.board, 60_000)
+    async with serving.client() as client:
+        for number in range(128):
+            await client.send("subscribe", id=number, run="latest")
+        (socket,) = serving.server.connections
+        most, rows = 0, dict.fromkeys(range(128), 0)
+        while min(rows.values()) < 60_000:
+            most = max(most, socket.transport.get_write_buffer_size())
+            message = await client.receive()
+            if isinstance(message, Points):
+                assert message.first == rows[message.header["id"]]
+                rows[message.header["id"]] += message.rows
+    assert most < 2 * 2**20

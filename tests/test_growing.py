@@ -1,0 +1,92 @@
+"""A run that grows, driven by functions that stand where files are read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.documents import raster_run, read, recipe_for
+from wpb_stream import growing as module
+from wpb_stream.catalogue.results import Results
+from wpb_stream.core.live import LiveRun, Pace
+from wpb_stream.core.regions import Region
+from wpb_stream.core.runs import Runs
+from wpb_stream.core.window import FrameRef, WindowResult
+from wpb_stream.growing import Growing
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for pause in ("PAUSE_S", "SAVE_AGAIN_S"):
+        monkeypatch.setattr(module, pause, 0.0)
+
+
+def whole_run(points: int = 6) -> Growing:
+    """A run all of whose documents have come."""
+    documents = raster_run((1, points))
+    runs = Runs(recipe_for)
+    [began] = runs.apply(documents[0])
+    growing = Growing(LiveRun.begin(began.run, "live", Pace(window_frames=2, window_seconds=0.0, stop_grace_s=0.0), 0.0))
+    for document in documents[1:]:
+        for applied in runs.apply(document):
+            growing.add(applied.frames)
+    return growing
+
+
+def nothing() -> None:
+    """Nobody watches."""
+
+
+async def reduced(window: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
+    return read(window, len(regions))
+
+
+async def test_a_window_that_fails_once_is_read_again_and_no_point_is_missing() -> None:
+    growing, failed = whole_run(), []
+
+    async def reduce(window: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
+        if len(failed) < module.ATTEMPTS - 1:
+            failed.append(window)
+            raise BlockingIOError("no process to be had just now")
+        return await reduced(window, regions)
+
+    await growing.to_its_end(reduce, nothing)
+    assert len(failed) == module.ATTEMPTS - 1
+    assert growing.live.reconstruction.table.rows == 6
+    assert list(growing.live.run.notices) == [notice for notice in growing.live.run.notices if notice.code != "internal"]
+
+
+async def test_a_window_that_fails_for_good_leaves_its_points_empty_and_the_run_goes_on() -> None:
+    growing = whole_run()
+
+    async def reduce(window: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
+        if window[0].point == 2:
+            raise RuntimeError("a fault of ours")
+        return await reduced(window, regions)
+
+    await growing.to_its_end(reduce, nothing)
+    assert growing.live.missing == {2, 3}
+    assert sorted(growing.live.reconstruction.table.data["point"].tolist()) == [0, 1, 4, 5]
+    assert "internal" in [notice.code for notice in growing.live.run.notices]
+
+
+async def test_rows_that_cannot_be_written_are_written_once_they_can_be_and_people_are_told_meanwhile(tmp_path: Path) -> None:
+    growing = whole_run()
+    await growing.to_its_end(reduced, nothing)
+    results = tmp_path / "results"
+    results.write_text("a file where the folder should be")
+    told = asyncio.Event()
+
+    async def make_room() -> None:
+        await told.wait()
+        results.unlink()
+
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(30):
+        tasks.create_task(make_room())
+        file = await growing.saved(Results(results), told.set)
+    assert "not_saved" in [notice.code for notice in growing.live.run.notices]
+    np.testing.assert_array_equal(Results(results).load(file).data, growing.live.reconstruction.table.data)

@@ -1,0 +1,55 @@
+"""One client's connection: what is sent on it goes out in turns, and a client that takes nothing is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from websockets.asyncio.server import ServerConnection
+
+from wpb_stream.core.messages import Reply, encode_reply
+
+SEND_TIMEOUT_S = 5.0
+"""A client that takes nothing for this long is cut off; it comes back and resumes. A close frame could not reach it."""
+
+
+class Connection:
+    """Sends to one client.
+
+    Several tasks may send at once: each waits for its turn, and a turn ends when the socket has taken all of it. So what waits in the
+    server for a client that does not read is one turn, however many subscriptions it holds.
+    """
+
+    def __init__(self, socket: ServerConnection) -> None:
+        self._socket = socket
+        self._turn = asyncio.Lock()
+
+    async def tell(self, *replies: Reply) -> None:
+        """Send control messages. Raises as :meth:`send` does."""
+        await self.send(map(encode_reply, replies))
+
+    async def send(self, messages: Iterable[str | bytes]) -> None:
+        """Send all of the messages; each is asked for only when the socket has taken the one before.
+
+        :param messages: best a generator: whoever waits for its turn then holds no encoded rows meanwhile
+        :raises TimeoutError: the client reads nothing; its connection is gone after this
+        :raises ConnectionClosed: the client is gone
+        """
+        async with self._turn:
+            for message in messages:
+                # The bound is within the turn: who waits for its turn is not timed out, as its message would be lost.
+                try:
+                    async with asyncio.timeout(SEND_TIMEOUT_S):
+                        await self._socket.send(message)
+                except TimeoutError:
+                    await self._drained()
+
+    async def _drained(self) -> None:
+        """Wait while the client takes what is buffered for it, however slowly; cut it off when it takes nothing."""
+        left = self._socket.transport.get_write_buffer_size()
+        while left:
+            await asyncio.sleep(SEND_TIMEOUT_S)
+            before, left = left, self._socket.transport.get_write_buffer_size()
+            if left >= before:
+                self._socket.transport.abort()
+                raise TimeoutError

@@ -1,0 +1,88 @@
+"""A run that grows: its frames are read window by window, until it is over and nothing is owed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from time import monotonic
+
+import numpy as np
+
+from wpb_stream.catalogue.results import Results
+from wpb_stream.core.live import LiveRun
+from wpb_stream.core.regions import Region
+from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+"""How often a window is read whose reading fails by a fault of ours or of this machine."""
+PAUSE_S = 1.0
+"""Between two attempts: what was short (memory, processes, file handles) may be there again."""
+SAVE_AGAIN_S = 10.0
+"""How long to wait before rows that could not be written are written again."""
+
+Reduce = Callable[[Sequence[FrameRef], tuple[Region, ...]], Awaitable[WindowResult]]
+
+
+class Growing:
+    """A live run, and what wakes it."""
+
+    def __init__(self, live: LiveRun) -> None:
+        self.live = live
+        self._wake = asyncio.Event()
+
+    def add(self, frames: Sequence[FrameRef]) -> None:
+        """A document of the run came, and asked for these frames."""
+        self.live.add(frames, monotonic())
+        self._wake.set()
+
+    async def to_its_end(self, reduce: Reduce, changed: Callable[[], None]) -> None:
+        """Read and place windows until the run is over.
+
+        :param reduce: reads and reduces one window
+        :param changed: called after each change that others may look at
+        """
+        live = self.live
+        while not live.finished(monotonic()):
+            window = live.take(monotonic())
+            if window:
+                await self._read(window, reduce)
+                changed()
+                continue
+            self._wake.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), live.due_in(monotonic()))
+
+    async def _read(self, window: list[FrameRef], reduce: Reduce) -> None:
+        """Place one window; when that fails again and again its points are given up, and the run goes on."""
+        regions = self.live.run.recipe.regions if self.live.run.recipe else ()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                result = await reduce(window, regions)
+                break
+            except Exception:
+                log.exception("run %s: %d frames could not be read (attempt %d of %d)", self.live.run.uid, len(window), attempt, ATTEMPTS)
+                await asyncio.sleep(PAUSE_S)
+        else:
+            self.live.run.notice("internal", "wpb itself failed on frames of this run, whose points stay empty; its log says how.")
+            values = np.full((len(window), len(regions)), np.nan)
+            result = WindowResult(values, np.full(len(window), FrameStatus.BROKEN, np.uint8), reason="wpb failed to read it")
+        self.live.place(window, result, monotonic())
+
+    async def saved(self, results: Results, changed: Callable[[], None]) -> str:
+        """Save the rows; while they cannot be written (disk full, folder away) the run stays as it is, and says so.
+
+        :returns: the file, as :meth:`Results.save` names it
+        """
+        made = self.live.reconstruction
+        while True:
+            try:
+                return await asyncio.to_thread(results.save, made.run.uid, made.revision, made.table)
+            except OSError as error:
+                log.error("run %s cannot be saved (%s); trying again in %g s", made.run.uid, error, SAVE_AGAIN_S)
+                self.live.run.notice("not_saved", f"The rows of this run cannot be saved: {error}. wpb tries again until they can.")
+                changed()
+                await asyncio.sleep(SAVE_AGAIN_S)

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from importlib.util import find_spec
+from ssl import SSLContext
 from time import monotonic
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import collect_hosts
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.helpers import create_ssl_context
 
 from wpb_stream.core.documents import Message
 from wpb_stream.core.exceptions import ServiceError
@@ -31,6 +35,37 @@ PROBE_MS = 1000
 """How long one message that should be there is waited for."""
 MAX_RECORDS = 1000
 """Messages in one batch at most."""
+
+CONNECTION_OPTIONS: dict[str, type] = {
+    "client_id": str,
+    "request_timeout_ms": int,
+    "security_protocol": str,
+    "sasl_mechanism": str,
+    "sasl_plain_username": str,
+    "sasl_plain_password": str,
+    "sasl_kerberos_service_name": str,
+    "sasl_kerberos_domain_name": str,
+}
+"""What may be set for each connection."""
+TLS_OPTIONS: dict[str, type] = {"ssl_cafile": str, "ssl_certfile": str, "ssl_keyfile": str, "ssl_password": str}
+"""What the TLS context is made of."""
+CONSUMER_OPTIONS: dict[str, type] = {
+    "check_crcs": bool,
+    "client_rack": str,
+    "connections_max_idle_ms": int,
+    "fetch_max_bytes": int,
+    "fetch_min_bytes": int,
+    "isolation_level": str,
+    "max_partition_fetch_bytes": int,
+    "retry_backoff_ms": int,
+}
+"""What may be set for reading."""
+CHOICES = {
+    "security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+    "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI"),
+    "isolation_level": ("read_uncommitted", "read_committed"),
+}
+"""OAUTHBEARER is missing because it needs a function that gives tokens, which no setting can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,89 +85,166 @@ class KafkaAddress:
         topics = tuple(topic for topic in parts.path.strip("/").split(",") if topic)
         if parts.scheme != "kafka" or not parts.netloc or not topics:
             raise ServiceError(f"source {url!r} is not of the form kafka://host:9092/topic[,topic]")
+        try:
+            collect_hosts(parts.netloc)
+        except ValueError as error:
+            raise ServiceError(f"source {url!r} names no host and port that can be understood ({error}); check WPB_SOURCES") from error
         return cls(parts.netloc, topics)
 
 
+@dataclass(frozen=True, slots=True)
+class KafkaOptions:
+    """How to connect and to read, checked."""
+
+    connection: dict[str, Any]
+    """For any client of aiokafka; with ``ssl_context`` where TLS is asked for."""
+    consumer: dict[str, Any]
+    """For the consumer, besides those."""
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any]) -> KafkaOptions:
+        """The options as ``WPB_KAFKA_OPTIONS`` names them. Reads the files of certificates.
+
+        :raises ServiceError: an option is unknown, of another type, lacks another one, or names a file that cannot be used
+        """
+        for name, value in options.items():
+            _check_option(name, value)
+        protocol = options.get("security_protocol", "PLAINTEXT")
+        if protocol.startswith("SASL_"):
+            _check_login(options)
+        connection = {name: value for name, value in options.items() if name in CONNECTION_OPTIONS}
+        tls = {name.removeprefix("ssl_"): value for name, value in options.items() if name in TLS_OPTIONS}
+        if protocol in ("SSL", "SASL_SSL"):
+            connection["ssl_context"] = _tls_context(tls)
+        elif tls:
+            raise _mistake(f"{', '.join(f'ssl_{name}' for name in tls)} without security_protocol SSL or SASL_SSL would mean no TLS")
+        return cls(connection, {name: value for name, value in options.items() if name in CONSUMER_OPTIONS})
+
+
 class KafkaSource:
-    """Listens to the topics of one Kafka cluster."""
+    """Listens to the topics of one Kafka cluster. May be entered again after it was left: that connects anew.
+
+    :param fetch_wait_ms: how long the broker may hold a fetch for more data
+    :param earliest: whether a partition without a position is read from its beginning; otherwise those that are there when this source
+        first looks are read from their end, and only those: one that appears later holds runs from their start on
+    :param options: see `KafkaOptions`
+    :raises ServiceError: the URL or the options are wrong
+    """
 
     def __init__(self, url: str, *, fetch_wait_ms: int = 10, earliest: bool = True, options: Mapping[str, Any] | None = None) -> None:
         self.address = KafkaAddress.parse(url)
         self.identity = f"kafka:{self.address.servers}"
-        self._earliest = earliest
-        self._options = dict(options or {}, bootstrap_servers=self.address.servers)
+        self._options = KafkaOptions.parse(options or {})
         self._fetch_wait_ms = fetch_wait_ms
         self._next: dict[TopicPartition, int] = {}
+        # Kept from connection to connection: what was skipped once stays skipped. None until it is known where the ends are.
+        self._skipped: dict[tuple[str, TopicPartition], int] | None = {} if earliest else None
 
     async def __aenter__(self) -> Self:
+        self._next = {}
+        connection = {**self._options.connection, "bootstrap_servers": self.address.servers}
+        self._admin = AIOKafkaAdminClient(**connection)
         self._consumer = AIOKafkaConsumer(
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
             fetch_max_wait_ms=self._fetch_wait_ms,
-            **self._options,
+            metadata_max_age_ms=int(DISCOVERY_S * 1000),  # for the leaders of new partitions; its default is five minutes
+            **connection,
+            **self._options.consumer,
         )
         try:
-            # The cluster's own id, not its address: a cluster that was set up anew has other positions.
-            admin = AIOKafkaAdminClient(**self._options)
-            try:
-                await admin.start()
-                cluster = (await admin.describe_cluster()).get("cluster_id")
-            finally:
-                await admin.close()
+            await self._admin.start()
+            self.identity = await self._cluster()
             await self._consumer.start()
         except (KafkaError, OSError) as error:
-            await self._consumer.stop()
+            await self._close()
             raise ServiceError(f"Kafka at {self.address.servers} cannot be reached ({error}); check WPB_SOURCES") from error
         except BaseException:  # cancelled: nobody will leave what was never entered
-            await self._consumer.stop()
+            await self._close()
             raise
-        self.identity = f"kafka:{cluster or self.address.servers}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+        await self._close()
+
+    async def _close(self) -> None:
+        # Where its fetches in flight are cancelled, stop() ends with their CancelledError and leaves its connections open.
+        await _unless_interrupted(self._consumer.stop, self._consumer._client.close)  # noqa: SLF001
+        await _unless_interrupted(self._admin.close)
+
+    async def _cluster(self) -> str:
+        # The cluster's own id, not its address: a cluster that was set up anew has other positions.
+        return f"kafka:{(await self._admin.describe_cluster()).get('cluster_id') or self.address.servers}"
 
     async def batches(self, positions: Mapping[str, int]) -> AsyncIterator[list[Message]]:
-        """Messages as they come, each partition in order; see :class:`wpb_stream.sources.Source`."""
+        """Messages as they come, each partition in order; see :class:`wpb_stream.sources.Source`.
+
+        :raises ServiceError: the broker went away, or is that of another cluster by now; enter the source anew
+        """
         discovered_at = float("-inf")
         while True:
-            if monotonic() - discovered_at >= DISCOVERY_S:
-                await self._discover(positions)
-                discovered_at = monotonic()
-            if not self._next:
-                await asyncio.sleep(POLL_MS / 1000)
-                continue
             try:
-                polled = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
-            except OffsetOutOfRangeError as error:
-                await self._overtaken(error.args[0])
-                continue
-            batch: list[Message] = []
-            for where, records in polled.items():
-                self._next[where] = records[-1].offset + 1
-                batch.extend(Message(self.identity, _name(where), record.offset, record.value or b"") for record in records)
+                if monotonic() - discovered_at >= DISCOVERY_S:
+                    await self._discover(positions)
+                    discovered_at = monotonic()
+                batch = await self._poll()
+            except (KafkaError, OSError) as error:
+                raise ServiceError(f"Kafka at {self.address.servers} went away ({error})") from error
             if batch:
                 yield batch
 
+    async def _poll(self) -> list[Message]:
+        if not self._next:
+            await asyncio.sleep(POLL_MS / 1000)
+            return []
+        try:
+            polled = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
+        except OffsetOutOfRangeError as error:
+            await self._overtaken(error.args[0])
+            return []
+        batch: list[Message] = []
+        for where, records in polled.items():
+            self._next[where] = records[-1].offset + 1
+            batch.extend(Message(self.identity, _name(where), record.offset, record.value or b"") for record in records)
+        return batch
+
     async def _discover(self, positions: Mapping[str, int]) -> None:
         """Take up topics and partitions that are new."""
-        found: set[TopicPartition] = set()
-        for topic in await self._consumer.topics():
-            if any(fnmatch(topic, wanted) for wanted in self.address.topics):
-                found.update(TopicPartition(topic, number) for number in self._consumer.partitions_for_topic(topic) or ())
-        new = found - self._next.keys()
+        new = await self._found() - self._next.keys()
         if not new:
+            self._skipped = self._skipped or {}  # none was there at the first look, so none is read from its end
             return
-        first, end = await self._consumer.beginning_offsets(new), await self._consumer.end_offsets(new)
+        first: dict[TopicPartition, int] = await self._consumer.beginning_offsets(new)
+        end: dict[TopicPartition, int] = await self._consumer.end_offsets(new)
+        if self._skipped is None:
+            self._skipped = {(self.identity, where): end[where] for where in new}
         for where in new:
-            self._next[where] = positions.get(_name(where), first[where] if self._earliest else end[where])
+            begin = self._skipped.get((self.identity, where), first[where])
+            self._next[where] = positions.get(_name(where), begin)
         self._consumer.assign(list(self._next))
         for where in new:
             self._next[where] = await self._still_there(where, self._next[where], first[where], end[where])
             log.info("listening to %s from position %d", _name(where), self._next[where])
         for where, position in self._next.items():
             self._consumer.seek(where, position)
+
+    async def _found(self) -> set[TopicPartition]:
+        """The partitions there are now. Not asked of the consumer: it hears of the topics that it was assigned only."""
+        try:
+            topics, cluster = await self._admin.describe_topics(), await self._cluster()
+        except (KafkaError, OSError):
+            await self._consumer.topics()  # asks every broker, and raises if none answers
+            return set()  # one of several is away: another one is asked next time
+        if cluster != self.identity:
+            # A broker without a disk, restarted so fast that no request failed: it would never say that our positions are not its own.
+            raise ServiceError(f"Kafka at {self.address.servers} is another cluster than before: it was set up anew")
+        return {
+            TopicPartition(topic["topic"], partition["partition"])
+            for topic in topics
+            if not topic["is_internal"] and any(fnmatch(topic["topic"], wanted) for wanted in self.address.topics)
+            for partition in topic["partitions"]
+        }
 
     async def _overtaken(self, offsets: Mapping[TopicPartition, int]) -> None:
         """The broker no longer has, or does not have yet, what was asked for."""
@@ -166,3 +278,59 @@ class KafkaSource:
 
 def _name(where: TopicPartition) -> str:
     return f"{where.topic}/{where.partition}"
+
+
+def _mistake(what: str) -> ServiceError:
+    return ServiceError(f"WPB_KAFKA_OPTIONS: {what}")
+
+
+def _check_option(name: str, value: object) -> None:
+    """Never names the value of what may be a secret."""
+    known = {**CONNECTION_OPTIONS, **TLS_OPTIONS, **CONSUMER_OPTIONS}
+    if name not in known:
+        raise _mistake(f"{name!r} is not an option here; these are: {', '.join(sorted(known))}")
+    if type(value) is not known[name]:
+        wanted = {str: "a text", int: "a whole number", bool: "true or false"}[known[name]]
+        raise _mistake(f"{name} must be {wanted}, and is of type {type(value).__name__}")
+    if isinstance(value, int) and value < 0:
+        raise _mistake(f"{name} must not be negative")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise _mistake(f"{name} must be one of {', '.join(CHOICES[name])}, and is {value!r}")
+
+
+def _check_login(options: Mapping[str, Any]) -> None:
+    mechanism = options.get("sasl_mechanism", "PLAIN")
+    if mechanism == "GSSAPI":
+        if find_spec("gssapi") is None:
+            raise _mistake("sasl_mechanism GSSAPI needs the Python package gssapi, which is not installed")
+        return
+    for name in ("sasl_plain_username", "sasl_plain_password"):
+        if not options.get(name):
+            raise _mistake(f"{name} is missing: security_protocol {options['security_protocol']} with {mechanism} needs it")
+
+
+def _tls_context(tls: dict[str, str]) -> SSLContext:
+    if "certfile" not in tls and ("keyfile" in tls or "password" in tls):
+        raise _mistake("ssl_keyfile and ssl_password belong to an ssl_certfile, which is missing")
+    try:
+        # Without any password OpenSSL would ask the terminal for that of a locked key.
+        return create_ssl_context(**{"password": "", **tls})
+    except OSError as error:  # SSLError is one; neither names the file
+        files = ", ".join(f"ssl_{name} {path}" for name, path in tls.items() if name != "password")
+        raise _mistake(f"no TLS context can be made with {files} ({error})") from error
+
+
+async def _unless_interrupted(close: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Close a client of aiokafka whose broker may be gone.
+
+    :param then: what is left to do if it was interrupted, by somebody who cancels us or by a cancellation that is not ours
+    """
+    try:
+        await close()
+    except (asyncio.CancelledError, KafkaError, OSError) as error:
+        if then is not None:
+            await _unless_interrupted(then)
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        log.info("a Kafka client was not closed in an orderly way (%r)", error)

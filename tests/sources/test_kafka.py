@@ -1,0 +1,203 @@
+"""Kafka: what is told of mistakes in the settings, what becomes of the options, and where reading begins."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.embedded.broker import create_topic
+from wpb_stream.host import free_port
+from wpb_stream.sources.kafka import KafkaAddress, KafkaOptions, KafkaSource
+
+pytestmark = pytest.mark.usefixtures("hear_info")
+
+WAIT_S = 60.0
+LOGIN = {"sasl_plain_username": "wpb", "sasl_plain_password": "a secret"}
+AUTHORITY = """-----BEGIN CERTIFICATE-----
+MIIBmTCCAT+gAwIBAgIUBqOa0YXOFBo9jIAIdGZMRx+RjGEwCgYIKoZIzj0EAwIw
+ITEfMB0GA1UEAwwWYXV0aG9yaXR5IG9mIG5vIGJyb2tlcjAgFw0yNjExMjMxOTQ1
+NDFaGA8yMTI2MTAzMDE5NDU0MVowITEfMB0GA1UEAwwWYXV0aG9yaXR5IG9mIG5v
+IGJyb2tlcjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABFCG3UePKtG02/k806bH
+TZixct7Nj2HEWaOa9rS5LA7lzVL9lgzaIwq5WeatwcZveaxEU4M9CQElMpHnfu0N
+MmajUzBRMB0GA1UdDgQWBBTZp8W+OCx9bHbTqA5EValt+exFgDAfBgNVHSMEGDAW
+gBTZp8W+OCx9bHbTqA5EValt+exFgDAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49
+BAMCA0gAMEUCIQChePdpn+yGGWrJCJ5MBiPENBOGD+Dwo7XKAkc7Ao5qlAIgFPWH
+JQ9zAVIKJvkkSWX80tSo9o6UXAajfGQfcLl7d5Q=
+-----END CERTIFICATE-----
+"""
+"""A certificate of nobody, whose key was thrown away."""
+
+
+@pytest.fixture
+def hear_info(caplog: pytest.LogCaptureFixture) -> None:
+    """Keep what a source says at level INFO."""
+    caplog.set_level("INFO", logger="wpb_stream.sources.kafka")
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> str:
+    """A file with the certificate of an authority."""
+    file = tmp_path / "authority.pem"
+    file.write_text(AUTHORITY)
+    return str(file)
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ["kafka://host:9092", "kafka:///topic", "stomp://host/topic", "kafka://host:port/topic"])
+def test_an_address_that_cannot_be_understood_is_told_with_the_address(url: str) -> None:
+    with pytest.raises(ServiceError, match=url):
+        KafkaAddress.parse(url)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"retries": 5}, "'retries' is not an option here; these are: check_crcs, "),
+        ({"bootstrap_servers": "b:9092"}, "'bootstrap_servers' is not an option here"),
+        ({"group_id": "g"}, "'group_id' is not an option here"),
+        ({"request_timeout_ms": "5000"}, "request_timeout_ms must be a whole number, and is of type str"),
+        ({"request_timeout_ms": True}, "request_timeout_ms must be a whole number, and is of type bool"),
+        ({"fetch_max_bytes": -1}, "fetch_max_bytes must not be negative"),
+        ({"sasl_plain_password": 987654}, "sasl_plain_password must be a text, and is of type int"),
+        ({"security_protocol": "TLS"}, "security_protocol must be one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL, and is 'TLS'"),
+        ({"sasl_mechanism": "OAUTHBEARER"}, "sasl_mechanism must be one of "),
+        ({"security_protocol": "SASL_SSL"}, "sasl_plain_username is missing: security_protocol SASL_SSL with PLAIN needs it"),
+        ({"security_protocol": "SASL_PLAINTEXT", "sasl_plain_username": "wpb"}, "sasl_plain_password is missing"),
+        ({"ssl_cafile": "authority.pem"}, "ssl_cafile without security_protocol SSL or SASL_SSL would mean no TLS"),
+        (
+            {"security_protocol": "SSL", "ssl_keyfile": "key.pem"},
+            "ssl_keyfile and ssl_password belong to an ssl_certfile, which is missing",
+        ),
+        (
+            {"security_protocol": "SSL", "ssl_cafile": "nowhere.pem"},
+            "no TLS context can be made with ssl_cafile nowhere.pem (",
+        ),
+    ],
+)
+def test_a_mistake_in_the_options_is_told_in_one_sentence_before_anything_is_connected(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ServiceError) as error:
+        KafkaSource("kafka://host:9092/topic", options=options)
+    assert str(error.value).startswith(f"WPB_KAFKA_OPTIONS: {told}")
+    assert "\n" not in str(error.value)
+    assert "987654" not in str(error.value)
+
+
+def test_a_file_that_holds_no_certificate_is_told_by_its_name_and_without_the_password(tmp_path: Path) -> None:
+    file = tmp_path / "empty.pem"
+    file.touch()
+    with pytest.raises(ServiceError, match=f"ssl_certfile {file}") as error:
+        KafkaOptions.parse({"security_protocol": "SSL", "ssl_certfile": str(file), "ssl_password": "a secret"})
+    assert "a secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("options", [{"security_protocol": "SSL"}, {"security_protocol": "SASL_SSL", **LOGIN}])
+def test_tls_is_asked_for_with_a_context_that_checks_the_broker_against_the_authority(options: dict[str, Any], authority: str) -> None:
+    connection = KafkaOptions.parse({**options, "ssl_cafile": authority}).connection
+    context = connection.pop("ssl_context")
+    assert connection == options
+    assert isinstance(context, ssl.SSLContext)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert [one["subject"] for one in context.get_ca_certs()] == [((("commonName", "authority of no broker"),),)]
+
+
+def test_what_only_a_consumer_understands_is_kept_from_other_clients() -> None:
+    options = KafkaOptions.parse({"client_id": "wpb", "max_partition_fetch_bytes": 1 << 24})
+    assert (options.connection, options.consumer) == ({"client_id": "wpb"}, {"max_partition_fetch_bytes": 1 << 24})
+
+
+async def test_tls_and_options_of_the_consumer_reach_clients_that_take_them(authority: str) -> None:
+    options = {"security_protocol": "SASL_SSL", **LOGIN, "ssl_cafile": authority, "max_partition_fetch_bytes": 1 << 24}
+    nobody = f"127.0.0.1:{free_port('127.0.0.1', 0)}"
+    with pytest.raises(ServiceError, match=f"Kafka at {nobody} cannot be reached .*; check WPB_SOURCES"):
+        await KafkaSource(f"kafka://{nobody}/topic", options=options).__aenter__()
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+async def publish(address: str, topic: str, *values: bytes) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=address, linger_ms=0)
+    await producer.start()
+    try:
+        for value in values:
+            await producer.send_and_wait(topic, value)
+    finally:
+        await producer.stop()
+
+
+async def listen(source: KafkaSource, count: int, positions: dict[str, int] | None = None) -> list[bytes]:
+    """Connect, and read that many messages at least."""
+    values: list[bytes] = []
+    async with asyncio.timeout(WAIT_S), source:
+        async for batch in source.batches(positions or {}):
+            values.extend(message.value for message in batch)
+            if len(values) >= count:
+                break
+    return values
+
+
+async def until_listening(topic: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Wait until a source has found where it begins on a topic."""
+    async with asyncio.timeout(WAIT_S):
+        while f"listening to {topic}/0" not in caplog.text:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.integration
+async def test_a_source_that_is_entered_again_reads_again_from_the_positions_it_is_given(kafka_address: str, kafka_topic: str) -> None:
+    source = KafkaSource(f"kafka://{kafka_address}/{kafka_topic}", options={"max_partition_fetch_bytes": 1 << 24})
+    await publish(kafka_address, kafka_topic, b"0", b"1", b"2")
+    assert await listen(source, 3) == [b"0", b"1", b"2"]
+    assert await listen(source, 3) == [b"0", b"1", b"2"]
+    assert await listen(source, 1, {f"{kafka_topic}/0": 2}) == [b"2"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("earliest", [True, False])
+async def test_a_topic_made_after_start_up_is_heard_from_its_beginning(
+    earliest: bool, kafka_address: str, kafka_topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await publish(kafka_address, kafka_topic, b"old")
+    source, new = KafkaSource(f"kafka://{kafka_address}/{kafka_topic}*", earliest=earliest), f"{kafka_topic}-new"
+    async with asyncio.TaskGroup() as tasks:
+        listening = tasks.create_task(listen(source, 3 if earliest else 2))
+        await until_listening(kafka_topic, caplog)
+        await create_topic(kafka_address, new)
+        await publish(kafka_address, new, b"start", b"stop")
+    assert listening.result() == [*([b"old"] if earliest else []), b"start", b"stop"]
+
+
+@pytest.mark.integration
+async def test_what_was_skipped_at_the_first_look_stays_skipped_when_the_source_is_entered_again(
+    kafka_address: str, kafka_topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await publish(kafka_address, kafka_topic, b"old")
+    source = KafkaSource(f"kafka://{kafka_address}/{kafka_topic}", earliest=False)
+    async with asyncio.TaskGroup() as tasks:
+        listening = tasks.create_task(listen(source, 1))
+        await until_listening(kafka_topic, caplog)
+        listening.cancel()
+    await publish(kafka_address, kafka_topic, b"missed")
+    assert await listen(source, 1) == [b"missed"]
+
+
+@pytest.mark.integration
+async def test_a_topic_made_while_the_source_is_away_is_read_from_its_beginning(
+    kafka_address: str, kafka_topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, new = KafkaSource(f"kafka://{kafka_address}/{kafka_topic}*", earliest=False), f"{kafka_topic}-new"
+    async with asyncio.TaskGroup() as tasks:
+        listening = tasks.create_task(listen(source, 1))
+        await until_listening(kafka_topic, caplog)
+        listening.cancel()
+    await create_topic(kafka_address, new)
+    await publish(kafka_address, new, b"start")
+    assert await listen(source, 1) == [b"start"]

@@ -38,6 +38,8 @@ async def wpb(*arguments: str | Path) -> AsyncIterator[asyncio.subprocess.Proces
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
+        # A shell that runs the tests in the background has them ignore Ctrl-C, and what is ignored is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env={**os.environ, "WPB_SOURCES": "kafka://kafka.example.org:9092/not-for-the-demo"},
     )
     try:

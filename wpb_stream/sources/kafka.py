@@ -170,8 +170,10 @@ class KafkaSource:
 
     async def _close(self) -> None:
         # Where its fetches in flight are cancelled, stop() ends with their CancelledError and leaves its connections open.
-        await _unless_interrupted(self._consumer.stop, self._consumer._client.close)  # noqa: SLF001
-        await _unless_interrupted(self._admin.close)
+        try:
+            await _unless_interrupted(self._consumer.stop, self._consumer._client.close)  # noqa: SLF001
+        finally:
+            await _unless_interrupted(self._admin.close)
 
     async def _cluster(self) -> str:
         # The cluster's own id, not its address: a cluster that was set up anew has other positions.
@@ -235,6 +237,8 @@ class KafkaSource:
             topics, cluster = await self._admin.describe_topics(), await self._cluster()
         except (KafkaError, OSError):
             await self._consumer.topics()  # asks every broker, and raises if none answers
+            if self._skipped is None:  # a first look that saw nothing must not pass for one
+                raise
             return set()  # one of several is away: another one is asked next time
         if cluster != self.identity:
             # A broker without a disk, restarted so fast that no request failed: it would never say that our positions are not its own.

@@ -40,7 +40,8 @@ async def wpb(*arguments: str | Path) -> AsyncIterator[asyncio.subprocess.Proces
         start_new_session=True,
         # A shell that runs the tests in the background has them ignore Ctrl-C, and what is ignored is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        env={**os.environ, "WPB_SOURCES": "kafka://kafka.example.org:9092/not-for-the-demo"},
+        # A beamline's settings, which the demo must not follow.
+        env={**os.environ, **({"WPB_SOURCES": "kafka://127.0.0.1:1/not-for-the-demo"} if arguments[0] == "demo" else {})},
     )
     try:
         yield process

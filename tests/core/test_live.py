@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
 from math import inf
 
 import numpy as np
@@ -12,62 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.documents import MOTOR, Acquisition, apply_all, maps_of, raster_run, read, recipe_for, visited_run
-from wpb_stream.core.documents import Document
-from wpb_stream.core.live import FIRST_RETRY_S, LONGEST_RETRY_S, LiveRun, Pace, reconstruct
-from wpb_stream.core.runs import Runs
+from tests.helpers.documents import MOTOR, Acquisition, apply_all, maps_of, raster_run, read, visited_run
+from tests.helpers.liverun import BROKEN, CHANNELS, NOT_YET, READ, batch_of, begin, codes, drain, feed, live_of
+from wpb_stream.core.live import FIRST_RETRY_S, LONGEST_RETRY_S, Pace
 from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
-
-READ, NOT_YET, BROKEN = FrameStatus.READ, FrameStatus.NOT_YET, FrameStatus.BROKEN
-CHANNELS = 4
-
-
-def begin(start: Document, pace: Pace | None = None) -> tuple[Runs, LiveRun]:
-    runs = Runs(recipe_for)
-    (applied,) = runs.apply(start)
-    return runs, LiveRun.begin(applied.run, "live", pace or Pace(), 0.0)
-
-
-def feed(runs: Runs, live: LiveRun, document: Document, now: float) -> None:
-    for applied in runs.apply(document):
-        live.add(applied.frames, now)
-
-
-def drain(live: LiveRun, now: float = 0.0, status: Callable[[FrameRef], FrameStatus] = lambda _: READ) -> float:
-    """Read until nothing more can come; returns the time it is then."""
-    while not live.finished(now):
-        window = live.take(now)
-        if window:
-            live.place(window, read(window, CHANNELS, status), now)
-        else:
-            wait = live.due_in(now)
-            assert wait > 0, "woken although there is nothing to do"
-            now += wait
-    return now
-
-
-def live_of(documents: list[Document], pace: Pace | None = None, status: Callable[[FrameRef], FrameStatus] = lambda _: READ) -> LiveRun:
-    runs, live = begin(documents[0], pace)
-    for document in documents[1:]:
-        feed(runs, live, document, 0.0)
-    drain(live, status=status)
-    return live
-
-
-def batch_of(documents: list[Document], status: Callable[[FrameRef], FrameStatus] = lambda _: READ) -> LiveRun:
-    """As Dagster does it: all documents first, each once."""
-    runs = Runs(recipe_for)
-    once = list({(document.name, document.uid): document for document in documents}.values())
-    refs = apply_all(once, runs)
-    (run,) = runs._runs.values()
-    live = LiveRun.begin(run, "batch", Pace(), 0.0)
-    reconstruct(live, refs, lambda window: read(window, CHANNELS, status))
-    return live
-
-
-def codes(live: LiveRun) -> Counter[str]:
-    return Counter(notice.code for notice in live.reconstruction.notices if not notice.code.endswith("_guessed"))
-
 
 # --- windows ---
 
@@ -229,59 +176,6 @@ def test_thousands_of_missing_frames_tell_a_bounded_number_of_notices() -> None:
     assert len(live.reconstruction.notices) < 50
 
 
-# --- the end ---
-
-
-def test_a_run_without_documents_for_long_enough_is_lost() -> None:
-    documents = raster_run((1, 2))[:-1]
-    runs, live = begin(documents[0], Pace(idle_s=60.0))
-    for document in documents[1:]:
-        feed(runs, live, document, 100.0)
-    assert not live.finished(159.0)
-    assert drain(live, 100.0) == 160.0
-    assert live.end() == max(document.doc.get("time", 0.0) for document in documents) > documents[0].doc["time"]
-    assert live.reconstruction.run.status == "lost"
-    assert codes(live) == {"run_lost": 1}
-    assert live.reconstruction.table.rows == 2
-
-
-def test_every_document_keeps_a_run_from_being_lost() -> None:
-    run = Acquisition()
-    stream = run.stream(x=MOTOR)
-    runs, live = begin(run.documents[0], Pace(idle_s=60.0))
-    feed(runs, live, run.documents[1], 0.0)
-    for now in (50.0, 100.0, 150.0):
-        run.event(stream, x=now)
-        feed(runs, live, run.documents[-1], now)
-        assert not live.finished(now + 59.0)
-    assert live.due_in(150.0) == 60.0
-    assert live.finished(210.0)
-
-
-def test_the_end_is_told_as_the_stop_document_has_it() -> None:
-    run = Acquisition()
-    run.stop("abort", "the beam went away")
-    live = live_of(run.documents)
-    assert live.end() == run.documents[-1].doc["time"]
-    assert live.reconstruction.run.status == "abort"
-    assert live.reconstruction.reason == "the beam went away"
-    assert live.reconstruction.run.stopped is not None
-    assert live.reconstruction.run.stopped.endswith("Z")
-    assert not live.reconstruction.ended
-
-
-def test_a_stopped_run_is_not_over_while_frames_are_late() -> None:
-    documents = raster_run((1, 1))
-    runs, live = begin(documents[0])
-    for document in documents[1:]:
-        feed(runs, live, document, 0.0)
-    window = live.take(0.0)
-    live.place(window, read(window, CHANNELS, lambda _: NOT_YET), 0.0)
-    assert not live.finished(1.0)
-    assert live.due_in(0.0) == FIRST_RETRY_S
-    assert drain(live, 0.0) == FIRST_RETRY_S
-
-
 # --- description ---
 
 
@@ -359,52 +253,3 @@ def test_live_and_batch_are_equal_bit_for_bit_under_duplicates_rewinds_and_late_
     batch = batch_of(delivered, lambda ref: BROKEN if number[ref] in gone else READ)
     assert maps_of(live) == maps_of(batch)
     assert live.missing == batch.missing
-
-
-def test_documents_that_the_stop_document_overtook_are_waited_for_and_the_map_is_whole() -> None:
-    documents = raster_run((2, 3))
-    stop, late = documents[-1], documents[-3:-1]
-    counted = Document("stop", {**stop.doc, "num_events": {"primary": 6}})
-    runs, live = begin(documents[0], Pace(stop_grace_s=5.0))
-    for document in [*documents[1:-3], counted]:
-        feed(runs, live, document, 100.0)
-    drain_ready(live, 100.0)
-    assert not live.finished(104.0)
-    for document in late:
-        feed(runs, live, document, 104.0)
-    drain_ready(live, 104.0)
-    assert live.finished(104.0)
-    assert live.reconstruction.table.rows == 6
-
-
-def test_documents_that_never_come_are_not_waited_for_longer_than_the_grace_and_are_told() -> None:
-    documents = raster_run((2, 3))
-    counted = Document("stop", {**documents[-1].doc, "num_events": {"primary": 6}})
-    runs, live = begin(documents[0], Pace(stop_grace_s=5.0))
-    for document in [*documents[1:-2], counted]:
-        feed(runs, live, document, 100.0)
-    drain_ready(live, 100.0)
-    assert live.due_in(100.0) == 5.0
-    assert live.finished(105.0)
-    live.end()
-    assert codes(live) == {"documents_missing": 1}
-
-
-def test_a_run_taken_as_lost_is_outdated_once_frames_or_its_stop_document_come() -> None:
-    for late in (-2, -1):
-        documents = raster_run((1, 3))
-        runs, live = begin(documents[0], Pace(idle_s=60.0))
-        for document in documents[1:-2]:
-            feed(runs, live, document, 100.0)
-        drain_ready(live, 101.0)
-        live.end()
-        live.reconstruction.ended = True
-        assert not live.outdated
-        feed(runs, live, documents[late], 1000.0)
-        assert live.outdated
-
-
-def drain_ready(live: LiveRun, now: float) -> None:
-    """Read and place all that is to be read at once."""
-    while window := live.take(now + 1.0):
-        live.place(window, read(window, len(live.reconstruction.table.channels)), now)

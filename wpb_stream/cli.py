@@ -150,7 +150,7 @@ def replay(recording: Path, url: str, speed: float, new_uids: bool) -> None:
     from rich.progress import track
 
     from wpb_stream.replay import publish, read_timed, with_new_uids
-    from wpb_stream.sources.kafka import KafkaAddress
+    from wpb_stream.sources.kafka_settings import KafkaAddress
 
     KafkaAddress.parse(url)  # a mistake is told before the recording is read
     messages = list(read_timed(recording))

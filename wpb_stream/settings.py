@@ -77,9 +77,12 @@ class Settings(BaseSettings):
         10_000, ge=1, description="Messages taken from the buses ahead of the catalogue; beyond, they wait in the bus."
     )
     kafka_fetch_wait_ms: int = Field(10, ge=0, description="Milliseconds a broker may hold a fetch for more data: latency against load.")
-    kafka_start: Literal["earliest", "latest"] = Field("earliest", description="Where to begin on a topic never read before.")
+    kafka_start: Literal["earliest", "latest"] = Field(
+        "earliest", description="Where to begin on a topic never read before; `latest` holds for those that exist at start-up."
+    )
     kafka_options: dict[str, Any] = Field(
-        {}, description="More options of aiokafka's consumer, in JSON: security_protocol, sasl_mechanism, ..."
+        {},
+        description="More options of the Kafka client, in JSON: security_protocol, ssl_cafile, ssl_certfile, ssl_keyfile, sasl_mechanism, ...",
     )
     plans: dict[str, Plan] = Field(
         BUILT_IN_PLANS,

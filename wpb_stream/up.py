@@ -23,7 +23,7 @@ from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.host import free_port, lock_folder
 from wpb_stream.service import Service
 from wpb_stream.settings import Settings, environment, split_address
-from wpb_stream.sources.kafka import KafkaAddress
+from wpb_stream.sources.kafka_settings import KafkaAddress
 from wpb_stream.supervisor import Supervisor
 
 DEMO_TOPIC = "wpb-demo.bluesky.runengine.documents"

@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaProducer
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.embedded.broker import create_topic
 from wpb_stream.host import free_port
-from wpb_stream.sources.kafka import KafkaAddress, KafkaOptions, KafkaSource
+from wpb_stream.sources.kafka import KafkaSource
+from wpb_stream.sources.kafka_settings import KafkaAddress, KafkaOptions
 
 pytestmark = pytest.mark.usefixtures("hear_info")
 

@@ -8,22 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatch
-from importlib.util import find_spec
-from ssl import SSLContext
 from time import monotonic
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.conn import collect_hosts
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
-from aiokafka.helpers import create_ssl_context
 
 from wpb_stream.core.documents import Message
 from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.sources.kafka_settings import KafkaAddress, KafkaOptions
 
 log = logging.getLogger(__name__)
 
@@ -35,90 +30,6 @@ PROBE_MS = 1000
 """How long one message that should be there is waited for."""
 MAX_RECORDS = 1000
 """Messages in one batch at most."""
-
-CONNECTION_OPTIONS: dict[str, type] = {
-    "client_id": str,
-    "request_timeout_ms": int,
-    "security_protocol": str,
-    "sasl_mechanism": str,
-    "sasl_plain_username": str,
-    "sasl_plain_password": str,
-    "sasl_kerberos_service_name": str,
-    "sasl_kerberos_domain_name": str,
-}
-"""What may be set for each connection."""
-TLS_OPTIONS: dict[str, type] = {"ssl_cafile": str, "ssl_certfile": str, "ssl_keyfile": str, "ssl_password": str}
-"""What the TLS context is made of."""
-CONSUMER_OPTIONS: dict[str, type] = {
-    "check_crcs": bool,
-    "client_rack": str,
-    "connections_max_idle_ms": int,
-    "fetch_max_bytes": int,
-    "fetch_min_bytes": int,
-    "isolation_level": str,
-    "max_partition_fetch_bytes": int,
-    "retry_backoff_ms": int,
-}
-"""What may be set for reading."""
-CHOICES = {
-    "security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
-    "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI"),
-    "isolation_level": ("read_uncommitted", "read_committed"),
-}
-"""OAUTHBEARER is missing because it needs a function that gives tokens, which no setting can hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaAddress:
-    """Where to listen: ``kafka://host:9092[,host:9092]/topic[,topic]``; a topic may be a pattern with ``*``."""
-
-    servers: str
-    topics: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, url: str) -> KafkaAddress:
-        """The address in a URL.
-
-        :raises ServiceError: the URL has another form
-        """
-        parts = urlsplit(url)
-        topics = tuple(topic for topic in parts.path.strip("/").split(",") if topic)
-        if parts.scheme != "kafka" or not parts.netloc or not topics:
-            raise ServiceError(f"source {url!r} is not of the form kafka://host:9092/topic[,topic]")
-        try:
-            collect_hosts(parts.netloc)
-        except ValueError as error:
-            raise ServiceError(f"source {url!r} names no host and port that can be understood ({error}); check WPB_SOURCES") from error
-        return cls(parts.netloc, topics)
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaOptions:
-    """How to connect and to read, checked."""
-
-    connection: dict[str, Any]
-    """For any client of aiokafka; with ``ssl_context`` where TLS is asked for."""
-    consumer: dict[str, Any]
-    """For the consumer, besides those."""
-
-    @classmethod
-    def parse(cls, options: Mapping[str, Any]) -> KafkaOptions:
-        """The options as ``WPB_KAFKA_OPTIONS`` names them. Reads the files of certificates.
-
-        :raises ServiceError: an option is unknown, of another type, lacks another one, or names a file that cannot be used
-        """
-        for name, value in options.items():
-            _check_option(name, value)
-        protocol = options.get("security_protocol", "PLAINTEXT")
-        if protocol.startswith("SASL_"):
-            _check_login(options)
-        connection = {name: value for name, value in options.items() if name in CONNECTION_OPTIONS}
-        tls = {name.removeprefix("ssl_"): value for name, value in options.items() if name in TLS_OPTIONS}
-        if protocol in ("SSL", "SASL_SSL"):
-            connection["ssl_context"] = _tls_context(tls)
-        elif tls:
-            raise _mistake(f"{', '.join(f'ssl_{name}' for name in tls)} without security_protocol SSL or SASL_SSL would mean no TLS")
-        return cls(connection, {name: value for name, value in options.items() if name in CONSUMER_OPTIONS})
 
 
 class KafkaSource:
@@ -282,46 +193,6 @@ class KafkaSource:
 
 def _name(where: TopicPartition) -> str:
     return f"{where.topic}/{where.partition}"
-
-
-def _mistake(what: str) -> ServiceError:
-    return ServiceError(f"WPB_KAFKA_OPTIONS: {what}")
-
-
-def _check_option(name: str, value: object) -> None:
-    """Never names the value of what may be a secret."""
-    known = {**CONNECTION_OPTIONS, **TLS_OPTIONS, **CONSUMER_OPTIONS}
-    if name not in known:
-        raise _mistake(f"{name!r} is not an option here; these are: {', '.join(sorted(known))}")
-    if type(value) is not known[name]:
-        wanted = {str: "a text", int: "a whole number", bool: "true or false"}[known[name]]
-        raise _mistake(f"{name} must be {wanted}, and is of type {type(value).__name__}")
-    if isinstance(value, int) and value < 0:
-        raise _mistake(f"{name} must not be negative")
-    if name in CHOICES and value not in CHOICES[name]:
-        raise _mistake(f"{name} must be one of {', '.join(CHOICES[name])}, and is {value!r}")
-
-
-def _check_login(options: Mapping[str, Any]) -> None:
-    mechanism = options.get("sasl_mechanism", "PLAIN")
-    if mechanism == "GSSAPI":
-        if find_spec("gssapi") is None:
-            raise _mistake("sasl_mechanism GSSAPI needs the Python package gssapi, which is not installed")
-        return
-    for name in ("sasl_plain_username", "sasl_plain_password"):
-        if not options.get(name):
-            raise _mistake(f"{name} is missing: security_protocol {options['security_protocol']} with {mechanism} needs it")
-
-
-def _tls_context(tls: dict[str, str]) -> SSLContext:
-    if "certfile" not in tls and ("keyfile" in tls or "password" in tls):
-        raise _mistake("ssl_keyfile and ssl_password belong to an ssl_certfile, which is missing")
-    try:
-        # Without any password OpenSSL would ask the terminal for that of a locked key.
-        return create_ssl_context(**{"password": "", **tls})
-    except OSError as error:  # SSLError is one; neither names the file
-        files = ", ".join(f"ssl_{name} {path}" for name, path in tls.items() if name != "password")
-        raise _mistake(f"no TLS context can be made with {files} ({error})") from error
 
 
 async def _unless_interrupted(close: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[None]] | None = None) -> None:

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     )
     kafka_options: dict[str, Any] = Field(
         {},
-        description="More options of the Kafka client, in JSON: security_protocol, ssl_cafile, ssl_certfile, ssl_keyfile, sasl_mechanism, ...",
+        description="More options of the Kafka client, in JSON: security_protocol, ssl_cafile, ssl_certfile, sasl_mechanism, ...",
     )
     plans: dict[str, Plan] = Field(
         BUILT_IN_PLANS,

@@ -18,11 +18,10 @@ from wpb_stream.feed.finder import Finder
 from wpb_stream.feed.server import Feed
 from wpb_stream.frames.pool import FrameReaders
 from wpb_stream.frames.roots import DataRoots
+from wpb_stream.listeners import open_sources
 from wpb_stream.pipeline import Pipeline
 from wpb_stream.recipes import chooser
 from wpb_stream.settings import Settings, split_address
-from wpb_stream.sources import Source
-from wpb_stream.sources.kafka import KafkaSource
 
 log = logging.getLogger(__name__)
 
@@ -82,17 +81,3 @@ def _say_where(host: str, port: int) -> None:
     log.info("viewer and feed at http://%s:%d", host, port)
     if host not in ("localhost", "::1") and not host.startswith("127."):
         log.warning("whoever reaches %s can watch: nobody is asked for a password; put a proxy that does in front", host)
-
-
-def open_sources(settings: Settings) -> list[Source]:
-    """The sources the settings name, not connected yet.
-
-    :raises ServiceError: a URL of a kind that is not known
-    """
-    sources: list[Source] = []
-    for url in settings.sources:
-        if not url.startswith("kafka://"):
-            raise ServiceError(f"source {url!r}: only kafka://host:9092/topic is understood so far")
-        options = {"fetch_wait_ms": settings.kafka_fetch_wait_ms, "earliest": settings.kafka_start == "earliest"}
-        sources.append(KafkaSource(url, options=settings.kafka_options, **options))
-    return sources

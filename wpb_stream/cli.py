@@ -75,7 +75,7 @@ def settings_flags(*only: str) -> Callable[[F], F]:
 
     def decorate(command: F) -> F:
         for name, field in reversed(Settings.model_fields.items()):
-            if (only and name not in only) or name in ("plans", "kafka_options"):
+            if (only and name not in only) or name in ("plans", "kafka_options", "stomp_options"):
                 continue
             flag = f"--{name.replace('_', '-')}"
             command = click.option(flag, name, default=None, metavar="VALUE", help=field.description)(command)

@@ -89,6 +89,9 @@ class Pipeline:
         intake.tell(log)
         owned = [(self._runs.owner(document), document) for document in intake.documents]
         new = await insist(lambda: self._catalogue.store(Batch(owned, intake.dead_letters, intake.positions)))
+        for source in self._sources:
+            if positions := intake.positions_of(source.identity):
+                await source.stored(positions)
         for (owner, document), is_new in zip(owned, new, strict=True):
             if is_new:
                 await self._apply(document, stored_with_owner=owner is not None)

@@ -84,6 +84,14 @@ class Settings(BaseSettings):
         {},
         description="More options of the Kafka client, in JSON: security_protocol, ssl_cafile, ssl_certfile, sasl_mechanism, ...",
     )
+    stomp_options: dict[str, Any] = Field(
+        {},
+        description="Options of the STOMP client, in JSON: username, password or password_file, ssl_cafile, heartbeat_s, durable, ...",
+    )
+    zmq_pickle: Literal["refuse", "run code of whoever publishes"] = Field(
+        "refuse",
+        description="What to do with pickled ZMQ messages, Bluesky's default: reading one can run any code that its sender put into it.",
+    )
     plans: dict[str, Plan] = Field(
         BUILT_IN_PLANS,
         description="By plan name: recipe, shape, snaking, extents, axes, regions it leaves out. Added to the default.",

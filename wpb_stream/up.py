@@ -16,11 +16,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from wpb_stream.app import open_sources
 from wpb_stream.core.exceptions import Fenced, ServiceError
 from wpb_stream.embedded.broker import EmbeddedBroker, create_topic
 from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.host import free_port, lock_folder
+from wpb_stream.listeners import open_sources
 from wpb_stream.service import Service
 from wpb_stream.settings import Settings, environment, split_address
 from wpb_stream.sources.kafka_settings import KafkaAddress

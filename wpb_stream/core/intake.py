@@ -28,6 +28,10 @@ class Intake:
     positions: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """(source, partition): the position after the last of these messages, the next one to ask for."""
 
+    def positions_of(self, source: str) -> dict[str, int]:
+        """For each partition of a source the next position to ask for."""
+        return {partition: position for (name, partition), position in self.positions.items() if name == source}
+
     def tell(self, log: logging.Logger) -> None:
         """Log what is no document."""
         for letter in self.dead_letters:

@@ -9,8 +9,13 @@ from wpb_stream.core.documents import Message
 
 
 class Source(Protocol):
-    """A bus that is listened to; an asynchronous context manager that holds the connection."""
+    """A bus that is listened to; an asynchronous context manager that holds the connection.
 
+    Entering it, and what it does after, raises ServiceError where the bus is away: it is then left, and entered anew after a while.
+    """
+
+    url: str
+    """As the settings name it, without credentials."""
     identity: str
     """What positions are kept under; known once connected."""
 
@@ -21,6 +26,21 @@ class Source(Protocol):
     def batches(self, positions: Mapping[str, int]) -> AsyncIterator[list[Message]]:
         """Messages as they come, each partition in order.
 
-        :param positions: for each partition the next position to ask for, from what is stored
+        :param positions: for each partition the next position to ask for, from what is stored. A bus that numbers nothing is numbered
+            here: its messages count on from there
+        """
+        ...
+
+    async def stored(self, positions: Mapping[str, int]) -> None:
+        """All messages before these positions are stored: a bus that keeps them for us may let them go. Raises nothing.
+
+        :param positions: for each partition the next position to ask for
+        """
+        ...
+
+    async def probe(self) -> str:
+        """What there is to listen to, in a sentence for ``wpb doctor``; asked of an entered source.
+
+        :raises ServiceError: nothing can be had, and what to do about it
         """
         ...

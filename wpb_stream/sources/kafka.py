@@ -43,7 +43,7 @@ class KafkaSource:
     """
 
     def __init__(self, url: str, *, fetch_wait_ms: int = 10, earliest: bool = True, options: Mapping[str, Any] | None = None) -> None:
-        self.address = KafkaAddress.parse(url)
+        self.address, self.url = KafkaAddress.parse(url), url
         self.identity = f"kafka:{self.address.servers}"
         self._options = KafkaOptions.parse(options or {})
         self._fetch_wait_ms = fetch_wait_ms
@@ -106,6 +106,20 @@ class KafkaSource:
                 raise ServiceError(f"Kafka at {self.address.servers} went away ({error})") from error
             if batch:
                 yield batch
+
+    async def stored(self, positions: Mapping[str, int]) -> None:
+        """Nothing to do: the positions are kept in the catalogue, not in the broker."""
+
+    async def probe(self) -> str:
+        """See :meth:`wpb_stream.sources.Source.probe`."""
+        try:
+            found = await self._found()
+        except (KafkaError, OSError) as error:
+            raise ServiceError(f"Kafka at {self.address.servers} does not answer ({error})") from error
+        if not found:
+            raise ServiceError(f"Kafka at {self.address.servers} has no topic {', '.join(self.address.topics)} yet; check WPB_SOURCES")
+        topics = sorted({where.topic for where in found})
+        return f"{len(topics)} topics ({', '.join(topics[:5])}{', ...' if len(topics) > 5 else ''}), {len(found)} partitions"
 
     async def _poll(self) -> list[Message]:
         if not self._next:

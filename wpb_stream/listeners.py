@@ -1,0 +1,39 @@
+"""Which source each URL of ``WPB_SOURCES`` means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.settings import Settings
+from wpb_stream.sources import Source
+from wpb_stream.sources.kafka import KafkaSource
+
+
+def open_sources(settings: Settings) -> list[Source]:
+    """The sources the settings name, not connected yet.
+
+    :raises ServiceError: a URL or an option is wrong
+    """
+    return [open_source(url, settings) for url in settings.sources]
+
+
+def open_source(url: str, settings: Settings) -> Source:
+    """One source, not connected yet.
+
+    :raises ServiceError: the URL or an option is wrong
+    """
+    scheme = url.partition(":")[0]
+    if scheme not in SCHEMES:
+        raise ServiceError(f"source {url!r}: begins with none of {', '.join(f'{known}:' for known in SCHEMES)}; check WPB_SOURCES")
+    return SCHEMES[scheme](url, settings)
+
+
+def _kafka(url: str, settings: Settings) -> Source:
+    earliest = settings.kafka_start == "earliest"
+    return KafkaSource(url, fetch_wait_ms=settings.kafka_fetch_wait_ms, earliest=earliest, options=settings.kafka_options)
+
+
+SCHEMES: Mapping[str, Callable[[str, Settings], Source]] = MappingProxyType({"kafka": _kafka})
+"""By the URL's scheme."""

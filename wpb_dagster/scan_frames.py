@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowRequ
 from wpb_stream.frames.reader import read_frames, reduce_window
 from wpb_stream.frames.roots import DataRoots
 
-_REF = np.dtype([("point", "<u4"), ("file", "<u4"), ("first", "<i8"), ("frames", "<u4"), ("version", "<i8")])
+_REF = np.dtype([("point", "<u4"), ("file", "<u4"), ("index", "<i8"), ("version", "<i8")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,15 @@ class ScanFrames:
         if not isinstance(key, slice):
             raise TypeError("frames are read in slices: frames[10:11] is the one of entry 10")
         refs = self.refs[key]
-        parts = [
-            read_frames(refs[first].file, refs[first].first, refs[stop - 1].first + refs[stop - 1].frames, self.roots)
-            for first, stop in pairwise(_edges(refs))
-        ]
-        if not parts:
+        stretches = [list(stretch) for _, stretch in groupby(refs, key=lambda ref: ref.file)]
+        if not stretches:
             return np.empty((0, 0, 0, 0))
-        return np.concatenate([part.reshape(-1, refs[0].frames, *part.shape[1:]) for part in parts])
+        return np.concatenate([read_frames(stretch[0].file, [ref.index for ref in stretch], self.roots) for stretch in stretches])
 
     @property
     def files(self) -> list[StreamFile]:
         """The files, in the order they are first needed."""
-        return list({ref.file.uid: ref.file for ref in self.refs}.values())
+        return list(dict.fromkeys(ref.file for ref in self.refs))
 
     @property
     def points(self) -> int:
@@ -76,35 +73,23 @@ def reduce_frames(refs: Sequence[FrameRef], regions: tuple[Region, ...], roots: 
     reason: str | None = None
     for rows in _by_file(refs):
         first = refs[rows[0]]
-        result = reduce_window(WindowRequest(first.file, tuple(refs[row].first for row in rows), first.frames, regions), roots)
+        result = reduce_window(WindowRequest(first.file, tuple(refs[row].index for row in rows), regions), roots)
         values[rows], status[rows] = result.values, result.status
         shape, reason = shape or result.frame_shape, reason or result.reason
     return WindowResult(values, status, shape, reason)
 
 
 def _by_file(refs: Sequence[FrameRef]) -> Iterable[list[int]]:
-    groups: dict[tuple[str, int], list[int]] = {}
+    groups: dict[StreamFile, list[int]] = {}
     for row, ref in enumerate(refs):
-        groups.setdefault((ref.file.uid, ref.frames), []).append(row)
+        groups.setdefault(ref.file, []).append(row)
     return groups.values()
 
 
-def _edges(refs: Sequence[FrameRef]) -> list[int]:
-    """Where the stretches of ``refs`` begin that lie one after the other in one file, and the end."""
-    if not refs:
-        return []
-    breaks = [
-        row
-        for row, (one, other) in enumerate(pairwise(refs), start=1)
-        if other.file.uid != one.file.uid or other.first != one.first + one.frames or other.frames != one.frames
-    ]
-    return [0, *breaks, len(refs)]
-
-
 def encode(frames: ScanFrames) -> bytes:
-    """The reference as the bytes of an ``.npz`` file: an entry of 28 bytes a point, and what is known of the files."""
-    files = {file.uid: number for number, file in enumerate(frames.files)}
-    table = np.array([(ref.point, files[ref.file.uid], ref.first, ref.frames, ref.version) for ref in frames.refs], _REF)
+    """The reference as the bytes of an ``.npz`` file: an entry of 24 bytes a point, and what is known of the files."""
+    files = {file: number for number, file in enumerate(frames.files)}
+    table = np.array([(ref.point, files[ref.file], ref.index, ref.version) for ref in frames.refs], _REF)
     out = io.BytesIO()
     np.savez_compressed(out, allow_pickle=False, refs=table, files=np.frombuffer(msgspec.json.encode(frames.files), np.uint8))
     return out.getvalue()
@@ -114,5 +99,5 @@ def decode(value: bytes, roots: DataRoots) -> ScanFrames:
     """The reference from the bytes that :func:`encode` made."""
     with np.load(io.BytesIO(value), allow_pickle=False) as stored:
         files = msgspec.json.decode(stored["files"].tobytes(), type=list[StreamFile])
-        rows: list[tuple[int, int, int, int, int]] = stored["refs"].tolist()
-    return ScanFrames(tuple(FrameRef(point, files[file], first, frames, version) for point, file, first, frames, version in rows), roots)
+        rows: list[tuple[int, int, int, int]] = stored["refs"].tolist()
+    return ScanFrames(tuple(FrameRef(point, files[file], index, version) for point, file, index, version in rows), roots)

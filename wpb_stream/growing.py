@@ -21,6 +21,8 @@ ATTEMPTS = 3
 """How often a window is read whose reading fails by a fault of ours or of this machine."""
 PAUSE_S = 1.0
 """Between two attempts: what was short (memory, processes, file handles) may be there again."""
+MOTION_S = 0.5
+"""How often clients are told at most how far the motors have come."""
 SAVE_AGAIN_S = 10.0
 """How long to wait before rows that could not be written are written again."""
 
@@ -33,11 +35,20 @@ class Growing:
     def __init__(self, live: LiveRun) -> None:
         self.live = live
         self._wake = asyncio.Event()
+        self._tell_motion_at = 0.0
 
     def add(self, frames: Sequence[FrameRef]) -> None:
         """A document of the run came, and asked for these frames."""
         self.live.add(frames, monotonic())
         self._wake.set()
+
+    def describe(self) -> None:
+        """Something is to be told of the plan: at once if its state changed, else now and then, as motors move all the time."""
+        run, told = self.live.run, self.live.reconstruction.run.plan
+        changed = run.plan is None or told is None or (run.plan.state, run.plan.failed) != (told.state, told.failed)
+        if changed or monotonic() >= self._tell_motion_at:
+            self._tell_motion_at = monotonic() + MOTION_S
+            self.live.describe_again()
 
     async def to_its_end(self, reduce: Reduce, changed: Callable[[], None]) -> None:
         """Read and place windows until the run is over.

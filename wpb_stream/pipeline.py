@@ -95,6 +95,9 @@ class Pipeline:
         for (owner, document), is_new in zip(owned, new, strict=True):
             if is_new:
                 await self._apply(document, stored_with_owner=owner is not None)
+        for run in self._runs.plans.told(intake.worker_events):
+            self._growing[run.uid].describe()
+            self._board.changed()
 
     async def _apply(self, document: Document, *, stored_with_owner: bool = True) -> None:
         """Document -> Run -> FrameRef: what it means for its run, and for the runs of documents that waited for it."""
@@ -136,7 +139,7 @@ class Pipeline:
         await growing.to_its_end(self._readers.reduce, self._board.changed)
         live, made = growing.live, growing.live.reconstruction
         ended_at = live.end()
-        file = await growing.saved(self._results, self._board.changed) if live.run.recipe else None
+        file = await growing.saved(self._results, self._board.changed) if made.run.recipe else None
         await insist(lambda: self._catalogue.end_run(made, ended_at, file))
         made.ended = True
         self._board.changed()

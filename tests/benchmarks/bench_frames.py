@@ -63,7 +63,7 @@ async def compare(folder: Path, name: str, frames: int, rounds: int) -> None:
             return one_by_one(path, frames)
 
         async def single() -> np.ndarray:
-            return reader.reduce(WindowRequest(stream, tuple(range(frames)), 1, REGIONS)).values
+            return reader.reduce(WindowRequest(stream, tuple(range(frames)), REGIONS)).values
 
         async def pooled() -> np.ndarray:
             return (await pool.reduce([FrameRef(k, stream, k) for k in range(frames)], REGIONS)).values

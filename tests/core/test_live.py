@@ -117,8 +117,8 @@ def test_an_earlier_frame_read_late_does_not_replace_a_later_one() -> None:
     tries: Counter[int] = Counter()
 
     def status(ref: FrameRef) -> FrameStatus:
-        tries[ref.first] += 1
-        return NOT_YET if ref.first == 0 and tries[0] < 3 else READ
+        tries[ref.index] += 1
+        return NOT_YET if ref.index == 0 and tries[0] < 3 else READ
 
     live = live_of(visited_run([1, 1], (1, 1)), status=status)
     assert tries[0] == 3
@@ -126,13 +126,13 @@ def test_an_earlier_frame_read_late_does_not_replace_a_later_one() -> None:
 
 
 def test_a_point_whose_later_frame_is_broken_keeps_its_earlier_value_and_is_not_missing() -> None:
-    live = live_of(visited_run([1, 1], (1, 1)), status=lambda ref: BROKEN if ref.first == 1 else READ)
+    live = live_of(visited_run([1, 1], (1, 1)), status=lambda ref: BROKEN if ref.index == 1 else READ)
     assert live.missing == set()
     assert live.reconstruction.table.rows == 1
 
 
 def test_a_point_whose_earlier_frame_is_broken_is_no_longer_missing_once_the_later_one_is_read() -> None:
-    live = live_of(visited_run([1, 1], (1, 1)), status=lambda ref: BROKEN if ref.first == 0 else READ)
+    live = live_of(visited_run([1, 1], (1, 1)), status=lambda ref: BROKEN if ref.index == 0 else READ)
     assert live.missing == set()
     assert live.reconstruction.table.rows == 1
 

@@ -32,36 +32,36 @@ def run_of(documents: list[Document]) -> Run:
 @pytest.mark.parametrize("frames_per_datum", [1, 5, 12])
 def test_each_point_asks_for_the_frame_of_its_index(frames_per_datum: int) -> None:
     refs = apply_all(raster_run(frames_per_datum=frames_per_datum))
-    assert [(ref.point, ref.first, ref.frames) for ref in refs] == [(k, k, 1) for k in range(12)]
+    assert [(ref.point, ref.index) for ref in refs] == [(k, k) for k in range(12)]
     assert refs[0].file.uri == "file://localhost/data/camera.h5"
     assert refs[0].file.parameters == {"dataset": "/entry/data/data"}
 
 
 @pytest.mark.parametrize(
-    ("shape", "parameters", "frames"),
-    [([5, 30, 40], {}, 5), ([30, 40], {}, 1), ([30, 40], {"multiplier": 3}, 3), ([None, 30, 40], {}, 1), ([0, 30, 40], {}, 1)],
+    ("shape", "believed"),
+    [([5, 30, 40], (5, 30, 40)), ([30, 40], (30, 40)), ([None, 30, 40], None), ([0, 30, 40], (0, 30, 40)), ([-1, 30, 40], None)],
 )
-def test_frames_per_point_come_from_the_leading_dimension_or_the_multiplier(shape: list[Any], parameters: Any, frames: int) -> None:
+def test_the_reader_is_told_the_shape_that_the_descriptor_gives_unless_it_is_none(shape: list[Any], believed: Any) -> None:
     run = Acquisition()
-    stream, file = run.stream(camera={**CAMERA, "shape": shape}), run.file(**parameters)
+    stream, file = run.stream(camera={**CAMERA, "shape": shape}), run.file(multiplier=3)
     run.frames(stream, file, 2, 1)
     (ref,) = apply_all(run.documents)
-    assert (ref.first, ref.frames) == (2 * frames, frames)
+    assert (ref.index, ref.file.shape, ref.file.parameters["multiplier"]) == (2, believed, 3)
 
 
 def test_a_point_measured_again_after_a_pause_asks_for_the_later_frame() -> None:
     refs = apply_all(visited_run([1, 2, 3, 2, 3, 4]))
-    assert {point: first for point, (_, first, _) in winners(refs).items()} == {0: 0, 1: 3, 2: 4, 3: 5}
+    assert {point: index for point, (_, index) in winners(refs).items()} == {0: 0, 1: 3, 2: 4, 3: 5}
 
 
 def test_an_earlier_frame_announced_late_does_not_replace_a_later_one() -> None:
     *before, earlier, later, stop = visited_run([1, 1])
-    assert [ref.first for ref in apply_all([*before, later, earlier, stop])] == [1]
+    assert [ref.index for ref in apply_all([*before, later, earlier, stop])] == [1]
 
 
 def test_a_frame_in_a_later_file_counts_more_than_any_in_an_earlier_one() -> None:
     refs = apply_all(visited_run([1, 2, 3, 2], files=2))
-    assert winners(refs)[1] == (refs[-1].file.uid, 1, 1)
+    assert winners(refs)[1] == (refs[-1].file.uid, 1)
     assert refs[-1].version > refs[0].version + MAX_INDEX - 4
 
 

@@ -48,17 +48,20 @@ def raster(
     uid: str | None = None,
     points: int | None = None,
     frames_per_datum: int = 3,
+    camera: bool = True,
     **metadata: Any,
 ) -> list[Document]:
-    """The documents of a snaking raster whose camera writes to ``file``; without a shape no recipe fits."""
+    """The documents of a snaking raster whose camera writes to ``file``; without a shape it is a line, without the camera it is nothing."""
     planned: dict[str, Any] = {}
     if shape:
         motors = [f"stage-{axis}" for axis in "zyx"[-len(shape) :]]
         snaking = [False, *[True] * (len(shape) - 1)]
         planned = {"shape": list(shape), "snaking": snaking, "extents": [[0, n - 1] for n in shape], "motors": motors}
     run = compose_run(uid=uid, metadata={"plan_name": "grid_scan", "scan_id": 7, **planned, **metadata})
-    camera = {"source": "sim", "shape": [1, 12, 16], "dtype": "array", "dtype_numpy": "|u1", "external": "STREAM:"}
-    described = run.compose_descriptor(name="primary", data_keys={"camera": camera})
+    if not camera:
+        return [Document("start", dict(run.start_doc)), Document("stop", dict(run.compose_stop()))]
+    data_key = {"source": "sim", "shape": [1, 12, 16], "dtype": "array", "dtype_numpy": "|u1", "external": "STREAM:"}
+    described = run.compose_descriptor(name="primary", data_keys={"camera": data_key})
     resource = run.compose_stream_resource(
         mimetype="application/x-hdf5", uri=f"file://localhost{file}", data_key="camera", parameters={"dataset": DATASET}
     )
@@ -86,7 +89,7 @@ class Beamline:
         """What the streaming process has at the end of the run."""
         run, refs = replay(documents, chooser(load().plan_defaults))
         live = LiveRun.begin(run, revision, Pace(), 0.0)
-        if run.recipe is None:
+        if run.detector is None:
             live.end()
             return live, None
         frames = ScanFrames(tuple(refs), self.roots)

@@ -153,8 +153,20 @@ def test_without_a_live_revision_the_comparison_warns_and_says_why(beamline: Bea
     assert "no live revision" in str(check.description)
 
 
-def test_a_run_that_no_recipe_fits_keeps_its_documents_and_skips_the_rest(beamline: Beamline, materialise: Materialise) -> None:
-    documents = raster(write_frames(beamline.roots.roots[0] / "scan.h5", random_frames(3)), shape=())
+def test_a_run_without_a_shape_is_a_line_as_long_as_its_points(beamline: Beamline, materialise: Materialise) -> None:
+    frames = random_frames(3)
+    documents = raster(write_frames(beamline.roots.roots[0] / "scan.h5", frames), shape=())
+    beamline.acquire(documents)
+    result = materialise(documents[0].doc["uid"])
+    assert result.success
+    made = stored_maps(beamline.results, documents[0].doc["uid"])
+    assert made is not None
+    np.testing.assert_array_equal(made.channels["total"], frames.astype(np.uint64).sum(axis=(1, 2)))
+    assert all(check.passed for check in checks_of(result).values())
+
+
+def test_a_run_without_frames_keeps_its_documents_and_skips_the_rest(beamline: Beamline, materialise: Materialise) -> None:
+    documents = raster(Path("/nowhere.h5"), camera=False)
     beamline.acquire(documents)
     result = materialise(documents[0].doc["uid"])
     assert result.success

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def scan(tmp_path: Path, roots: DataRoots) -> tuple[ScanFrames, np.ndarray]:
     frames = random_frames(10)
     one = stream_file(write_frames(tmp_path / "frames" / "one.h5", frames[:6]))
     two = stream_file(write_frames(tmp_path / "frames" / "two.h5", frames[6:]))
-    refs = [FrameRef(k, one, k) for k in range(6)] + [FrameRef(k, two, k - 6, 1, 2**40 + k) for k in range(6, 10)]
+    refs = [FrameRef(k, one, k) for k in range(6)] + [FrameRef(k, two, k - 6, 2**40 + k) for k in range(6, 10)]
     return ScanFrames(tuple(refs), roots), frames
 
 
@@ -40,7 +41,8 @@ def test_a_slice_reads_the_frames_of_its_points_across_files(scan: tuple[ScanFra
 
 def test_several_frames_a_point_come_together(scan: tuple[ScanFrames, np.ndarray]) -> None:
     lazy, frames = scan
-    pairs = ScanFrames(tuple(FrameRef(k, lazy.refs[0].file, 2 * k, 2) for k in range(3)), lazy.roots)
+    file = replace(lazy.refs[0].file, shape=(2, 12, 16))
+    pairs = ScanFrames(tuple(FrameRef(k, file, k) for k in range(3)), lazy.roots)
     np.testing.assert_array_equal(pairs[1:3], frames[2:6].reshape(2, 2, 12, 16))
 
 

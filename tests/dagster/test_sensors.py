@@ -105,8 +105,8 @@ def test_a_burst_of_runs_is_requested_in_bounded_ticks_and_none_is_left_out(beam
     assert requested == [uid_of(documents) for documents in runs]
 
 
-def test_of_a_run_that_no_recipe_fits_only_the_documents_are_requested(beamline: Beamline, tick) -> None:
-    beamline.acquire(raster(Path("/nowhere.h5"), shape=()))
+def test_of_a_run_without_frames_only_the_documents_are_requested(beamline: Beamline, tick) -> None:
+    beamline.acquire(raster(Path("/nowhere.h5"), camera=False))
     (request,) = tick(run_stopped).run_requests
     assert request.asset_selection == [dg.AssetKey("documents")]
 

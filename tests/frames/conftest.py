@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 import pytest
 
 from wpb_stream.core.window import StreamFile
@@ -78,6 +79,11 @@ def reader(roots: DataRoots) -> Iterator[FrameReader]:
     reader = FrameReader(roots)
     yield reader
     reader.close()
+
+
+def frames_of(reader: FrameReader, file: StreamFile, first: int, stop: int) -> npt.NDArray[Any]:
+    """Frames ``first`` to ``stop`` (exclusive) of a file that has one an index: shape (frames, rows, columns)."""
+    return reader.read(file, range(first, stop))[:, 0]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def files(folder: Path, stream_file: Make) -> list[StreamFile]:
     return [stream_file(folder / f"{k}.h5") for k in range(2)]
 
 
-def refs(file: StreamFile, *firsts: int, frames: int = 1) -> list[FrameRef]:
-    return [FrameRef(first, file, first, frames) for first in firsts]
+def refs(file: StreamFile, *indices: int, frames: int = 1) -> list[FrameRef]:
+    return [FrameRef(index, replace(file, shape=(frames, 12, 16)), index) for index in indices]
 
 
 def workers() -> list[int]:
@@ -62,7 +63,7 @@ async def under_way(readers: FrameReaders) -> None:
 
 async def test_a_window_over_several_files_comes_back_in_the_order_asked(files: list[StreamFile], roots: DataRoots) -> None:
     async with FrameReaders(roots, 2, 30) as readers:
-        asked = refs(files[0], *range(39, -1, -1)) + refs(files[1], 5, 2) + refs(files[0], 4, frames=2) + refs(files[0], 40)
+        asked = refs(files[0], *range(39, -1, -1)) + refs(files[1], 5, 2) + refs(files[0], 2, frames=2) + refs(files[0], 40)
         result = await readers.reduce(asked, REGIONS)
         totals = [*DATA.sum((1, 2))[::-1].tolist(), *(int((DATA[k] + 1).sum()) for k in (5, 2)), int(DATA[4:6].sum())]
         assert result.values[:-1, 3].tolist() == totals

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from wpb_stream.core.exceptions import FrameNotYet
 from wpb_stream.core.regions import Region, thirds
 from wpb_stream.core.window import FrameStatus, StreamFile, WindowRequest
-from wpb_stream.frames.reader import FrameReader, read_frame, read_frames, reduce_window
+from wpb_stream.frames.reader import FrameReader, read_frames, reduce_window
 from wpb_stream.frames.roots import DataRoots
 
 Make = Callable[..., StreamFile]
@@ -36,7 +37,7 @@ def sums(data: np.ndarray) -> list[float]:
 
 
 def test_each_frame_gives_one_sum_a_region_in_the_order_asked(file: StreamFile, roots: DataRoots) -> None:
-    result = reduce_window(WindowRequest(file, (3, 0, 8), 1, REGIONS), roots)
+    result = reduce_window(WindowRequest(file, (3, 0, 8), REGIONS), roots)
     assert result.values.tolist() == [sums(DATA[k]) for k in (3, 0, 8)]
     assert result.status.tolist() == [FrameStatus.READ] * 3
     assert result.frame_shape == (12, 16)
@@ -44,12 +45,12 @@ def test_each_frame_gives_one_sum_a_region_in_the_order_asked(file: StreamFile, 
 
 
 def test_several_frames_a_point_are_added(file: StreamFile, roots: DataRoots) -> None:
-    result = reduce_window(WindowRequest(file, (0, 3, 6), 3, REGIONS), roots)
+    result = reduce_window(WindowRequest(replace(file, shape=(3, 12, 16)), (0, 1, 2), REGIONS), roots)
     assert result.values.tolist() == [sums(DATA[k : k + 3]) for k in (0, 3, 6)]
 
 
 def test_a_point_is_late_when_one_of_its_frames_is(file: StreamFile, roots: DataRoots) -> None:
-    result = reduce_window(WindowRequest(file, (5, 7), 3, REGIONS), roots)
+    result = reduce_window(WindowRequest(replace(file, shape=(3, 12, 16)), (2, 3), REGIONS), roots)
     assert result.status.tolist() == [FrameStatus.READ, FrameStatus.NOT_YET]
     assert np.isnan(result.values[1]).all()
     assert "frame 9" in str(result.reason)
@@ -58,7 +59,7 @@ def test_a_point_is_late_when_one_of_its_frames_is(file: StreamFile, roots: Data
 def test_a_frame_that_can_never_come_is_broken_beside_others_that_are_read_and_its_reason_goes_first(
     file: StreamFile, roots: DataRoots
 ) -> None:
-    result = reduce_window(WindowRequest(file, (99, 0, -1), 1, REGIONS), roots)
+    result = reduce_window(WindowRequest(file, (99, 0, -1), REGIONS), roots)
     assert result.status.tolist() == [FrameStatus.NOT_YET, FrameStatus.READ, FrameStatus.BROKEN]
     assert "frame -1" in str(result.reason)
 
@@ -66,15 +67,15 @@ def test_a_frame_that_can_never_come_is_broken_beside_others_that_are_read_and_i
 def test_points_whose_frames_add_up_beyond_exact_numbers_are_broken(
     folder: Path, file: StreamFile, stream_file: Make, roots: DataRoots
 ) -> None:
-    result = reduce_window(WindowRequest(stream_file(folder / "a.h5", "large"), (0,), 2, REGIONS), roots)
+    result = reduce_window(WindowRequest(replace(stream_file(folder / "a.h5", "large"), shape=(2, 12, 16)), (0,), REGIONS), roots)
     assert result.status.tolist() == [FrameStatus.BROKEN]
     assert "2**53" in str(result.reason)
 
 
 def test_the_size_of_a_window_never_changes_a_value(folder: Path, file: StreamFile, stream_file: Make, roots: DataRoots) -> None:
     floats = stream_file(folder / "a.h5", "float")
-    whole = reduce_window(WindowRequest(floats, tuple(range(9)), 1, REGIONS), roots).values
-    single = [reduce_window(WindowRequest(floats, (k,), 1, REGIONS), roots).values[0] for k in range(9)]
+    whole = reduce_window(WindowRequest(floats, tuple(range(9)), REGIONS), roots).values
+    single = [reduce_window(WindowRequest(floats, (k,), REGIONS), roots).values[0] for k in range(9)]
     assert whole.tobytes() == np.array(single).tobytes()
 
 
@@ -94,7 +95,7 @@ def test_a_file_that_cannot_be_opened_makes_all_its_frames_late_or_broken(
     file: StreamFile, roots: DataRoots, change: dict[str, Any], status: FrameStatus, words: str
 ) -> None:
     asked = StreamFile(**{name: getattr(file, name) for name in ("uid", "data_key", "mimetype", "uri", "parameters")} | change)
-    result = reduce_window(WindowRequest(asked, (0, 1), 1, REGIONS), roots)
+    result = reduce_window(WindowRequest(asked, (0, 1), REGIONS), roots)
     assert result.status.tolist() == [status, status]
     assert result.frame_shape is None
     assert words in str(result.reason)
@@ -102,16 +103,17 @@ def test_a_file_that_cannot_be_opened_makes_all_its_frames_late_or_broken(
 
 def test_the_older_name_of_the_dataset_parameter_is_understood(file: StreamFile, roots: DataRoots) -> None:
     older = StreamFile("r", "camera", file.mimetype, file.uri, {"path": "/entry/data/data"})
-    assert (read_frame(older, 1, roots) == DATA[1]).all()
+    assert (read_frames(older, [1], roots) == DATA[1]).all()
 
 
 def test_frames_come_as_the_file_has_them_and_stay_true_after_the_next_read(file: StreamFile, roots: DataRoots) -> None:
-    first = read_frame(file, 0, roots)
-    np.testing.assert_array_equal(read_frames(file, 1, 9, roots), DATA[1:])
-    np.testing.assert_array_equal(first, DATA[0])
-    assert read_frames(file, 3, 3, roots).shape == (0, 12, 16)
+    first = read_frames(file, [0], roots)
+    np.testing.assert_array_equal(read_frames(file, range(1, 9), roots)[:, 0], DATA[1:])
+    np.testing.assert_array_equal(first[0, 0], DATA[0])
+    np.testing.assert_array_equal(read_frames(file, [5, 2, 5], roots)[:, 0], DATA[[5, 2, 5]])
+    assert read_frames(file, [], roots).shape == (0, 1, 12, 16)
     with pytest.raises(FrameNotYet):
-        read_frames(file, 0, 10**9, roots)
+        read_frames(file, range(10**6), roots)
 
 
 def test_no_more_files_stay_open_than_allowed(folder: Path, stream_file: Make, roots: DataRoots) -> None:
@@ -120,8 +122,8 @@ def test_no_more_files_stay_open_than_allowed(folder: Path, stream_file: Make, r
     for k in range(6):
         with h5py.File(folder / f"{k}.h5", "w") as file:
             file.create_dataset("d", data=DATA)
-        reader.read(stream_file(folder / f"{k}.h5", "d"), 0, 1)
-        reader.reduce(WindowRequest(stream_file(folder / f"{k}.h5", "nothing"), (0,), 1, REGIONS))
+        reader.read(stream_file(folder / f"{k}.h5", "d"), [0])
+        reader.reduce(WindowRequest(stream_file(folder / f"{k}.h5", "nothing"), (0,), REGIONS))
     assert len(os.listdir("/proc/self/fd")) == before + 4  # HDF5's descriptor and ours
     reader.close()
     assert len(os.listdir("/proc/self/fd")) == before
@@ -137,6 +139,6 @@ def test_files_with_flipped_bits_never_raise_and_never_hang(folder: Path, file: 
         path = folder / f"damaged{k}.h5"
         path.write_bytes(damaged)
         reader = FrameReader(roots)
-        result = reader.reduce(WindowRequest(stream_file(path), (0, 5), 1, REGIONS))
+        result = reader.reduce(WindowRequest(stream_file(path), (0, 5), REGIONS))
         assert set(result.status.tolist()) <= set(FrameStatus)
         reader.close()

@@ -119,13 +119,13 @@ def apply_all(documents: Iterable[Document], runs: Runs | None = None) -> list[F
     return [ref for document in documents for applied in runs.apply(document) for ref in applied.frames]
 
 
-def winners(refs: Iterable[FrameRef]) -> dict[int, tuple[str, int, int]]:
-    """For each point the frames that count in the end: file, first, number."""
+def winners(refs: Iterable[FrameRef]) -> dict[int, tuple[str, int]]:
+    """For each point the frames that count in the end: file, index."""
     latest: dict[int, FrameRef] = {}
     for ref in refs:
         if ref.point not in latest or latest[ref.point].version < ref.version:
             latest[ref.point] = ref
-    return {point: (ref.file.uid, ref.first, ref.frames) for point, ref in latest.items()}
+    return {point: (ref.file.uid, ref.index) for point, ref in latest.items()}
 
 
 def read(refs: Sequence[FrameRef], channels: int, status: Callable[[FrameRef], FrameStatus] = lambda _: FrameStatus.READ) -> WindowResult:
@@ -134,7 +134,7 @@ def read(refs: Sequence[FrameRef], channels: int, status: Callable[[FrameRef], F
     values = np.full((len(refs), channels), np.nan)
     for row, (ref, became) in enumerate(zip(refs, statuses, strict=True)):
         if became == FrameStatus.READ:
-            base = int.from_bytes(ref.file.uid.encode()[:3]) * 1000.0 + ref.first
+            base = int.from_bytes(ref.file.uid.encode()[:3]) * 1000.0 + ref.index
             values[row] = [base + channel / 64 for channel in range(channels)]
     reason = None if all(became == FrameStatus.READ for became in statuses) else "Some frames are not there."
     return WindowResult(values, np.array(statuses, np.uint8), FRAME_SHAPE, reason)

@@ -57,6 +57,11 @@ def _lying_page() -> bytes:
     return as_json("event_page", {**EVENT, "uid": "not a list"})
 
 
+def _ragged_page() -> bytes:
+    page = {"uid": ["e1", "e2"], "descriptor": "d", "time": [1.0], "seq_num": [1, 1, 5]}
+    return as_msgpack("event_page", page | {"data": {"temperature": []}, "timestamps": {}, "filled": {}})
+
+
 MALFORMED: dict[str, bytes] = {
     "nothing": b"",
     "spaces": b"   ",
@@ -153,6 +158,7 @@ MALFORMED: dict[str, bytes] = {
     "event of number 1.0": as_msgpack("event", {**EVENT, "seq_num": 1.0}),
     "event of number 2**50": as_msgpack("event", {**EVENT, "seq_num": 2**50}),
     "event page with one uid": _lying_page(),
+    "event page of unequal columns": _ragged_page(),
 }
 
 _Change = Callable[[dict[str, Any]], dict[str, Any]]
@@ -253,14 +259,6 @@ def _insane_run(kind: str, change: _Change) -> list[bytes]:
     ]
 
 
-def _page_of_events() -> list[bytes]:
-    run = Acquisition(uid="hostile")
-    stream = run.stream(temperature=CAMERA)
-    page = {"uid": ["e1", "e2"], "descriptor": stream.descriptor_doc["uid"], "time": [1.0], "seq_num": [1, 1, 5]}
-    page |= {"data": {"temperature": []}, "timestamps": {}, "filled": {}}
-    return [as_msgpack(document.name, document.doc) for document in run.documents] + [as_msgpack("event_page", page)]
-
-
 def _stranger() -> list[bytes]:
     """A datum whose descriptor belongs to one run and whose resource to another."""
     ours, other = Acquisition(uid="hostile"), Acquisition(uid="other")
@@ -280,7 +278,6 @@ def _second_configuration() -> list[bytes]:
 
 INSANE: dict[str, list[bytes]] = {
     **{name: _insane_run(kind, change) for name, (kind, change) in _INSANE.items()},
-    "event page of unequal columns": _page_of_events(),
     "datum between two runs": _stranger(),
     "stream described again without its camera": _second_configuration(),
     "two starts of one uid": [_start(shape=[3, 4]), _start(shape=[5, 5])],

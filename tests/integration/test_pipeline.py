@@ -256,17 +256,29 @@ async def test_two_runs_whose_documents_are_interleaved_each_give_their_own_map(
         assert_is_map_of(await until_stopped(settings, one.uid), one)
 
 
-async def test_a_run_that_fits_no_recipe_is_kept_with_a_notice(settings: Settings, streaming, tmp_path: Path) -> None:
+async def test_a_run_without_a_shape_is_a_line_as_long_as_its_points(settings: Settings, streaming, tmp_path: Path) -> None:
     run = _shapeless(tmp_path)
     async with streaming(settings):
         await publish(run.documents, settings.sources[0], speed=0)
         update = await until_latest_stopped(settings, run.uid)
-    assert [notice.code for notice in update.notices] == ["no_recipe"]
+    assert [notice.code for notice in update.notices] == ["shape_guessed", "regions_guessed"]
+    assert (update.run.recipe, update.run.shape, update.run.points_expected) == ("line", [run.points], None)
+    np.testing.assert_array_equal(update.map("red"), run.values("red"))
+
+
+async def test_a_run_without_frames_is_kept_with_a_notice(settings: Settings, streaming, tmp_path: Path) -> None:
+    run = _shapeless(tmp_path)
+    documents = [document for document in run.documents if document.name in ("start", "stop")]
+    async with streaming(settings):
+        await publish(documents, settings.sources[0], speed=0)
+        update = await until_latest_stopped(settings, run.uid)
+    told = [notice.code for notice in update.notices]
+    assert told == ["shape_guessed", "regions_guessed", "no_frames"]
     assert (update.run.recipe, update.run.shape, update.run.channels, update.rows) == (None, [], [], 0)
     with CatalogueReader(settings.database_url or "") as catalogue:
         (row,) = catalogue.runs()
-        assert (row.uid, row.status, [notice.code for notice in row.notices]) == (run.uid, "success", ["no_recipe"])
-        assert len(catalogue.documents(run.uid)) == len(run.documents)
+        assert (row.uid, row.status, [notice.code for notice in row.notices]) == (run.uid, "success", told)
+        assert len(catalogue.documents(run.uid)) == len(documents)
 
 
 def _shapeless(folder: Path) -> Scan:

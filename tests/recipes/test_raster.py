@@ -70,13 +70,13 @@ def test_the_recorded_demo_plan_snakes_by_the_settings_and_takes_thirds_and_says
 def test_the_recorded_demo_plan_asks_for_its_63_frames(number: int) -> None:
     runs = Runs(chooser(lambda _: PlanDefaults(snaking=(False, True))))
     refs = apply_all(demo_plan_runs()[number], runs)
-    assert [(ref.point, ref.first, ref.frames) for ref in refs] == [(k, k, 1) for k in range(63)]
+    assert [(ref.point, ref.index) for ref in refs] == [(k, k) for k in range(63)]
 
 
 def test_a_recorded_fly_scan_asks_for_the_frames_of_its_camera_only() -> None:
     lines = (RECORDINGS / "sim-fly_scanspec_snake_7x9.jsonl").read_text().splitlines()
     refs = apply_all(Document(line["name"], line["doc"]) for line in map(json.loads, lines))
-    assert [(ref.point, ref.first) for ref in refs] == [(k, k) for k in range(63)]
+    assert [(ref.point, ref.index) for ref in refs] == [(k, k) for k in range(63)]
     assert {ref.file.data_key for ref in refs} == {"det"}
 
 

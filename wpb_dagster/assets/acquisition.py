@@ -69,16 +69,16 @@ def documents(context: dg.AssetExecutionContext, catalogue: Catalogue, viewer: V
 def frames(
     context: dg.AssetExecutionContext, documents: list[Document], recipes: Recipes, detector_files: DetectorFiles, viewer: Viewer
 ) -> Iterator[dg.Output[ScanFrames]]:
-    """Which frames of which files make which point: a reference, read in slices by whoever needs pixels. Skipped where no recipe fits."""
+    """Which frames of which files make which point: a reference, read in slices by whoever needs pixels. Skipped where there are none."""
     run, refs = replay(documents, recipes.chooser())
-    if run.recipe is None:
+    if run.recipe is None or run.detector is None:
         context.log.warning(" ".join(notice.message for notice in run.notices))
         return
     found = ScanFrames(tuple(refs), detector_files.roots())
     metadata = {
-        "points planned": run.recipe.grid.size,
+        **({} if run.recipe.grows else {"points planned": run.recipe.grid.size}),
         "points announced": found.points,
-        "frames a point": refs[0].frames if refs else 0,
+        "shape a point": str(list(refs[0].file.shape or ())) if refs else "",
         "detector": refs[0].file.data_key if refs else "",
         "detector files": dg.MetadataValue.json([unquote(urlsplit(file.uri).path) for file in found.files]),
         "file names": ", ".join(PurePosixPath(unquote(urlsplit(file.uri).path)).name for file in found.files),

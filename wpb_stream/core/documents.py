@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeGuard, cast
 
 import jsonschema_rs
@@ -41,7 +41,7 @@ _DTYPE = re.compile(r"[<>|]?[biufSU][0-9]{1,6}")
 _VALIDATORS = {
     name.name: jsonschema_rs.validator_for(cast(dict[str, Any], _schemas[name]))
     for name in DocumentNames
-    if name is not DocumentNames.bulk_events
+    if not name.name.startswith("bulk_")
 }
 
 
@@ -64,11 +64,13 @@ class Document:
 
     name: str
     doc: dict[str, Any]
+    task: str | None = field(default=None, compare=False)
+    """Id of blueapi's task that the document comes from, if its envelope says so. Not stored."""
 
     @property
     def uid(self) -> str:
         """What makes it the same document when a bus delivers it again, together with its name."""
-        if self.name in ("datum", "datum_page", "event_page", "bulk_events", "bulk_datum"):
+        if self.name in ("datum", "datum_page", "event_page"):
             return hashlib.sha256(msgspec.msgpack.encode(self.doc)).hexdigest()
         return self.doc["uid"]
 
@@ -201,7 +203,8 @@ def identify(value: object) -> Document | WorkerEvent:
     pair, body = as_list(value), as_mapping(value)
     name, doc = pair if pair and len(pair) == 2 else (body.get("name"), body.get("doc"))
     if isinstance(name, str) and isinstance(doc, dict):
-        document = Document(name, dict(as_mapping(doc)))  # pyright: ignore[reportUnknownArgumentType]
+        task = body.get("task_id")
+        document = Document(name, dict(as_mapping(doc)), task if isinstance(task, str) else None)  # pyright: ignore[reportUnknownArgumentType]
         validate(document)
         return document
     if body.get("kind") == "update":  # blueapi's own websocket wraps the same body
@@ -218,7 +221,11 @@ def validate(document: Document) -> None:
 
     :raises DocumentError: naming the field
     """
-    validator = _VALIDATORS.get(document.name)
+    if document.name in ("bulk_events", "bulk_datum"):
+        raise DocumentError(f"{document.name} documents are long out of use and are not read: publish event_page and datum_page instead")
+    # Until event-model 1.20 a stream resource was described as a resource.
+    older = document.name == "stream_resource" and "mimetype" not in document.doc and "spec" in document.doc
+    validator = _VALIDATORS.get("resource" if older else document.name)
     if validator is None:
         raise DocumentError(f"unknown document name {document.name[:80]!r}")
     try:
@@ -228,11 +235,11 @@ def validate(document: Document) -> None:
         raise DocumentError(f"{document.name}: {where[:200]}: {error.message[:300]}") from None
     except ValueError as error:
         raise DocumentError(f"{document.name}: {error}") from None
-    for key in ("uid", "run_start", "descriptor", "stream_resource"):
+    for key in ("uid", "run_start", "descriptor", "stream_resource", "resource"):
         if key in document.doc and not _sane_uid(document.doc[key]):
             if (key, document.name) == ("uid", "event_page"):
                 continue  # one for each of its events
-            if key == "run_start" and document.name == "stream_resource" and document.doc[key] == "":
+            if key == "run_start" and document.name in ("stream_resource", "resource") and document.doc[key] == "":
                 continue
             raise DocumentError(f"{document.name}: {key} must be 1 to {MAX_UID} printable characters")
     time = document.doc.get("time")
@@ -243,6 +250,8 @@ def validate(document: Document) -> None:
             _check_range(key, document.doc[key], least)
     elif document.name == "event" and not _whole(document.doc["seq_num"], 0):
         raise DocumentError(f"event: seq_num is {document.doc['seq_num']}")
+    elif document.name in ("event_page", "datum_page"):
+        _check_page(document)
 
 
 def _sane_uid(value: object) -> TypeGuard[str]:
@@ -252,6 +261,21 @@ def _sane_uid(value: object) -> TypeGuard[str]:
 def _whole(value: object, least: int) -> bool:
     """Whether it is a usable index; 1.0, which is an integer to JSON schemas, is none."""
     return type(value) is int and least <= value < MAX_INDEX
+
+
+def _check_page(page: Document) -> None:
+    """Whether all columns of a page are as long as each other, and its sequence numbers usable."""
+    key = "seq_num" if page.name == "event_page" else "datum_id"
+    rows = len(page.doc[key])
+    columns = {name: page.doc[name] for name in ("seq_num", "uid", "time") if name in page.doc}
+    for part in ("data", "timestamps", "filled", "datum_kwargs"):
+        columns.update({f"{part}.{name}": column for name, column in as_mapping(page.doc.get(part)).items()})
+    for name, column in columns.items():
+        if not isinstance(column, list) or len(cast(list[Any], column)) != rows:
+            raise DocumentError(f"{page.name}: {name[:80]} is not a column of {rows} values, as {key} is")
+    for seq_num in page.doc.get("seq_num", ()):
+        if not _whole(seq_num, 0):
+            raise DocumentError(f"event_page: seq_num is {seq_num}")
 
 
 def _check_range(key: str, bounds: Mapping[str, int], least: int) -> None:

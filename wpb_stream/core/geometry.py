@@ -11,6 +11,9 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+MAX_CELLS = 16_000_000
+"""A map of more cells is refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -47,6 +50,16 @@ class Grid:
     def size(self) -> int:
         """Number of cells."""
         return prod(self.shape)
+
+    def holding(self, points: int, *, exactly: bool = False) -> Grid:
+        """This grid with its slow axis as long as so many points ask for, but for ``MAX_CELLS``.
+
+        :param exactly: no longer than they ask for; else at least twice as long as now, so that a growing scan seldom changes its shape
+        """
+        inner = prod(self.shape[1:])
+        wanted = -(-points // inner)
+        length = wanted if exactly else max(wanted, 2 * self.shape[0])
+        return Grid((max(1, min(length, MAX_CELLS // inner)), *self.shape[1:]), self.axes)
 
     def cells(self, points: npt.ArrayLike) -> npt.NDArray[np.uint32]:
         """Cell of each point.

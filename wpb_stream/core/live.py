@@ -6,7 +6,7 @@ Holds no clock and does no IO; the streaming process and Dagster drive the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from itertools import count
@@ -23,6 +23,8 @@ from wpb_stream.core.window import FrameRef, FrameStatus, Window, WindowResult
 FIRST_RETRY_S = 0.02
 """A late frame is asked for again after this long, then after twice as long each time."""
 LONGEST_RETRY_S = 1.0
+FIRST_LOOK_BACK_S = 10.0
+"""A frame that was given up is looked for again after this long, then after twice as long each time, and once when the run is over."""
 FIRST_ROWS = 2**20
 """Rows a table has room for at first, at most: what a start document announces is not believed before it comes."""
 
@@ -53,6 +55,8 @@ class _Late:
     ref: FrameRef = field(compare=False)
     give_up_at: float = field(compare=False)
     wait_s: float = field(compare=False)
+    missed: bool = field(default=False, compare=False)
+    """Whether its point is marked missing already."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +77,12 @@ class LiveRun:
     """A heap: there may be as many as points in the scan."""
     _asked: dict[int, _Late] = field(default_factory=dict[int, _Late])
     """Those of them that are being read now, by the identity of their frame."""
+    _missed: int = 0
+    """How many of the late ones are marked missing."""
+    _looked_back: bool = False
+    """Whether the run is over and what had been given up was looked for a last time."""
+    _filled: int = 0
+    """Points that were marked missing and came after all."""
     _turns: Iterator[int] = field(default_factory=count)
     _placed: dict[int, int] = field(default_factory=dict[int, int])
 
@@ -91,26 +101,32 @@ class LiveRun:
         self.last_document_at = now
         if self.run.descriptors != self._described and not self.reconstruction.table.rows:
             self._described = self.run.descriptors
-            self._describe()  # a descriptor tells the units
+            self.describe_again()  # a descriptor tells the units
         self._window.add(frames, now)
 
     def due_in(self, now: float) -> float:
         """Seconds until :meth:`take` has something to give, or :attr:`finished` may have changed."""
         if self.run.stop is not None:
-            if len(self._window) or (not self._late and self._over(now)):
+            if len(self._window) or (len(self._late) == self._missed and self._over(now)):
                 return 0.0
-            waits = [late.retry_at for late in self._late[:1]] or [self.last_document_at + self.pace.stop_grace_s]
-            return max(0.0, waits[0] - now)
+            waits = [late.retry_at for late in self._late[:1]]
+            if len(self._late) == self._missed:
+                waits.append(self.last_document_at + self.pace.stop_grace_s)
+            return max(0.0, min(waits) - now)
         waits = [self.last_document_at + self.pace.idle_s - now, *(late.retry_at - now for late in self._late[:1])]
         closes_in = self._window.closes_in(now)
         return max(0.0, min(waits if closes_in is None else [*waits, closes_in]))
 
     def take(self, now: float) -> list[FrameRef]:
         """The frames to read now: a closed window, and late ones whose time has come, as many as a window holds."""
+        if not self._looked_back and self._over(now) and not len(self._window) and len(self._late) == self._missed and not self._asked:
+            self._looked_back = True
+            self._late = [replace(late, retry_at=now) for late in self._late]  # equal times, and turns in order: still a heap
         due: list[FrameRef] = []
         while self._late and self._late[0].retry_at <= now and len(due) < self.pace.window_frames:
             late = heappop(self._late)
             self._asked[id(late.ref)] = late
+            self._missed -= late.missed
             due.append(late.ref)
         closed = self._window.closes_in(now) == 0.0 or self.run.stop is not None
         return due + (self._window.take(now) if closed else [])
@@ -125,37 +141,51 @@ class LiveRun:
             if status == FrameStatus.READ:
                 if self._placed.get(ref.point, -1) < ref.version:
                     self._placed[ref.point] = ref.version
+                    self._filled += ref.point in self.missing
                     self.missing.discard(ref.point)
                     read.append(position)
-            elif status == FrameStatus.NOT_YET and self._ask_again(ref, late, now):
-                continue
+            elif status == FrameStatus.NOT_YET:
+                self._ask_again(ref, late, now, result.reason)
             else:
                 self._give_up(ref, result.reason)
         if self._frame_shape is None and result.frame_shape is not None and not self.reconstruction.table.rows:
             self._frame_shape = result.frame_shape
-            self._describe()  # regions in pixels of the real frame
+            self.describe_again()  # regions in pixels of the real frame
         points = [frames[position].point for position in read]
-        self.reconstruction.table.append(points, recipe.grid.cells(points), result.values[read])
+        assert self.run.grid is not None, "with a recipe there is a grid"
+        if list(self.run.grid.shape) != self.reconstruction.run.shape:
+            self.describe_again()
+        self.reconstruction.table.append(points, self.run.grid.cells(points), result.values[read])
         self.reconstruction.run = msgspec.structs.replace(self.reconstruction.run, rows=self.reconstruction.table.rows)
 
-    def _describe(self) -> None:
+    def describe_again(self) -> None:
+        """Have the run described anew, if there is anything new to say."""
+        held = self.reconstruction.run
         info = describe(self.run, self._frame_shape)
-        if info != self.reconstruction.run:
+        info = msgspec.structs.replace(info, rows=self.reconstruction.table.rows, status=held.status, stopped=held.stopped)
+        if info != held:
             self.reconstruction.run = info
             self.reconstruction.described += 1
 
-    def _ask_again(self, ref: FrameRef, late: _Late | None, now: float) -> bool:
+    def _ask_again(self, ref: FrameRef, late: _Late | None, now: float, reason: str | None) -> None:
+        """Put a late frame back; once its time is over its point is marked missing, and it is looked for more and more seldom."""
         give_up_at = late.give_up_at if late else now + self.pace.frame_deadline_s
-        if now >= give_up_at:
-            return False
-        wait_s = min(2 * late.wait_s, LONGEST_RETRY_S) if late else FIRST_RETRY_S
-        heappush(self._late, _Late(now + wait_s, next(self._turns), ref, give_up_at, wait_s))
-        return True
+        missed = now >= give_up_at
+        if missed and not (late and late.missed):
+            self._give_up(ref, reason)
+        if missed and self._over(now):
+            return
+        if missed:
+            wait_s = 2 * late.wait_s if late and late.missed else FIRST_LOOK_BACK_S
+        else:
+            wait_s = min(2 * late.wait_s, LONGEST_RETRY_S) if late else FIRST_RETRY_S
+        heappush(self._late, _Late(now + wait_s, next(self._turns), ref, give_up_at, wait_s, missed))
+        self._missed += missed
 
     def _give_up(self, ref: FrameRef, reason: str | None) -> None:
         if self._placed.get(ref.point, -1) < 0:
             self.missing.add(ref.point)
-        self.run.notice("frame_missing", reason or f"Frame {ref.first} of {ref.file.uri} did not appear.")
+        self.run.notice("frame_missing", reason or f"Frame {ref.index} of {ref.file.uri} did not appear.")
 
     def finished(self, now: float) -> bool:
         """Whether the run is over and nothing more can come of it."""
@@ -186,8 +216,14 @@ class LiveRun:
             self.run.notice(
                 "documents_missing", "The stop document counts more points than were announced: documents were lost on the way."
             )
+        if self._filled:
+            self.run.notice("frames_filled", f"Frames of {self._filled} points that had been given up came after all.")
+        if self.run.recipe is not None and self.run.detector is None:
+            self.run.notice("no_frames", "No detector of this run wrote frames to files: there is nothing to reconstruct. It is kept.")
         ended_at = float(stop["time"]) if stop else self.run.last_time
         reconstruction = self.reconstruction
+        self.run.conclude()
+        self.describe_again()
         reconstruction.reason = (stop or {}).get("reason") or ""
         reconstruction.run = msgspec.structs.replace(
             reconstruction.run, status="lost" if stop is None else self.run.status, stopped=_iso(ended_at)
@@ -212,8 +248,9 @@ def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
 
     :param frame_shape: rows, columns of the detector's frames once known, for regions in pixels
     """
-    start, recipe = run.start, run.recipe
-    grid = recipe.grid if recipe else None
+    start = run.start
+    empty = run.over and run.detector is None  # nothing came that a recipe could be for
+    recipe, grid = (None, None) if empty else (run.recipe, run.grid)
     return RunInfo(
         uid=run.uid,
         scan_id=as_integer(start.get("scan_id")),
@@ -229,9 +266,10 @@ def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
             for c in (recipe.channels if recipe else ())
         ],
         arrays=[],
-        points_expected=grid.size if grid else None,
+        points_expected=grid.size if grid and recipe and not recipe.grows else None,
         rows=0,
         metadata=without_large_values(start),
+        plan=run.plan,
     )
 
 

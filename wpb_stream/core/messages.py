@@ -120,7 +120,26 @@ class ChannelInfo(msgspec.Struct, frozen=True):
     region: dict[str, Any] | None
 
 
-class RunInfo(msgspec.Struct, frozen=True):
+class MovingInfo(msgspec.Struct, frozen=True):
+    """A motor on its way, as blueapi tells."""
+
+    name: str
+    current: float | None
+    target: float
+    units: str | None
+
+
+class PlanInfo(msgspec.Struct, frozen=True):
+    """The task of blueapi that a run is part of; beyond the protocol's own fields."""
+
+    task: str
+    state: str
+    """Of blueapi's worker: ``RUNNING``, ``PAUSED``, ``IDLE``, ..."""
+    failed: bool = False
+    moving: list[MovingInfo] = []
+
+
+class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """The run object of the protocol."""
 
     uid: str
@@ -137,6 +156,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     points_expected: int | None
     rows: int
     metadata: dict[str, Any]
+    plan: PlanInfo | None = None
+    """Left out for runs that do not come from blueapi."""
 
 
 class Welcome(msgspec.Struct, tag="welcome", tag_field="type", frozen=True):

@@ -48,6 +48,8 @@ class Recipe:
     """The detector to read; None for the first one in the descriptor that writes images."""
     notices: tuple[Notice, ...] = ()
     """What was guessed for want of metadata."""
+    grows: bool = False
+    """Whether nobody knows beforehand how long the scan is: the slow axis grows with its points."""
 
     @property
     def regions(self) -> tuple[Region, ...]:

@@ -7,26 +7,32 @@ Positions: the point of the scan comes from ``seq_num`` (which is rewound after 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from wpb_stream.core.datums import Datums, Placed
 from wpb_stream.core.documents import MAX_INDEX, Document
+from wpb_stream.core.events import Event, events_of
+from wpb_stream.core.geometry import Grid
+from wpb_stream.core.messages import PlanInfo
 from wpb_stream.core.narrow import as_mapping
 from wpb_stream.core.recipe import Notice, Recipe
-from wpb_stream.core.window import FrameRef, StreamFile
+from wpb_stream.core.resources import Resources
+from wpb_stream.core.window import FrameRef
 
 ENDED = ("success", "abort", "fail", "lost")
 """What ``status`` may be once a run is over."""
 MAX_NOTICES = 20
 """Notices of one code that a run keeps; a scan of a million missing frames must not tell a million sentences."""
-MAX_FRAMES_PER_POINT = 2**20
-"""Frames a point above this are not believed."""
+NO_MAP_STREAMS = frozenset({"baseline", "interruptions"})
+"""Streams that Bluesky itself adds; what is in them is no point of the scan."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Run:
     """One run, as far as its documents have come."""
 
@@ -36,18 +42,29 @@ class Run:
     stop: dict[str, Any] | None = None
     notices: list[Notice] = field(default_factory=list[Notice])
     """Grows only: readers hold a position."""
-    _told: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict[str, set[str]](set))
-    _descriptors: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    _files: dict[str, tuple[int, StreamFile]] = field(default_factory=dict[str, tuple[int, StreamFile]])
-    _detector: tuple[str, str] | None = None
+    grid: Grid | None = field(init=False)
+    """The recipe's, grown as far as the points have come where the recipe says that it may grow."""
+    over: bool = False
+    """Whether :meth:`conclude` was called."""
+    plan: PlanInfo | None = None
+    """The task of blueapi that it is part of."""
     last_time: float = 0.0
     """The largest time in any of its documents, seconds since 1970."""
+    _told: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict[str, set[str]](set))
+    _descriptors: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    _resources: Resources = field(default_factory=Resources)
+    _datums: Datums = field(default_factory=Datums)
+    _detector: tuple[str, str] | None = None
+    """Stream and data key."""
     _latest: npt.NDArray[np.int64] = field(init=False)
     """For each point of the grid the version of its newest frame, plus 1; 0 for a point without one."""
+    _beyond: int = 0
+    """Points that have been announced, counted from the first."""
 
     def __post_init__(self) -> None:
+        self.grid = self.recipe.grid if self.recipe else None
         # Zeros cost no memory before they are written: a hostile shape is not believed.
-        self._latest = np.zeros(self.recipe.grid.size if self.recipe else 0, np.int64)
+        self._latest = np.zeros(self.grid.size if self.grid else 0, np.int64)
         if self.recipe is None:
             self.notice(
                 "no_recipe", "No reconstruction fits this run: its start document names no shape. It is kept, and can be reprocessed."
@@ -67,16 +84,27 @@ class Run:
         return "running" if self.stop is None else self.stop["exit_status"]
 
     @property
+    def detector(self) -> str | None:
+        """Data key that is reconstructed; None while no document has told of one."""
+        return self._detector[1] if self._detector else None
+
+    @property
     def complete(self) -> bool:
         """Whether as many points were announced as the stop document counts; True while there is nothing to compare."""
         if self.stop is None or self._detector is None:
             return True
         counted = as_mapping(self.stop.get("num_events")).get(self._detector[0])
-        return not isinstance(counted, int) or int(np.count_nonzero(self._latest)) >= min(counted, len(self._latest))
+        if type(counted) is not int:
+            return True
+        return int(np.count_nonzero(self._latest)) >= (counted if self._grows else min(counted, len(self._latest)))
+
+    @property
+    def _grows(self) -> bool:
+        return self.recipe is not None and self.recipe.grows
 
     def knows(self, uid: str) -> bool:
-        """Whether the descriptor or stream resource of that uid was taken in."""
-        return uid in self._descriptors or uid in self._files
+        """Whether the descriptor or resource of that uid was taken in."""
+        return uid in self._descriptors or uid in self._resources
 
     @property
     def descriptors(self) -> int:
@@ -90,6 +118,12 @@ class Run:
             if units:
                 return str(units)
         return None
+
+    def conclude(self) -> None:
+        """No point follows: a grid that grew ahead of the points ends with the last of them."""
+        self.over = True
+        if self._grows and self.grid is not None:
+            self.grid = self.grid.holding(max(self._beyond, 1), exactly=True)
 
     def notice(self, code: str, message: str) -> None:
         """Tell the people who watch this run, once for each code and message, and a bounded number of times for each code."""
@@ -106,73 +140,114 @@ class Run:
         :returns: the frames it announces that are to be read, in order; none if it was seen before
         """
         doc = document.doc
-        time = doc.get("time")
-        if isinstance(time, (int, float)):
-            self.last_time = max(self.last_time, float(time))
         match document.name:
+            case "start":
+                self._see(doc["time"])
             case "descriptor":
+                self._see(doc["time"])
                 self._descriptors.setdefault(doc["uid"], doc)
                 self._choose_detector(doc)
-            case "stream_resource":
-                if doc["uid"] not in self._files:
-                    file = StreamFile(doc["uid"], doc["data_key"], doc["mimetype"], doc["uri"], doc["parameters"])
-                    self._files[doc["uid"]] = (len(self._files), file)
+            case "stream_resource" | "resource":
+                self._resources.add(doc)
             case "stream_datum":
-                return self._frames(doc)
+                return self._stream_datum(doc)
+            case "datum" | "datum_page":
+                return self._refs(self._datums.add(doc))
+            case "event" | "event_page":
+                return [ref for event in events_of(document) for ref in self._event(event)]
             case "stop":
+                self._see(doc["time"])
                 self.stop = self.stop or doc
+                return self._refs(self._datums.flush())
             case _:
                 pass
         return []
 
+    def _see(self, time: object) -> None:
+        if isinstance(time, (int, float)):
+            self.last_time = max(self.last_time, float(time))
+
     def _choose_detector(self, descriptor: dict[str, Any]) -> None:
         if self._detector is not None or self.recipe is None:
             return
+        stream, wanted = _stream(descriptor), self.recipe.data_key
+        if wanted is not None:
+            if wanted in descriptor["data_keys"]:
+                self._detector = (stream, wanted)
+            return
         images = [key for key, value in descriptor["data_keys"].items() if _is_image(value)]
-        wanted = self.recipe.data_key
-        if wanted is not None and wanted not in descriptor["data_keys"]:
+        if stream in NO_MAP_STREAMS or not images:
             return
-        if wanted is None and not images:
-            return
-        key = wanted or images[0]
-        self._detector = (descriptor.get("name", "primary"), key)
-        if wanted is None and len(images) > 1:
-            self.notice("detector_guessed", f"Several detectors write images ({', '.join(images)}); the maps are made from {key!r}.")
+        self._detector = (stream, images[0])
+        if len(images) > 1:
+            message = f"Several detectors write images ({', '.join(images)}); the maps are made from {images[0]!r}."
+            self.notice("detector_guessed", message)
 
-    def _frames(self, datum: dict[str, Any]) -> list[FrameRef]:
+    def _stream_datum(self, datum: dict[str, Any]) -> list[FrameRef]:
         descriptor = self._descriptors.get(datum["descriptor"])
-        order, file = self._files.get(datum["stream_resource"], (0, None))
-        if descriptor is None or file is None:
+        resource = datum["stream_resource"]
+        if descriptor is None or resource not in self._resources:
             self.notice("documents_contradict", f"Stream datum {datum['uid']} refers to documents of another run, or of another kind.")
             return []
-        if self.recipe is None or self._detector != (descriptor.get("name", "primary"), file.data_key):
-            return []
-        per_index = _frames_per_index(descriptor["data_keys"].get(file.data_key, {}), file.parameters)
+        data_key = self._resources.data_key(resource) or _older_data_key(datum, descriptor)
         first_index, first_point = datum["indices"]["start"], datum["seq_nums"]["start"] - 1
         width = min(datum["indices"]["stop"] - first_index, datum["seq_nums"]["stop"] - 1 - first_point)
-        placeable = max(0, min(width, self.recipe.grid.size - first_point))
-        versions = order * MAX_INDEX + first_index + 1 + np.arange(placeable)
-        latest = self._latest[first_point : first_point + placeable]
+        return self._refs([Placed(resource, datum["descriptor"], data_key, first_index, first_point, width)])
+
+    def _event(self, event: Event) -> Iterator[FrameRef]:
+        self._see(event.time)
+        external = as_mapping(self._descriptors[event.descriptor].get("data_keys"))
+        for data_key, value in event.data.items():
+            if isinstance(value, str) and "external" in external.get(data_key, {}) and event.filled.get(data_key) is not True:
+                yield from self._refs(self._datums.refer(event.seq_num, event.descriptor, data_key, value))
+
+    def _refs(self, announced: Iterable[Placed]) -> list[FrameRef]:
+        return [ref for placed in announced for ref in self._newer(placed)]
+
+    def _newer(self, placed: Placed) -> list[FrameRef]:
+        """Those of the frames that are of the detector, on the grid, and newer than what their points have."""
+        descriptor = self._descriptors[placed.descriptor]
+        if self.recipe is None or placed.width < 1:
+            return []
+        if self._detector is None and self.recipe.data_key is None and _stream(descriptor) not in NO_MAP_STREAMS:
+            self._detector = (_stream(descriptor), placed.data_key)  # nothing writes images: numbers or spectra, then
+        if self._detector != (_stream(descriptor), placed.data_key) or placed.resource not in self._resources:
+            return []
+        file = self._resources.file(placed.resource, placed.data_key, descriptor["data_keys"].get(placed.data_key, {}).get("shape"))
+        order = self._resources.order(placed.resource)
+        self._make_room(placed.first_point + placed.width)
+        width = max(0, min(placed.width, len(self._latest) - placed.first_point))
+        versions = order * MAX_INDEX + placed.first_index + 1 + np.arange(width)
+        latest = self._latest[placed.first_point : placed.first_point + width]
         newer = np.flatnonzero(versions > latest)
         latest[newer] = versions[newer]
-        refs = [
-            FrameRef(first_point + step, file, (first_index + step) * per_index, per_index, order * MAX_INDEX + first_index + step)
+        return [
+            FrameRef(placed.first_point + step, file, placed.first_index + step, order * MAX_INDEX + placed.first_index + step)
             for step in newer.tolist()
         ]
-        if first_point + width > self.recipe.grid.size:
-            self.notice(
-                "overrun", f"The scan went on beyond the {self.recipe.grid.size} points of its shape; the points after are not on the map."
-            )
-        return refs
+
+    def _make_room(self, points: int) -> None:
+        """Grow to so many points where the recipe lets us; else say that they are too many."""
+        if points <= self._beyond or self.grid is None:
+            return
+        if self._grows and points > len(self._latest):
+            self.grid = self.grid.holding(points)
+            self._latest = np.concatenate([self._latest, np.zeros(self.grid.size - len(self._latest), np.int64)])
+        if points > len(self._latest):
+            reach = f"{len(self._latest)} points of its shape"
+            self.notice("overrun", f"The scan went on beyond the {reach}; the points after are not on the map.")
+        self._beyond = min(points, len(self._latest))
+
+
+def _stream(descriptor: dict[str, Any]) -> str:
+    return descriptor.get("name", "primary")
 
 
 def _is_image(data_key: dict[str, Any]) -> bool:
-    shape = data_key.get("shape") or ()
-    return str(data_key.get("external", "")).startswith("STREAM:") and len(shape) >= 2
+    return "external" in data_key and len(data_key.get("shape") or ()) >= 2
 
 
-def _frames_per_index(data_key: dict[str, Any], parameters: dict[str, Any]) -> int:
-    """Frames in the file for each index: the leading 1 of ``[F, rows, columns]``, or the older ``multiplier``."""
-    shape = data_key.get("shape") or ()
-    told = (parameters.get("multiplier"), shape[0] if len(shape) == 3 else None)
-    return next((number for number in told if type(number) is int and 0 < number <= MAX_FRAMES_PER_POINT), 1)
+def _older_data_key(datum: dict[str, Any], descriptor: dict[str, Any]) -> str:
+    """What a datum of event-model 1.18 to 1.20 is of: it says so itself, or there is only one external key."""
+    told = datum.get("data_keys") or [key for key, value in descriptor["data_keys"].items() if "external" in value]
+    return str(told[0]) if told else ""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from wpb_stream.core.documents import Document
+from wpb_stream.core.events import events_of
+from wpb_stream.core.plans import Plans
 from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.run import Run
 from wpb_stream.core.window import FrameRef
 
 log = logging.getLogger(__name__)
+
+RESOURCES = ("stream_resource", "resource")
+"""Documents that tell of files; both may leave out which run they belong to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Runs:
     """The runs in progress. Documents that come before the ones they refer to wait for them, within a bound."""
 
     def __init__(self, recipe_for: Callable[[dict[str, Any]], Recipe | None], max_parked: int = 10_000) -> None:
+        self.plans = Plans()
         self._recipe_for = recipe_for
         self._max_parked = max_parked
         self._runs: dict[str, Run] = {}
@@ -58,7 +64,7 @@ class Runs:
             case "event" | "event_page" | "stream_datum":
                 return self._owners.get(doc["descriptor"])
             case _:
-                return self._owners.get(doc.get("resource", ""))
+                return self._owners.get(doc["resource"])
 
     def apply(self, document: Document) -> list[Applied]:
         """Take in one document, and those that waited for it."""
@@ -72,8 +78,10 @@ class Runs:
             uid = document.doc["uid"]
             if uid in self._runs:
                 return []
-            self._runs[uid] = Run(document.doc, self._recipe_for(document.doc))
-        elif document.name == "stream_resource" and owner is None:
+            run = self._runs[uid] = Run(document.doc, self._recipe_for(document.doc))
+            if document.task is not None:
+                self.plans.began(document.task, run)
+        elif document.name in RESOURCES and owner is None:
             self._unclaimed[document.doc["uid"]] = document
             if len(self._unclaimed) > self._max_parked:
                 del self._unclaimed[next(iter(self._unclaimed))]
@@ -81,14 +89,15 @@ class Runs:
         if owner is not None:
             run = self._runs[owner]
             applied.append(Applied(run, document, _apply(run, document)))
-        if document.name in ("start", "descriptor", "stream_resource"):
-            for waiting in self._unpark(document.doc["uid"]):
-                applied.extend(self.apply(waiting))
+        if document.name in ("start", "descriptor", *RESOURCES):
+            applied.extend(self._release(document.doc["uid"]))
         return applied
 
     def forget(self, uid: str) -> None:
         """Drop all that is held of a run."""
-        self._runs.pop(uid, None)
+        run = self._runs.pop(uid, None)
+        if run is not None:
+            self.plans.forget(run)
         # With it goes what was held for runs that never began and of which nothing waits any more.
         self._owners = {child: owner for child, owner in self._owners.items() if owner in self._runs or owner in self._parked}
 
@@ -102,6 +111,8 @@ class Runs:
                 return self._missing(doc["descriptor"]) or self._missing(doc["stream_resource"])
             case "event" | "event_page":
                 return self._missing(doc["descriptor"])
+            case "datum" | "datum_page":
+                return self._missing(doc["resource"])
             case _:
                 owner = self.owner(document)
                 return owner if owner is not None and owner not in self._runs else None
@@ -111,14 +122,17 @@ class Runs:
         return None if run is not None and run.knows(uid) else uid
 
     def _claim(self, document: Document) -> list[Applied]:
-        """A resource that names no run belongs to the run of the first datum that points at it."""
-        doc = document.doc
-        if document.name != "stream_datum" or doc["stream_resource"] not in self._unclaimed or self._missing(doc["descriptor"]):
+        """A resource that names no run belongs to the run of the first document that points at it."""
+        wanted = self._unclaimed.keys() & _resources_named(document) if self._unclaimed else ()
+        if not wanted or self._missing(document.doc["descriptor"]):
             return []
-        resource = self._unclaimed.pop(doc["stream_resource"])
-        owner = self._owners[resource.doc["uid"]] = self._owners[doc["descriptor"]]
-        run = self._runs[owner]
-        return [Applied(run, resource, run.apply(resource))]
+        applied: list[Applied] = []
+        for uid in wanted:
+            resource = self._unclaimed.pop(uid)
+            owner = self._owners[uid] = self._owners[document.doc["descriptor"]]
+            run = self._runs[owner]
+            applied += [Applied(run, resource, _apply(run, resource)), *self._release(uid)]
+        return applied
 
     def _park(self, parent: str, document: Document) -> None:
         if self.parked >= self._max_parked:
@@ -129,10 +143,23 @@ class Runs:
         self._parked[parent].append(document)
         self.parked += 1
 
-    def _unpark(self, parent: str) -> Iterable[Document]:
+    def _release(self, parent: str) -> Iterator[Applied]:
+        """Take in what waited for a document that has come."""
         waiting = self._parked.pop(parent, [])
         self.parked -= len(waiting)
-        return waiting
+        for document in waiting:
+            yield from self.apply(document)
+
+
+def _resources_named(document: Document) -> set[str]:
+    """Uids of the resources that a stream datum, or an event of the older kind, points at."""
+    if document.name == "stream_datum":
+        return {document.doc["stream_resource"]}
+    if document.name in ("event", "event_page"):
+        # A datum's id is its resource's uid, a slash, and a number: event_model.compose_resource.
+        values = (value for event in events_of(document) for value in event.data.values() if isinstance(value, str))
+        return {value.partition("/")[0] for value in values}
+    return set()
 
 
 def _apply(run: Run, document: Document) -> list[FrameRef]:

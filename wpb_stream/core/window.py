@@ -26,19 +26,20 @@ class StreamFile:
     mimetype: str
     uri: str
     parameters: dict[str, Any] = field(default_factory=dict[str, Any], hash=False)
+    shape: tuple[int, ...] | None = None
+    """Of what the file holds for one index, as the descriptor says: ``[F, rows, columns]`` for F frames, ``[]`` for a number. None if it
+    does not say."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameRef:
-    """The frames that make one point of the scan: ``frames`` of them, from ``first`` on, in ``file``."""
+    """Where the frames of one point of the scan are: what ``file`` holds for ``index``, one frame or several, which are summed."""
 
     point: int
     """0-based number in the scan: ``seq_num - 1``."""
     file: StreamFile
-    first: int
-    """0-based index of the first frame along the dataset's first axis: ``index * frames``."""
-    frames: int = 1
-    """Frames a point; more than one is summed."""
+    index: int
+    """0-based place in the file, as ``indices`` of the StreamDatum counts; how many frames that is, the file's reader knows."""
     version: int = 0
     """Of two frames for one point the one with the higher version counts: the scan was rewound in between."""
 
@@ -48,10 +49,9 @@ class WindowRequest:
     """What a reader process is asked: reduce these frames of one file."""
 
     file: StreamFile
-    firsts: tuple[int, ...]
-    frames: int
+    indices: tuple[int, ...]
     regions: tuple[Region, ...]
-    """One value a region for each entry of ``firsts``."""
+    """One value a region for each of ``indices``."""
 
 
 class FrameStatus(IntEnum):

@@ -7,6 +7,7 @@ other files (external links, raw external storage, virtual datasets) is refused 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,16 +34,18 @@ class Hdf5Frames:
     A dataset of two dimensions is a single frame, index 0. More dimensions are not read yet. Not thread-safe.
     """
 
-    def __init__(self, descriptor: int, path: Path, dataset: str) -> None:
+    def __init__(self, descriptor: int, path: Path, dataset: str, per_index: int = 1) -> None:
         """Take over ``descriptor`` (closed by :meth:`close`, or here if this raises).
 
         :param path: where ``descriptor`` came from: for messages, and to notice that the file was replaced
         :param dataset: path of the dataset inside the file
+        :param per_index: frames that make one index
         :raises FrameNotYet: the file or the dataset is not readable yet
         :raises FrameRefused: the dataset leads out of the file
         :raises FrameBroken: this is no HDF5 file, or no frames of numbers
         """
         self.path = path
+        self.per_index = per_index
         self._descriptor = descriptor
         self._opened = os.fstat(descriptor)
         self._size = self._opened.st_size
@@ -56,11 +59,6 @@ class Hdf5Frames:
             self.close()
             raise
         self._count = self._frames()
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of one frame in memory."""
-        return self.frame_shape[0] * self.frame_shape[1] * self.dtype.itemsize
 
     def close(self) -> None:
         """Close the file; the frames handed out stay valid memory."""
@@ -80,6 +78,11 @@ class Hdf5Frames:
         if not os.path.samestat(now, self._opened) or now.st_size < self._size:
             return False
         return self.swmr or (now.st_size, now.st_mtime_ns) == (self._opened.st_size, self._opened.st_mtime_ns)
+
+    def frames_of(self, index: int) -> Iterator[npt.NDArray[Any]]:
+        """See :meth:`wpb_stream.frames.reader.Frames.frames_of`."""
+        for entry in range(index * self.per_index, (index + 1) * self.per_index):
+            yield self.frame(entry)
 
     def frame(self, index: int) -> npt.NDArray[Any]:
         """One frame, shape ``frame_shape``: a view, valid until the next call.

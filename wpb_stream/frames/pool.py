@@ -132,13 +132,12 @@ class FrameReaders:
         # Broken before late, as within one share.
         worst = sorted((result for result in results if result.reason), key=lambda result: -int(result.status.max(initial=0)))
         counts = np.bincount(status, minlength=3)
-        self._statistics.frames_read += sum(ref.frames for ref, read in zip(refs, status == FrameStatus.READ, strict=True) if read)
         self._statistics.not_yet += int(counts[FrameStatus.NOT_YET])
         self._statistics.broken += int(counts[FrameStatus.BROKEN])
         return WindowResult(values, status, shape, worst[0].reason if worst else None)
 
     async def _share(self, refs: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
-        request = WindowRequest(refs[0].file, tuple(ref.first for ref in refs), refs[0].frames, regions)
+        request = WindowRequest(refs[0].file, tuple(ref.index for ref in refs), regions)
         why = ""
         for attempt in range(1, ATTEMPTS + 1):
             pause_s = 0.0
@@ -156,6 +155,7 @@ class FrameReaders:
                 why, pause_s = _no_room(error), PAUSE_S
             else:
                 self._seen.add(answer.pid)
+                self._statistics.frames_read += answer.frames_read
                 self._statistics.bytes_read += answer.bytes_read
                 return answer.result
             logger.warning("%d frames of %s: %s (attempt %d of %d)", len(refs), request.file.uri, why, attempt, ATTEMPTS)
@@ -216,12 +216,9 @@ def _parent(pid: int) -> int:
 
 def _shares(refs: Sequence[FrameRef], processes: int) -> list[list[int]]:
     """Rows of ``refs`` that one call serves: of one file, neighbours together (they may share chunks), spread over the processes."""
-    groups: dict[tuple[int, int], list[int]] = {}
-    files: list[StreamFile] = []
+    groups: dict[StreamFile, list[int]] = {}
     for row, ref in enumerate(refs):
-        if ref.file not in files:
-            files.append(ref.file)
-        groups.setdefault((files.index(ref.file), ref.frames), []).append(row)
+        groups.setdefault(ref.file, []).append(row)
     shares: list[list[int]] = []
     for rows in groups.values():
         parts = min(processes, -(-len(rows) // SMALLEST_SHARE)) or 1

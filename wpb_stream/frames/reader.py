@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
@@ -22,24 +22,28 @@ from wpb_stream.core.exceptions import FrameBroken, FrameError, FrameNotYet
 from wpb_stream.core.reduction import EXACT_LIMIT, region_sums
 from wpb_stream.core.window import FrameStatus, StreamFile, WindowRequest, WindowResult
 from wpb_stream.frames.hdf5 import Hdf5Frames
+from wpb_stream.frames.layout import entries_per_index
 from wpb_stream.frames.roots import DataRoots
 
 logger = logging.getLogger(__name__)
 
 
 class Frames(Protocol):
-    """An open file of frames; what each mimetype's module offers. See :class:`~wpb_stream.frames.hdf5.Hdf5Frames`."""
+    """An open file of frames, or a folder of them; what each mimetype's module offers.
+
+    Whatever the file holds is seen as frames of rows and columns: a number is a frame of 1 x 1, a spectrum one of a single row, a colour
+    image the sum of its colours. See :class:`~wpb_stream.frames.hdf5.Hdf5Frames`.
+    """
 
     frame_shape: tuple[int, int]
     dtype: np.dtype[Any]
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of one frame."""
-        ...
+    def frames_of(self, index: int) -> Iterator[npt.NDArray[Any]]:
+        """The frames that make one index, each of ``frame_shape``: a view that is valid until the next one is asked for.
 
-    def frame(self, index: int) -> npt.NDArray[Any]:
-        """One frame, a view that is valid until the next call."""
+        :raises FrameNotYet: one of them is not there yet
+        :raises FrameBroken: one of them cannot be read, or can never be there
+        """
         ...
 
     def current(self) -> bool:
@@ -56,7 +60,7 @@ def _open_hdf5(descriptor: int, path: Path, file: StreamFile) -> Frames:
     if not isinstance(dataset, str):
         os.close(descriptor)
         raise FrameBroken(f"the stream resource of {path} does not say which dataset: its parameters are {sorted(file.parameters)}")
-    return Hdf5Frames(descriptor, path, dataset)
+    return Hdf5Frames(descriptor, path, dataset, entries_per_index(file))
 
 
 READERS: Mapping[str, Callable[[int, Path, StreamFile], Frames]] = MappingProxyType({"application/x-hdf5": _open_hdf5})
@@ -69,24 +73,26 @@ class FrameReader:
     def __init__(self, roots: DataRoots, keep_open: int = 16) -> None:
         self.roots = roots
         self.keep_open = keep_open
+        self.frames_read = 0
+        """Frames given to reductions since the start."""
         self.bytes_read = 0
         """Frame bytes given to reductions since the start."""
-        self._open: OrderedDict[tuple[str, str, str], Frames] = OrderedDict()
+        self._open: OrderedDict[StreamFile, Frames] = OrderedDict()
         self._lock = RLock()
 
     def reduce(self, request: WindowRequest) -> WindowResult:
-        """Reduce a window: sums over the regions, of ``request.frames`` frames each; never raises for a file's fault."""
-        values = np.full((len(request.firsts), len(request.regions)), np.nan)
-        status = np.full(len(request.firsts), FrameStatus.READ, np.uint8)
+        """Reduce a window: sums over the regions of all frames of each index; never raises for a file's fault."""
+        values = np.full((len(request.indices), len(request.regions)), np.nan)
+        status = np.full(len(request.indices), FrameStatus.READ, np.uint8)
         faults: list[FrameError] = []
         shape: tuple[int, int] | None = None
         with self._lock:
             try:
                 frames = self._frames(request.file)
                 shape = frames.frame_shape
-                for row, first in enumerate(request.firsts):
+                for row, index in enumerate(request.indices):
                     try:
-                        values[row] = self._point(frames, request, first)
+                        values[row] = self._point(frames, request, index)
                     except FrameError as fault:
                         status[row] = _status(fault)
                         faults.append(fault)
@@ -97,20 +103,19 @@ class FrameReader:
                 self._forget(request.file)
         return WindowResult(values, status, shape, _reason(faults))
 
-    def read(self, file: StreamFile, first: int, stop: int) -> npt.NDArray[Any]:
-        """Frames ``first`` to ``stop`` (exclusive) as they are: shape (stop - first, rows, columns), in the file's dtype.
+    def read(self, file: StreamFile, indices: Sequence[int]) -> npt.NDArray[Any]:
+        """Frames as they are: shape (indices, frames an index, rows, columns), in the file's dtype.
 
         :raises FrameError: any of them cannot be read
         """
         with self._lock:
             frames = self._frames(file)
-            last = self._frame(frames, file, stop - 1) if stop > first else None  # before memory is taken for frames that are not there
-            out = np.empty((max(stop - first, 0), *frames.frame_shape), frames.dtype)
-            if last is not None:
-                out[-1] = last
-            for row in range(len(out) - 1):
-                out[row] = self._frame(frames, file, first + row)
-        return out
+            read: dict[int, list[npt.NDArray[Any]]] = {}
+            for index in sorted(set(indices), reverse=True):  # the last first: one that is not there yet is told before much is read
+                read[index] = [frame.copy() for frame in self._each(frames, file, index)]
+            if not indices:
+                return np.empty((0, 1, *frames.frame_shape), frames.dtype)
+            return np.stack([np.stack(read[index]) for index in indices])
 
     def close(self) -> None:
         """Close all files."""
@@ -118,31 +123,30 @@ class FrameReader:
             while self._open:
                 self._open.popitem()[1].close()
 
-    def _point(self, frames: Frames, request: WindowRequest, first: int) -> list[float]:
-        sums = region_sums(self._frame(frames, request.file, first), request.regions)
-        for index in range(first + 1, first + request.frames):
-            more = region_sums(self._frame(frames, request.file, index), request.regions)
-            sums = [one + other for one, other in zip(sums, more, strict=True)]
+    def _point(self, frames: Frames, request: WindowRequest, index: int) -> list[float]:
+        sums = [0.0] * len(request.regions)
+        for frame in self._each(frames, request.file, index):
+            sums = [one + other for one, other in zip(sums, region_sums(frame, request.regions), strict=True)]
         if frames.dtype.kind != "f" and any(abs(total) > EXACT_LIMIT for total in sums):
-            raise FrameBroken(f"the sum of {request.frames} frames from {first} on is more than float64 holds exactly (2**53)")
+            raise FrameBroken(f"the sum of the frames of index {index} is more than float64 holds exactly (2**53)")
         return sums
 
-    def _frame(self, frames: Frames, file: StreamFile, index: int) -> npt.NDArray[Any]:
+    def _each(self, frames: Frames, file: StreamFile, index: int) -> Iterator[npt.NDArray[Any]]:
         try:
-            frame = frames.frame(index)
+            for frame in frames.frames_of(index):
+                self.frames_read += 1
+                self.bytes_read += frame.nbytes
+                yield frame
         except FrameError:
             raise
         except Exception as error:  # a damaged file makes HDF5 raise nearly anything
-            logger.warning("frame %d of %s", index, file.uri, exc_info=True)
-            raise FrameBroken(f"frame {index} of {file.uri} cannot be read: {type(error).__name__}: {error}") from error
-        self.bytes_read += frame.nbytes
-        return frame
+            logger.warning("index %d of %s", index, file.uri, exc_info=True)
+            raise FrameBroken(f"index {index} of {file.uri} cannot be read: {type(error).__name__}: {error}") from error
 
     def _frames(self, file: StreamFile) -> Frames:
-        key = _key(file)
-        frames = self._open.get(key)
+        frames = self._open.get(file)
         if frames is not None and frames.current():
-            self._open.move_to_end(key)
+            self._open.move_to_end(file)
             return frames
         self._forget(file)
         opener = READERS.get(file.mimetype)
@@ -156,13 +160,13 @@ class FrameReader:
         except Exception as error:  # as above
             logger.warning("opening %s", file.uri, exc_info=True)
             raise FrameBroken(f"{file.uri} cannot be opened: {type(error).__name__}: {error}") from error
-        self._open[key] = frames
+        self._open[file] = frames
         while len(self._open) > self.keep_open:
             self._open.popitem(last=False)[1].close()
         return frames
 
     def _forget(self, file: StreamFile) -> None:
-        frames = self._open.pop(_key(file), None)
+        frames = self._open.pop(file, None)
         if frames is not None:
             frames.close()
 
@@ -172,27 +176,15 @@ def reduce_window(request: WindowRequest, roots: DataRoots) -> WindowResult:
     return reader_of(roots).reduce(request)
 
 
-def read_frame(file: StreamFile, index: int, roots: DataRoots) -> npt.NDArray[Any]:
-    """One frame, shape (rows, columns), in the file's dtype.
-
-    :raises FrameError: it cannot be read
-    """
-    return read_frames(file, index, index + 1, roots)[0]
-
-
-def read_frames(file: StreamFile, first: int, stop: int, roots: DataRoots) -> npt.NDArray[Any]:
-    """Frames ``first`` to ``stop`` (exclusive); see :meth:`FrameReader.read`."""
-    return reader_of(roots).read(file, first, stop)
+def read_frames(file: StreamFile, indices: Sequence[int], roots: DataRoots) -> npt.NDArray[Any]:
+    """Frames as they are; see :meth:`FrameReader.read`."""
+    return reader_of(roots).read(file, indices)
 
 
 @lru_cache(maxsize=8)
 def reader_of(roots: DataRoots) -> FrameReader:
     """This process's reader for ``roots``, with the files it keeps open."""
     return FrameReader(roots)
-
-
-def _key(file: StreamFile) -> tuple[str, str, str]:
-    return file.uri, file.mimetype, str(file.parameters.get("dataset") or file.parameters.get("path"))
 
 
 def _status(fault: FrameError) -> FrameStatus:

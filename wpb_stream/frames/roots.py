@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,8 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # without O_NONBLOCK, openi
 _SYS_OPENAT2 = 437  # the same number on every architecture
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_BENEATH = 0x02, 0x08
 _REFUSED = frozenset({errno.EXDEV, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENAMETOOLONG})
+_ON_WINDOWS = re.compile(r"/*[A-Za-z]:[\\/]")
+"""A path with a drive: ``file:///C:/data``, or as some writers have it ``file://C:\\data``. ``path_map`` says what ``/C:/data`` is here."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -48,10 +51,12 @@ class DataRoots:
         if not separator or scheme.lower() != "file":
             raise FrameRefused(f"{uri!r} is not a file URI, and no other kind is read")
         host, path = "", rest
-        if rest.startswith("//"):
+        if rest.startswith("//") and not _ON_WINDOWS.match(rest[2:]):
             host, slash, path = rest[2:].partition("/")
             path = slash + path
         path = os.fsdecode(unquote_to_bytes(path))
+        if _ON_WINDOWS.match(path):
+            path = "/" + path.lstrip("/").replace("\\", "/")
         parts = PurePosixPath(path).parts
         if "\0" in path or ".." in parts or not path.startswith("/"):
             raise FrameRefused(f"{uri!r} must be an absolute path without NUL and without '..'")

@@ -28,6 +28,7 @@ class Answer:
 
     pid: int
     result: WindowResult
+    frames_read: int
     bytes_read: int
 
 
@@ -68,6 +69,6 @@ def work(request: WindowRequest, roots: DataRoots) -> Answer:
     """Reduce a window."""
     pid = prepare(roots)
     reader = reader_of(roots)
-    before = reader.bytes_read
+    frames_before, bytes_before = reader.frames_read, reader.bytes_read
     result = reader.reduce(request)
-    return Answer(pid, result, reader.bytes_read - before)
+    return Answer(pid, result, reader.frames_read - frames_before, reader.bytes_read - bytes_before)

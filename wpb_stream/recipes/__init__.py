@@ -7,13 +7,14 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from wpb_stream.core.recipe import PlanDefaults, Recipe, RecipeMaker, choose
+from wpb_stream.recipes.line import Line
 from wpb_stream.recipes.raster import Raster
 
 
 def all_makers() -> list[RecipeMaker]:
     """Every kind of recipe, a facility's own first, in the order they are tried."""
     own: list[RecipeMaker] = [point.load()() for point in entry_points(group="wpb.recipes")]
-    return [*own, Raster()]
+    return [*own, Raster(), Line()]
 
 
 def chooser(defaults_for: Callable[[object], PlanDefaults]) -> Callable[[dict[str, Any]], Recipe | None]:

@@ -8,7 +8,8 @@ what           read from                                      else
 shape          ``wpb.shape``, ``shape``, a scanspec           the plan's entry in the settings; ``num_points``
 snaking        ``wpb.snaking``, ``snaking``, ``snake_axes``,  the plan's entry in the settings; no snaking
                a scanspec
-extents        ``wpb.extents``, ``extents``, a scanspec       the plan's entry in the settings; point numbers
+extents        ``wpb.extents``, ``plan_pattern_args``,        the plan's entry in the settings; point numbers
+               ``extents``, a scanspec
 axes           ``wpb.axes``, ``motors``                       the plan's entry in the settings; ``axis 0``, ``axis 1``
 regions        ``wpb.regions`` (pixels), ``colour_rois``      the plan's entry in the settings; thirds of the height
 =============  =============================================  ======================================================
@@ -22,15 +23,14 @@ from math import isfinite, prod
 from typing import Any
 
 from wpb_stream.core.exceptions import RecipeError
-from wpb_stream.core.geometry import Axis, Grid
+from wpb_stream.core.geometry import MAX_CELLS, Axis, Grid
 from wpb_stream.core.narrow import as_label, as_list, as_mapping
 from wpb_stream.core.recipe import Channel, Notice, PlanDefaults, Recipe
 from wpb_stream.core.regions import WHOLE, Interval, Region, thirds
+from wpb_stream.recipes.patterns import Course, courses_of, snaked_of
 from wpb_stream.recipes.scanspecs import lines_of
 
 COLOURS = ("red", "green", "blue")
-MAX_CELLS = 16_000_000
-"""A map of more cells is refused."""
 MAX_DIMENSIONS = 8
 MAX_REGIONS = 32
 """Each is a column of the table and a map in the viewer."""
@@ -58,16 +58,29 @@ class Raster:
         if shape is None:
             raise RecipeError("a raster needs a shape: two or more whole numbers, slow axis first")
         grid = Grid(shape, _axes(start, defaults, shape, notices))
-        regions = _regions(start, defaults, notices)
-        channels = [Channel(region.name, region.name.capitalize(), colour=_colour(region.name), region=region) for region in regions]
-        return Recipe(self.name, grid, (*channels, Channel("total", "Total")), _data_key(start), tuple(notices))
+        channels = channels_of(start, defaults, notices)
+        return Recipe(self.name, grid, channels, data_key_of(start), tuple(notices))
+
+
+def channels_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Notice]) -> tuple[Channel, ...]:
+    """A channel for each region, and one for the whole frame; what was guessed is added to ``notices``.
+
+    :raises RecipeError: the ``wpb`` entry names regions that cannot be
+    """
+    regions = _regions(start, defaults, notices)
+    channels = [Channel(region.name, region.name.capitalize(), colour=_colour(region.name), region=region) for region in regions]
+    return (*channels, Channel("total", "Total"))
 
 
 def _wanted(start: Mapping[str, Any]) -> Mapping[str, Any]:
     return as_mapping(start.get("wpb"))
 
 
-def _data_key(start: Mapping[str, Any]) -> str | None:
+def data_key_of(start: Mapping[str, Any]) -> str | None:
+    """The detector that the ``wpb`` entry names.
+
+    :raises RecipeError: it is no name
+    """
     data_key = _wanted(start).get("data_key")
     if data_key is None or isinstance(data_key, str):
         return data_key
@@ -82,7 +95,9 @@ def _shape(start: Mapping[str, Any], defaults: PlanDefaults) -> tuple[int, ...] 
     num_points = start.get("num_points")
     line = [num_points] if isinstance(num_points, int) else None
     spec = [line.num for line in lines_of(start) or ()]
-    for candidate in (_wanted(start).get("shape"), start.get("shape"), spec, defaults.shape, line):
+    # spiral_square names the shape of its grid, and goes round on it: its points do not come row by row.
+    told = start.get("shape") if as_mapping(start.get("hints")).get("gridding", "rectilinear") == "rectilinear" else None
+    for candidate in (_wanted(start).get("shape"), told, spec, defaults.shape, line):
         shape = as_list(candidate)
         if shape and len(shape) <= MAX_DIMENSIONS and all(type(n) is int and n > 0 for n in shape):
             if prod(shape) > MAX_CELLS:
@@ -96,20 +111,25 @@ def _axes(start: Mapping[str, Any], defaults: PlanDefaults, shape: tuple[int, ..
     if tuple(line.num for line in spec) != shape:
         spec = []
     snaked = [line.snaked for line in spec] or None
-    snaking = _first_list(len(shape), _wanted(start).get("snaking"), start.get("snaking"), snaked)
-    if snaking is None and str(start.get("snake_axes")) in ("True", "False"):
-        # list_grid_scan says it only as text; the slowest axis has one pass and cannot snake
-        snaking = [False, *[str(start["snake_axes"]) == "True"] * (len(shape) - 1)]
+    courses = courses_of(start)
+    if courses and tuple(course.num for course in courses) != shape:
+        courses = None
+    snaking = _first_list(len(shape), _wanted(start).get("snaking"), start.get("snaking"), snaked, snaked_of(start, courses, len(shape)))
     if snaking is None:
         snaking = _first_list(len(shape), defaults.snaking)
         if len(shape) > 1:
             source = "by the settings for this plan" if snaking else "none"
             notices.append(Notice("snaking_guessed", f"The start document does not say which axes snake; taken here: {source}."))
     spanned = [(line.start, line.stop) for line in spec] or None
-    extents = _first_list(len(shape), _wanted(start).get("extents"), start.get("extents"), spanned, defaults.extents)
-    if extents and str(start.get("plan_name")).startswith("rel_"):
+    extents = _extents(start, courses or [], notices, len(shape)) or _first_list(
+        len(shape), start.get("extents"), spanned, defaults.extents
+    )
+    if extents and any(extents) and str(start.get("plan_name")).startswith(("rel_", "x2x_")):
         notices.append(Notice("extents_relative", "The positions are relative to where the motors stood when the scan began."))
-    names = _first_list(len(shape), _wanted(start).get("axes"), start.get("motors"), defaults.axes)
+    motors = as_list(start.get("motors"))
+    if courses and motors and len(shape) == 1:
+        motors = motors[:1]  # the others move with it
+    names = _first_list(len(shape), _wanted(start).get("axes"), motors, defaults.axes)
     axes: list[Axis] = []
     for k in range(len(shape)):
         low, high = _extent(extents[k]) if extents else (None, None)
@@ -120,6 +140,17 @@ def _axes(start: Mapping[str, Any], defaults: PlanDefaults, shape: tuple[int, ..
 
 def _first_list(length: int, *candidates: Any) -> list[Any] | None:
     return next((found for found in map(as_list, candidates) if found is not None and len(found) == length), None)
+
+
+def _extents(start: Mapping[str, Any], courses: Sequence[Course], notices: list[Notice], dimensions: int) -> list[Any] | None:
+    """First and last position of each axis as the ``wpb`` entry or the plan's pattern tells; None for an axis without even steps."""
+    asked = _first_list(dimensions, _wanted(start).get("extents"))
+    if asked or not courses:
+        return asked
+    if not all(course.even for course in courses):
+        told = "The positions of an axis are not evenly spaced: it counts points instead."
+        notices.append(Notice("positions_uneven", told))
+    return [(course.start, course.stop) if course.even else None for course in courses]
 
 
 def _extent(value: Any) -> tuple[float | None, float | None]:

@@ -1,0 +1,37 @@
+"""Lines of unknown length: the values of a run whose start document tells of no shape, one point after the other.
+
+The last recipe that is tried, so that every run shows something: Bluesky's ``count`` without a number, ``fly``, adaptive scans, plans of
+one's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wpb_stream.core.geometry import Axis, Grid
+from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe
+from wpb_stream.recipes.raster import channels_of, data_key_of
+
+FIRST_POINTS = 64
+"""The length a line begins with; it is doubled as often as needed, and cut to its points at the end."""
+
+
+class Line:
+    """Makes recipes for lines of unknown length."""
+
+    name = "line"
+
+    def fits(self, start: Mapping[str, Any], defaults: PlanDefaults) -> bool:
+        """Always: whatever a run is, its points come one after the other."""
+        return True
+
+    def make(self, start: Mapping[str, Any], defaults: PlanDefaults) -> Recipe:
+        """The recipe for a run.
+
+        :raises RecipeError: the ``wpb`` entry asks for something impossible
+        """
+        told = "The start document names no shape: the points are shown as a line, one after the other."
+        notices = [Notice("shape_guessed", told)]
+        channels = channels_of(start, defaults, notices)
+        return Recipe(self.name, Grid((FIRST_POINTS,), (Axis("point"),)), channels, data_key_of(start), tuple(notices), grows=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pickle  # noqa: TID251  for those who ask for it in so many words: the setting zmq_pickle
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.settings import Settings
 from wpb_stream.sources import Source
+from wpb_stream.sources.file import FileSource
 from wpb_stream.sources.kafka import KafkaSource
+from wpb_stream.sources.zmq import ZmqSource
 
 
 def open_sources(settings: Settings) -> list[Source]:
@@ -35,5 +38,13 @@ def _kafka(url: str, settings: Settings) -> Source:
     return KafkaSource(url, fetch_wait_ms=settings.kafka_fetch_wait_ms, earliest=earliest, options=settings.kafka_options)
 
 
-SCHEMES: Mapping[str, Callable[[str, Settings], Source]] = MappingProxyType({"kafka": _kafka})
+def _file(url: str, settings: Settings) -> Source:
+    return FileSource(url)
+
+
+def _zmq(url: str, settings: Settings) -> Source:
+    return ZmqSource(url, unpickle=pickle.loads if settings.zmq_pickle == "run code of whoever publishes" else None)
+
+
+SCHEMES: Mapping[str, Callable[[str, Settings], Source]] = MappingProxyType({"kafka": _kafka, "file": _file, "zmq": _zmq, "zmq+bind": _zmq})
 """By the URL's scheme."""

@@ -21,6 +21,7 @@ import numpy as np
 from event_model import DocumentNames
 from event_model import schemas as _schemas  # pyright: ignore[reportUnknownVariableType]
 
+from wpb_stream.core.envelope import is_pickle
 from wpb_stream.core.exceptions import DocumentError
 from wpb_stream.core.narrow import as_list, as_mapping
 
@@ -35,6 +36,10 @@ MAX_UID = 256
 END_OF_TIME = 253_402_300_800
 """Seconds since 1970 at the year 10000, where calendars of Python and PostgreSQL end."""
 
+PICKLED = (
+    "the message is pickled, and reading a pickle can run any code: give the publisher another serializer, such as "
+    "bluesky.callbacks.zmq.Publisher(address, serializer=msgpack.packb); docs/how-to/zmq.md has the setting that reads it all the same"
+)
 _DTYPE = re.compile(r"[<>|]?[biufSU][0-9]{1,6}")
 """What a numpy array in a message may be of: numbers and text. numpy's own parser evaluates what it is given."""
 
@@ -99,10 +104,18 @@ def decode(value: bytes) -> object:
     if len(value) > MAX_BYTES:
         raise DocumentError(f"the message has {len(value)} bytes, more than the {MAX_BYTES} allowed")
     try:
+        if is_pickle(value):
+            raise DocumentError(PICKLED)
         # No msgpack document begins with these: as msgpack they are bare small integers.
         if value.lstrip()[:1] in (b"{", b"["):
             return _plain(_decode_json(value), MAX_DEPTH)
-        return _plain(msgspec.msgpack.decode(value), MAX_DEPTH)
+        unpacked = msgspec.msgpack.decode(value)
+        match unpacked:
+            case [str(), bytes() as payload] if is_pickle(payload):
+                raise DocumentError(PICKLED)
+            case _:
+                pass
+        return _plain(unpacked, MAX_DEPTH)
     except DocumentError:
         raise
     except RecursionError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -19,7 +20,6 @@ from wpb_stream.catalogue.results import Results
 from wpb_stream.catalogue.writer import CatalogueWriter, insist
 from wpb_stream.core.board import Board
 from wpb_stream.core.documents import Document, Message
-from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.intake import sort_out
 from wpb_stream.core.live import LiveRun, Pace
 from wpb_stream.core.recipe import Recipe
@@ -28,11 +28,10 @@ from wpb_stream.core.runs import Runs
 from wpb_stream.frames.pool import FrameReaders
 from wpb_stream.growing import Growing
 from wpb_stream.sources import Source
+from wpb_stream.sources.listening import listen
 
 log = logging.getLogger(__name__)
 
-RECONNECT_S = 1.0
-"""How long to wait before a source that is away is asked again."""
 KEPT_ENDED = 20
 """Ended runs kept in memory, for clients that watch them still; older ones are read from the catalogue."""
 
@@ -72,16 +71,10 @@ class Pipeline:
 
     async def _listen(self, source: Source) -> None:
         """Source -> Message: into a bounded queue, so that a burst waits in the broker rather than in memory."""
-        while True:
-            try:
-                async with source:
-                    positions = await insist(lambda: self._catalogue.positions(source.identity))
-                    async for messages in source.batches(positions):
-                        for message in messages:
-                            await self._queue.put(message)
-            except ServiceError as error:
-                log.warning("%s; trying again", error)
-                await asyncio.sleep(RECONNECT_S)
+        async with aclosing(listen(source, lambda: insist(lambda: self._catalogue.positions(source.identity)))) as batches:
+            async for messages in batches:
+                for message in messages:
+                    await self._queue.put(message)
 
     async def _take_in(self, messages: Sequence[Message]) -> None:
         """Message -> Document: identified, stored together with the positions, then applied if it is new."""

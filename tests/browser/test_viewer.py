@@ -74,6 +74,25 @@ async def test_pixels_appear_as_the_scan_goes_on_in_exactly_the_colours_of_the_d
         assert viewer.complaints == []
 
 
+async def test_a_scan_that_tells_no_shape_is_a_line_that_grows_and_ends_where_its_points_do(
+    settings: Settings, streaming, tmp_path: Path
+) -> None:
+    run = scan(tmp_path / "frames", (1, 100)).write()
+    for told in ("shape", "snaking", "extents"):
+        del run.head[0].doc[told]
+    async with streaming(settings), viewer_page(page_url(settings)) as viewer:
+        await send(settings, [*run.head, *run.at(0, 10)])
+        await viewer.wait_until(run=run.uid, rows=10, status="running")
+        assert "of unknown length" in await text(viewer, "#subtitle")
+        assert await text(viewer, "#points") == "10"
+        assert await viewer.page.locator("canvas[data-channel]").count() == 4
+        await send(settings, [*run.at(10, 100), run.stop])
+        await viewer.wait_until(run=run.uid, rows=100, status="success")
+        await viewer.page.locator("#subtitle", has_text="100").wait_for()
+        assert await text(viewer, "#points") == "100"
+        assert viewer.complaints == []
+
+
 async def test_cells_that_were_not_measured_are_not_painted(settings: Settings, streaming, tmp_path: Path) -> None:
     run = scan(tmp_path / "frames").write()
     async with streaming(settings), viewer_page(page_url(settings)) as viewer:
@@ -197,13 +216,12 @@ async def test_what_was_guessed_is_told_as_a_notice(settings: Settings, streamin
         assert viewer.complaints == []
 
 
-async def test_a_run_without_a_shape_is_explained_in_a_sentence(settings: Settings, streaming, tmp_path: Path) -> None:
-    run = scan(tmp_path / "frames").write()
-    start = {key: value for key, value in run.documents[0].doc.items() if key not in ("shape", "snaking", "extents")}
+async def test_a_run_without_frames_is_explained_in_a_sentence(settings: Settings, streaming, tmp_path: Path) -> None:
+    run = scan(tmp_path / "frames")
     async with streaming(settings), viewer_page(page_url(settings)) as viewer:
-        await send(settings, [Recorded("start", start), *run.documents[1:]])
+        await send(settings, [run.documents[0], run.stop])
         await viewer.wait_until(run=run.uid, status="success")
-        assert "No recipe fits this run" in await text(viewer, "#empty")
+        await viewer.page.locator("#empty", has_text="no detector of it wrote frames").wait_for()
         assert viewer.complaints == []
 
 

@@ -70,7 +70,7 @@ function describe(model, run, revision) {
   const same = drawn(model.run) === drawn(run);
   shown = model.run = run;
   model.channels = run.channels ?? [];
-  model.pointsExpected = run.points_expected ?? model.size;
+  model.pointsExpected = run.points_expected ?? 0;
   page.showRun(run, revision);
   page.showStatus(run.status, reason);
   if (same) stage.redraw(false);

@@ -59,7 +59,7 @@ export class ChannelMap {
  */
 export function obstacle(run) {
   const size = (run.shape ?? []).reduce((product, length) => product * length, 1);
-  if (!run.shape?.length || !run.channels?.length) return "No recipe fits this run, so nothing is reconstructed while it runs. It is recorded all the same.";
+  if (!run.shape?.length || !run.channels?.length) return "No recipe fits this run, or no detector of it wrote frames: there is nothing to draw. It is recorded all the same.";
   if (!(size >= 1)) return `Its shape ${run.shape.join(" × ")} has a dimension without points.`;
   if (size > MOST_CELLS) return `Its shape ${run.shape.join(" × ")} is larger than a browser can draw.`;
   return null;
@@ -86,7 +86,8 @@ export class RunModel {
     this.rows = 0;
     /** Cells that have been measured. */
     this.measured = 0;
-    this.pointsExpected = run.points_expected ?? this.size;
+    /** 0 where nobody knows. */
+    this.pointsExpected = run.points_expected ?? 0;
   }
 
   /** The cell that was measured last, or null. */

@@ -69,7 +69,8 @@ function sampleOf({ metadata }) {
  */
 export function showRun(run, revision) {
   text("title", nameOf(run));
-  const parts = [sampleOf(run), (run.shape ?? []).join(" × "), run.recipe ?? "", revision === "live" ? "" : `revision ${revision.slice(0, 12)}`];
+  const shape = run.recipe && run.points_expected === null && run.status === "running" ? "of unknown length" : (run.shape ?? []).join(" × ");
+  const parts = [sampleOf(run), shape, run.recipe ?? "", revision === "live" ? "" : `revision ${revision.slice(0, 12)}`, ...planOf(run)];
   const subtitle = element("subtitle");
   const uid = make("span", run.uid.slice(0, 8));
   uid.title = run.uid;
@@ -77,6 +78,16 @@ export function showRun(run, revision) {
   subtitle.replaceChildren(...parts.filter(Boolean).map((part) => make("span", part)), uid);
   text("started", clock(run.started, true));
   element("progress").hidden = false;
+}
+
+/**
+ * What blueapi says of the run's plan, where that is more than that it runs.
+ * @param {Run} run
+ */
+function planOf({ plan, status }) {
+  if (!plan || status !== "running") return [];
+  const state = plan.state === "RUNNING" ? [] : [`plan ${plan.state.toLowerCase()}`];
+  return [...state, ...(plan.moving ?? []).map(({ name, target, units }) => `${name} → ${number(Number(target.toPrecision(5)))} ${units ?? ""}`.trim())];
 }
 
 /**
@@ -99,7 +110,7 @@ export function showProgress(run, { measured, expected, rate, silence, stale, no
   const share = expected > 0 ? Math.min(1, measured / expected) : 0;
   const percent = `${Math.floor(share * 100)} %`;
   const running = run.status === "running";
-  text("points", `${number(measured)} of ${number(expected)} · ${percent}`);
+  text("points", expected > 0 ? `${number(measured)} of ${number(expected)} · ${percent}` : number(measured));
   element("bar").style.transform = `scaleX(${share})`;
   const bar = /** @type {HTMLElement} */ (element("bar").parentElement);
   bar.setAttribute("aria-valuemax", String(expected));
@@ -110,8 +121,8 @@ export function showProgress(run, { measured, expected, rate, silence, stale, no
   const shown = stale ? `none for ${duration(silence ?? 0)}` : speed === null ? "–" : `${number(Number(speed.toPrecision(speed < 100 ? 2 : 3)))} /s`;
   text("rate", shown);
   element("rate").dataset.stale = String(stale);
-  text("left", running ? (rate && !stale ? duration((expected - measured) / rate) : "–") : "–");
-  document.title = `${running ? `${percent} ` : ""}${nameOf(run)} · ${STATUS_WORDS[run.status] ?? run.status}`;
+  text("left", running ? (rate && !stale && expected > 0 ? duration((expected - measured) / rate) : "–") : "–");
+  document.title = `${running && expected > 0 ? `${percent} ` : ""}${nameOf(run)} · ${STATUS_WORDS[run.status] ?? run.status}`;
 }
 
 /**

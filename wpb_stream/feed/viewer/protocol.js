@@ -13,7 +13,13 @@
  * A run, as the server describes it. `shape` and `axes` have the slow axis first.
  * @typedef {{uid: string, scan_id: number | null, plan_name: string | null, status: Status, started: string | null,
  *   stopped: string | null, recipe: string | null, shape: number[] | null, axes: Axis[] | null, channels: Channel[] | null,
- *   arrays: string[], points_expected: number | null, rows: number, metadata: Record<string, unknown>}} Run
+ *   arrays: string[], points_expected: number | null, rows: number, metadata: Record<string, unknown>, plan?: Plan}} Run
+ */
+
+/**
+ * The task of blueapi that a run is part of: the state of its worker, and the motors that are on their way.
+ * @typedef {{task: string, state: string, failed?: boolean,
+ *   moving?: {name: string, current: number | null, target: number, units: string | null}[]}} Plan
  */
 
 /** @typedef {{name: string, dtype: string, offset: number}} ColumnHeader */

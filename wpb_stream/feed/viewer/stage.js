@@ -95,7 +95,7 @@ export class Stage {
     for (const panel of this.#panels) {
       const { channel } = panel.plot;
       const limits = channel && this.model?.maps.get(channel.name)?.limits;
-      panel.describe(`${measured} of ${expected} points${limits ? `, ${range(limits)} ${channel.units}` : ""}`);
+      panel.describe(`${measured}${expected ? ` of ${expected}` : ""} points${limits ? `, ${range(limits)} ${channel.units}` : ""}`);
     }
   }
 

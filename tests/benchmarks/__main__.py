@@ -1,12 +1,16 @@
-"""``make bench``: all benchmarks, one after the other."""
+"""``make bench``: all benchmarks, one after the other, but for ``soak [RUNS]``, which is asked for by name."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 
-from tests.benchmarks import bench_frames, bench_latency
+from tests.benchmarks import bench_frames, bench_latency, bench_soak
 
 if __name__ == "__main__":  # reader processes load this module too
-    asyncio.run(bench_frames.main())
-    print()
-    asyncio.run(bench_latency.compare())
+    if sys.argv[1:2] == ["soak"]:
+        asyncio.run(bench_soak.main(*map(int, sys.argv[2:])))
+    else:
+        asyncio.run(bench_frames.main())
+        print()
+        asyncio.run(bench_latency.compare())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scanspec.specs import Fly, Linspace, Spiral
+from scanspec.specs import Concat, Fly, Linspace, Product, Snake, Spec, Spiral, Static
 
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.recipes.raster import Raster
@@ -28,12 +28,42 @@ def test_products_of_lines_are_read_alike_from_the_serialised_spec_and_from_its_
     assert lines_of({"plan_args": {"spec": repr(spec)}}) == expected
 
 
-def test_a_spec_that_is_no_grid_is_left_to_the_shape() -> None:
-    assert lines_of({"scanspec": Spiral("x", 0.0, 1.0, 0.1, "y", 0.0).serialize()}) is None
+X, Y = Linspace("x", 0.0, 3.0, 4), Linspace("y", 0.0, 2.0, 3)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "(" * 5000, "__import__('os').system('true')", "Product(outer=1)", "Snake(" * 200 + ")" * 200, "Line(\0)"]
+    ("spec", "expected"),
+    [
+        (Static("z", 1.5) * ~X, [Line(1.5, 1.5, 1), Line(0.0, 3.0, 4, True)]),
+        (Y * Static("z", 1.5, 5), [Line(0.0, 2.0, 3), Line(1.5, 1.5, 5)]),
+        (2 * (Y * ~X), [Line(None, None, 2), Line(0.0, 2.0, 3), Line(0.0, 3.0, 4, True)]),
+        (Product(Y, 3), [Line(0.0, 2.0, 3), Line(None, None, 3)]),
+        ((Y * ~X).zip(Static("z", 1.5)), [Line(0.0, 2.0, 3), Line(0.0, 3.0, 4, True)]),
+        (Snake(Y * X), [Line(0.0, 2.0, 3, True), Line(0.0, 3.0, 4, True)]),
+    ],
+)
+def test_statics_and_repetitions_are_axes_of_the_shape_that_the_spec_has(spec: Spec[str], expected: list[Line]) -> None:
+    assert lines_of({"scanspec": spec.serialize()}) == expected
+    assert lines_of({"plan_args": {"spec": repr(spec)}}) == expected
+    assert tuple(line.num for line in expected) == spec.shape()
+
+
+@pytest.mark.parametrize("spec", [Spiral("x", 0.0, 1.0, 0.1, "y", 0.0), Concat(X, X), X.zip(Linspace("y", 0.0, 1.0, 4))])
+def test_a_spec_that_is_no_grid_is_left_to_the_shape(spec: Spec[str]) -> None:
+    assert lines_of({"scanspec": spec.serialize()}) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "(" * 5000,
+        "__import__('os').system('true')",
+        "Product(outer=1)",
+        "Snake(" * 200 + ")" * 200,
+        "Line(\0)",
+        "Product(outer=-1, inner=2)",
+    ],
 )
 def test_hostile_text_is_no_spec_and_is_not_evaluated(text: str) -> None:
     assert lines_of({"plan_args": {"spec": text}}) is None
@@ -54,3 +84,15 @@ def test_a_spec_of_another_shape_than_the_run_says_nothing_of_its_axes() -> None
     recipe = Raster().make({"shape": [5, 6], "scanspec": spec.serialize()}, PlanDefaults())
     assert [axis.snaking for axis in recipe.grid.axes] == [False, False]
     assert recipe.grid.axes[0].start is None
+
+
+def test_the_axes_are_named_in_the_order_of_the_spec_as_the_motors_come_in_none() -> None:
+    spec = Linspace("y", 0.0, 2.0, 3) * ~Linspace("x", 0.0, 3.0, 4)
+    recipe = Raster().make({"shape": [3, 4], "motors": ["x", "y"], "scanspec": spec.serialize()}, PlanDefaults())
+    assert [axis.name for axis in recipe.grid.axes] == ["y", "x"]
+
+
+def test_an_axis_is_named_like_the_device_in_the_text_of_a_spec() -> None:
+    text = "Product(outer=Linspace(axis=Motor(name='y'), start=0.0, stop=1.0, num=2), inner=3, gap=True)"
+    recipe = Raster().make({"shape": [2, 3], "plan_args": {"spec": text}}, PlanDefaults())
+    assert [axis.name for axis in recipe.grid.axes] == ["y", "axis 1"]

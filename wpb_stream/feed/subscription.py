@@ -18,6 +18,8 @@ MAX_SLICE_BYTES = 1_000_000
 
 MAX_KEPT_BYTES = 16 * 2**20
 """Encoded slices are kept for other clients up to this, over all runs."""
+SWEEP_SLICES = 100
+"""Slices that have to come before those of tables that are gone are looked for again; and as many again as there are."""
 
 
 class Slices:
@@ -28,6 +30,8 @@ class Slices:
         self._bytes = 0
         # By weak reference, so that slices do not keep the table of a run alive that everybody else has let go.
         self._kept: OrderedDict[tuple[ref[PointTable], int, tuple[str, ...], int, int], bytes] = OrderedDict()
+        self._swept = 0
+        """Slices that were left when those of tables that are gone were last looked for."""
 
     def encoded(self, made: Reconstruction, subscription: int, channels: tuple[str, ...], first: int, last: int) -> bytes:
         """Rows ``first`` to ``last`` (exclusive) as a message of the protocol."""
@@ -45,10 +49,18 @@ class Slices:
             channels=channels,
         )
         self._bytes += len(message)
+        if len(self._kept) > 2 * self._swept + SWEEP_SLICES:
+            self._sweep()
         while self._bytes > self._max_bytes:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= len(oldest)
         return message
+
+    def _sweep(self) -> None:
+        """Let go of the slices of tables that everybody else has let go: nobody can ask for them any more."""
+        for key in [key for key in self._kept if key[0]() is None]:
+            self._bytes -= len(self._kept.pop(key))
+        self._swept = len(self._kept)
 
 
 class Subscription:

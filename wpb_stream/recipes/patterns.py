@@ -15,8 +15,8 @@ from wpb_stream.core.narrow import as_list, as_mapping
 
 MAX_POSITIONS = 1_000_000
 """A longer list of positions is not looked at."""
-SPACING_TOLERANCE = 1e-6
-"""How much two steps may differ, as a part of the whole way, and still count as even."""
+SPACING_TOLERANCE = 0.01
+"""How far a position may be off, as a part of a step, where steps still count as even: lists are rounded, and no map shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _listed(motor: object, positions: object) -> Course | None:
     first, last = float(listed[0]), float(listed[-1])
     step = (last - first) / max(len(listed) - 1, 1)
     off = max(abs(float(position) - (first + k * step)) for k, position in enumerate(listed))
-    return Course(str(motor), first, last, len(listed), off <= SPACING_TOLERANCE * abs(last - first))
+    return Course(str(motor), first, last, len(listed), off <= SPACING_TOLERANCE * abs(step))
 
 
 def _is_position(value: object) -> TypeGuard[int | float]:

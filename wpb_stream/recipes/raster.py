@@ -10,7 +10,7 @@ snaking        ``wpb.snaking``, ``snaking``, ``snake_axes``,  the plan's entry i
                a scanspec
 extents        ``wpb.extents``, ``plan_pattern_args``,        the plan's entry in the settings; point numbers
                ``extents``, a scanspec
-axes           ``wpb.axes``, ``motors``                       the plan's entry in the settings; ``axis 0``, ``axis 1``
+axes           ``wpb.axes``, ``motors``, a scanspec           the plan's entry in the settings; ``axis 0``, ``axis 1``
 regions        ``wpb.regions`` (pixels), ``colour_rois``      the plan's entry in the settings; thirds of the height
 =============  =============================================  ======================================================
 """
@@ -129,11 +129,14 @@ def _axes(start: Mapping[str, Any], defaults: PlanDefaults, shape: tuple[int, ..
     motors = as_list(start.get("motors"))
     if courses and motors and len(shape) == 1:
         motors = motors[:1]  # the others move with it
-    names = _first_list(len(shape), _wanted(start).get("axes"), motors, defaults.axes)
+    specified = [line.axis for line in spec]
+    if motors and sorted(map(str, motors)) == sorted(map(str, specified)):
+        motors = specified  # scan_nd, which dodal's spec_scan is made of, lists the motors in no order
+    names = _first_list(len(shape), _wanted(start).get("axes"), motors, specified if any(specified) else None, defaults.axes)
     axes: list[Axis] = []
     for k in range(len(shape)):
         low, high = _extent(extents[k]) if extents else (None, None)
-        name = (as_label(str(names[k])) if names else None) or f"axis {k}"
+        name = (as_label(str(names[k])) if names and names[k] else None) or f"axis {k}"
         axes.append(Axis(name, None, low, high, bool(snaking[k]) if snaking else False))
     return tuple(axes)
 

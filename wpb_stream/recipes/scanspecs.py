@@ -1,4 +1,4 @@
-"""The rectilinear part of scanspec: lines, products and snakes, as start documents hold them.
+"""The rectilinear part of scanspec: lines, products, repetitions and snakes, as start documents hold them.
 
 blueapi and ophyd-async's fly scans put the serialised spec into the metadata (``scanspec``), dodal's ``spec_scan`` only its text
 (``plan_args.spec``). Neither is ever evaluated. Other specs (spirals, masks, concatenations) are no grid, and are left to the shape
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from wpb_stream.core.narrow import as_mapping
+from wpb_stream.core.narrow import as_label, as_mapping
 
 MAX_TEXT = 20_000
 """Characters of a spec's text above which it is not read."""
@@ -21,12 +21,15 @@ MAX_DEPTH = 32
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Evenly spaced points along one axis."""
+    """Evenly spaced points along one axis, or a number of repetitions."""
 
-    start: float
-    stop: float
+    start: float | None
+    """None for repetitions, which are at no position."""
+    stop: float | None
     num: int
     snaked: bool = False
+    axis: str | None = field(default=None, compare=False)
+    """What moves, as the spec names it."""
 
 
 def lines_of(start: Mapping[str, Any]) -> list[Line] | None:
@@ -41,24 +44,45 @@ def lines_of(start: Mapping[str, Any]) -> list[Line] | None:
     return _lines(spec, MAX_DEPTH)
 
 
-def _lines(spec: Mapping[str, Any], depth: int) -> list[Line] | None:
+def _lines(spec: object, depth: int) -> list[Line] | None:
     if depth == 0:
         return None
-    match spec:
+    match spec if type(spec) is int else as_mapping(spec):
+        case int() as repetitions if repetitions > 0:
+            return [Line(None, None, repetitions)]
         case {"type": "Product", "outer": outer, "inner": inner}:
-            slow, fast = _lines(as_mapping(outer), depth - 1), _lines(as_mapping(inner), depth - 1)
+            slow, fast = _lines(outer, depth - 1), _lines(inner, depth - 1)
             return slow + fast if slow and fast else None
+        case {"type": "Zip", "left": left, "right": right}:
+            return _zipped(_lines(left, depth - 1), _lines(right, depth - 1))
         case {"type": "Snake", "spec": inner}:
-            lines = _lines(as_mapping(inner), depth - 1)
+            lines = _lines(inner, depth - 1)
             return [replace(line, snaked=True) for line in lines] if lines else None
         case {"type": "Fly" | "ConstantDuration", "spec": inner}:
-            return _lines(as_mapping(inner), depth - 1)
+            return _lines(inner, depth - 1)
+        case {"type": "Static", "value": int() | float() as value}:
+            num = as_mapping(spec).get("num", 1)
+            return [Line(float(value), float(value), num, axis=_axis(spec))] if type(num) is int and num > 0 else None
         case {"type": "Linspace" | "Line", "start": int() | float() as start, "stop": int() | float() as stop, "num": int() as num} if (
             num > 0
         ):
-            return [Line(float(start), float(stop), num)]
+            return [Line(float(start), float(stop), num, axis=_axis(spec))]
         case _:
             return None
+
+
+def _axis(spec: object) -> str | None:
+    """The axis of a line: its name, or that of the device whose ``repr`` stands in the spec's text."""
+    axis = as_mapping(spec).get("axis")
+    return axis if isinstance(axis, str) else as_label(as_mapping(axis).get("name"))
+
+
+def _zipped(left: list[Line] | None, right: list[Line] | None) -> list[Line] | None:
+    """Two specs that are run in parallel are a grid where one of them stands still."""
+    for moving, other in ((left, right), (right, left)):
+        if moving and other and len(moving) >= len(other) and all(line.start == line.stop for line in other):
+            return moving
+    return None
 
 
 def _call(node: ast.expr, depth: int) -> object:

@@ -1,0 +1,568 @@
+"""Plans as people run them, and what each must become: one list for the tests and for ``docs/reference/plans.md``.
+
+What a map must be follows from where the motors stood at each exposure, or from the fly scan's own spec, never from the scan's metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Thread
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import bluesky.preprocessors as bpp
+import numpy as np
+from bluesky.plan_patterns import outer_product
+from bluesky.utils import FailedStatus, Msg, RunEngineInterrupted
+from cycler import cycler
+from ophyd_async.core import TriggerInfo
+from scanspec.specs import Concat, Linspace, Spec, Spiral, Static
+
+from tests.helpers.laboratory import Laboratory
+
+Plan = Generator[Msg, Any, Any]
+Along = Sequence[float] | np.ndarray
+
+
+@dataclass(frozen=True)
+class PlanCase:
+    """One plan, and what must come of it."""
+
+    name: str
+    """Its row in the table of the docs; several cases may be of one row."""
+    plan: Callable[[Laboratory], Plan]
+    grid: tuple[tuple[str, Along], ...] = ()
+    """Each axis, slow axis first: the motor, and its positions in the order of the map; no motor for repetitions. Without any, the frames
+    make a line as they come."""
+    snaking: tuple[bool, ...] | None = None
+    """None for none."""
+    extents: tuple[tuple[float, float] | None, ...] | None = None
+    """As the map's axes name them; None if they name none."""
+    axes: tuple[str, ...] | None = None
+    """Their names, if they are not the motors'."""
+    points: int | None = None
+    """How long a line is, or how many points of a grid have a value, if not all."""
+    drive: Callable[[Laboratory, Plan], None] = lambda lab, plan: until_over(lab, plan)
+    told: frozenset[str] = frozenset()
+    """Codes of the notices, besides `regions_guessed`."""
+    status: str = "success"
+    detector: str = "camera"
+    frames: int = 1
+    """Frames an event."""
+    course: Spec[str] | None = None
+    """Where a fly scan's motors were at each event, as no motor moves in the simulation."""
+    label: str = ""
+    """What sets it apart from others of its row."""
+    grows: bool = field(default=False)
+    """Whether its length was not known beforehand."""
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.label}".strip("-")
+
+
+# --- how an engine is driven ---
+
+
+class ShutterStuckError(Exception):
+    """What goes wrong in the middle of a scan."""
+
+
+def until_over(lab: Laboratory, plan: Plan) -> None:
+    """Run a plan, and resume it whenever it pauses."""
+    with suppress(RunEngineInterrupted):
+        lab.engine(plan)
+    while lab.engine.state == "paused":
+        with suppress(RunEngineInterrupted):
+            lab.engine.resume()
+
+
+def paused_by_somebody(defer: bool) -> Callable[[Laboratory, Plan], None]:
+    """Run a plan that another thread pauses during its fifth point, wherever it is then; and resume it."""
+
+    def drive(lab: Laboratory, plan: Plan) -> None:
+        somebody = Thread(target=lab.engine.request_pause, kwargs={"defer": defer})
+
+        def at_the_fifth_point(name: str, doc: Any) -> None:
+            if name == "event" and doc["seq_num"] == 5 and somebody.ident is None:
+                somebody.start()
+
+        lab.engine.subscribe(at_the_fifth_point)
+        until_over(lab, plan)
+        somebody.join()
+
+    return drive
+
+
+def until_paused(then: str) -> Callable[[Laboratory, Plan], None]:
+    """Run a plan to its first pause, and then end it: ``stop`` or ``abort``."""
+
+    def drive(lab: Laboratory, plan: Plan) -> None:
+        with suppress(RunEngineInterrupted):
+            lab.engine(plan)
+        assert lab.engine.state == "paused"
+        getattr(lab.engine, then)()
+
+    return drive
+
+
+def until_failed(lab: Laboratory, plan: Plan) -> None:
+    """Run a plan that fails."""
+    with suppress(ShutterStuckError, FailedStatus):
+        lab.engine(plan)
+        raise AssertionError("the plan did not fail")
+
+
+# --- steps that something happens in ---
+
+
+def after_point(number: int, happening: Callable[[], Plan]) -> Callable[..., Plan]:
+    """A ``per_step`` in which something happens, once, after the event of a point and before the next checkpoint."""
+    points = iter(range(1, 10_000))
+
+    def step(detectors: Any, step: Any, pos_cache: Any, take_reading: Any = None) -> Plan:
+        yield from bps.one_nd_step(detectors, step, pos_cache, take_reading)
+        if next(points) == number:
+            yield from happening()
+
+    return step
+
+
+def between_trigger_and_event(number: int, happening: Callable[[], Plan]) -> Callable[..., Plan]:
+    """A ``per_step`` in which something happens, once, after a detector took its frame and before the event."""
+    points = iter(range(1, 10_000))
+
+    def step(detectors: Any, step: Any, pos_cache: Any) -> Plan:
+        yield from bps.checkpoint()
+        yield from bps.move_per_step(step, pos_cache)
+        for detector in detectors:
+            yield from bps.trigger(detector, wait=True)
+        if next(points) == number:
+            yield from happening()
+        yield from bps.create("primary")
+        for device in (*detectors, *step):
+            yield from bps.read(device)
+        yield from bps.save()
+
+    return step
+
+
+def stuck() -> Plan:
+    yield from bps.null()
+    raise ShutterStuckError
+
+
+def after_shot(number: int, happening: Callable[[], Plan]) -> Callable[..., Plan]:
+    """The same for ``count``, whose steps have no motors."""
+    points = iter(range(1, 10_000))
+
+    def shot(detectors: Any) -> Plan:
+        yield from bps.one_shot(detectors)
+        if next(points) == number:
+            yield from happening()
+
+    return shot
+
+
+# --- plans of our own ---
+
+
+def fly_spec(lab: Laboratory, spec: Spec[str], per_event: int = 1, **metadata: Any) -> Plan:
+    """A fly scan of ophyd-async's detector along a spec, as its documentation has it; the motion is the motion controller's business."""
+    points = len(spec.midpoints())
+
+    @bpp.stage_decorator([lab.blobs])
+    @bpp.run_decorator(md={"scanspec": spec.serialize(), **metadata})
+    def inner() -> Plan:
+        yield from bps.prepare(lab.blobs, TriggerInfo(number_of_events=points, collections_per_event=per_event), wait=True)
+        yield from bps.declare_stream(lab.blobs, name="primary", collect=True)
+        yield from bps.kickoff(lab.blobs, wait=True)
+        yield from bps.collect_while_completing([lab.blobs], [lab.blobs], flush_period=0.001, stream_name="primary")
+
+    return (yield from inner())
+
+
+def step_spec(lab: Laboratory, spec: Spec[str]) -> Plan:
+    """A step scan along a spec, with the start document of dodal's ``spec_scan``."""
+    cycle = None
+    for name, positions in _columns(spec).items():
+        one = cycler(getattr(lab, name), positions)
+        cycle = one if cycle is None else cycle + one
+    metadata = {"plan_name": "spec_scan", "shape": spec.shape(), "plan_args": {"detectors": ["camera"], "spec": repr(spec)}}
+    return (yield from bp.scan_nd([lab.camera], cycle, md=metadata))
+
+
+def _columns(spec: Spec[str]) -> dict[str, list[float]]:
+    midpoints = list(spec.midpoints())
+    return {name: [float(point[name]) for point in midpoints] for name in spec.axes()}
+
+
+def declared_fly(lab: Laboratory) -> Plan:
+    """``fly`` of an ophyd-async detector: its stream is declared by a preprocessor, as the plan itself has no place for it."""
+
+    def declare_after_open(msg: Msg) -> tuple[Plan | None, Plan | None]:
+        if msg.command != "open_run":
+            return None, None
+        return None, bps.declare_stream(lab.blobs, name="primary", collect=True)
+
+    @bpp.stage_decorator([lab.blobs])
+    def inner() -> Plan:
+        yield from bps.prepare(lab.blobs, TriggerInfo(number_of_events=9), wait=True)
+        yield from bpp.plan_mutator(bp.fly([lab.blobs]), declare_after_open)
+
+    return (yield from inner())
+
+
+def bursts(lab: Laboratory, per_event: int) -> Plan:
+    """A grid whose detector takes several frames at each point."""
+
+    @bpp.stage_decorator([lab.blobs])
+    def inner() -> Plan:
+        yield from bps.prepare(lab.blobs, TriggerInfo(collections_per_event=per_event), wait=True)
+        yield from bpp.msg_mutator(
+            bp.grid_scan([lab.blobs], lab.y, 0, 2, 3, lab.x, 0, 3, 4, snake_axes=True),
+            # Staging again would forget what was prepared.
+            lambda msg: None if msg.command in ("stage", "unstage") and msg.obj is lab.blobs else msg,
+        )
+
+    return (yield from inner())
+
+
+def two_files(lab: Laboratory) -> Plan:
+    """One run whose detector begins a new file in the middle, as those with a limited file size do."""
+
+    @bpp.run_decorator(md={"shape": (2, 3), "snaking": (False, True), "motors": ("y", "x"), "extents": [[0, 1], [0, 2]]})
+    def inner() -> Plan:
+        for y, row in ((0.0, (0, 1, 2)), (1.0, (2, 1, 0))):
+            yield from bps.stage(lab.camera, wait=True)
+            for x in row:
+                yield from bps.mv(lab.y, y, lab.x, float(x))
+                yield from bps.trigger_and_read([lab.camera, lab.x, lab.y])
+            yield from bps.unstage(lab.camera, wait=True)
+
+    return (yield from inner())
+
+
+def grid(lab: Laboratory, **options: Any) -> Plan:
+    """The grid that most cases vary."""
+    detectors = options.pop("detectors", [lab.camera])
+    return bp.grid_scan(detectors, lab.y, 0, 2, 3, lab.x, 0, 3, 4, snake_axes=options.pop("snake_axes", True), **options)
+
+
+GRID: tuple[tuple[str, Along], ...] = (("y", np.linspace(0, 2, 3)), ("x", np.linspace(0, 3, 4)))
+SPAN = ((0.0, 2.0), (0.0, 3.0))
+CUBE: tuple[tuple[str, Along], ...] = (("z", np.linspace(-1, 0, 2)), *GRID)
+SNAKED = (False, True)
+raster = partial(PlanCase, grid=GRID, snaking=SNAKED, extents=SPAN)
+line = partial(PlanCase, axes=("axis 0",))
+unknown = partial(PlanCase, axes=("point",), told=frozenset({"shape_guessed"}), grows=True)
+
+
+def _cube(lab: Laboratory, snake_axes: Any) -> Plan:
+    return bp.grid_scan([lab.camera], lab.z, -1, 0, 2, lab.y, 0, 2, 3, lab.x, 0, 3, 4, snake_axes=snake_axes)
+
+
+def _moved(lab: Laboratory, plan: Plan) -> Plan:
+    """From somewhere else than zero, for relative scans."""
+    yield from bps.mv(lab.x, 10.0, lab.y, -5.0, lab.z, 1.0)
+    yield from plan
+
+
+LISTED: tuple[tuple[str, Along], ...] = (("y", [2.0, 1.0, 0.0]), ("x", [0.0, 1.0, 2.0, 3.0]))
+FLOWN = Linspace("y", 0.0, 2.0, 3) * ~Linspace("x", 0.0, 3.0, 4)
+RELATIVE = frozenset({"extents_relative"})
+
+STEP_SCANS = [
+    PlanCase("scan", lambda lab: bp.scan([lab.camera], lab.x, -1, 1, 5), (("x", np.linspace(-1, 1, 5)),), extents=((-1.0, 1.0),)),
+    PlanCase(
+        "scan",
+        lambda lab: bp.scan([lab.camera], lab.x, 1, -1, lab.y, 0, 3, 5),
+        (("x", np.linspace(1, -1, 5)),),
+        extents=((1.0, -1.0),),
+        label="two motors",
+    ),
+    PlanCase(
+        "rel_scan",
+        lambda lab: _moved(lab, bp.rel_scan([lab.camera], lab.x, -1, 1, 5)),
+        (("x", np.linspace(9, 11, 5)),),
+        extents=((-1.0, 1.0),),
+        told=RELATIVE,
+    ),
+    PlanCase("log_scan", lambda lab: bp.log_scan([lab.camera], lab.x, 0, 2, 5), (("x", np.logspace(0, 2, 5)),)),
+    PlanCase(
+        "list_scan",
+        lambda lab: bp.list_scan([lab.camera], lab.x, [1, 2, 4], lab.y, [3, 3, 3]),
+        (("x", [1.0, 2.0, 4.0]),),
+        told=frozenset({"positions_uneven"}),
+    ),
+    PlanCase(
+        "list_scan",
+        lambda lab: bp.list_scan([lab.camera], lab.x, [3, 2, 1]),
+        (("x", [3.0, 2.0, 1.0]),),
+        extents=((3.0, 1.0),),
+        label="evenly",
+    ),
+    PlanCase(
+        "rel_list_scan",
+        lambda lab: _moved(lab, bp.rel_list_scan([lab.camera], lab.x, [1, 2, 3])),
+        (("x", [11.0, 12.0, 13.0]),),
+        extents=((1.0, 3.0),),
+        told=RELATIVE,
+    ),
+    PlanCase(
+        "x2x_scan",
+        lambda lab: _moved(lab, bp.x2x_scan([lab.camera], lab.x, lab.y, -1, 1, 5)),
+        (("x", np.linspace(9, 11, 5)),),
+        extents=((-1.0, 1.0),),
+        told=RELATIVE,
+    ),
+    line("scan_nd", lambda lab: bp.scan_nd([lab.camera], outer_product([lab.y, 0, 2, 3, lab.x, 0, 3, 4, True])), points=12),
+    line("count", lambda lab: bp.count([lab.camera], num=5), points=5),
+    line("spiral", lambda lab: bp.spiral([lab.camera], lab.x, lab.y, 0, 0, 2, 2, 0.5, 4)),
+    line("rel_spiral", lambda lab: _moved(lab, bp.rel_spiral([lab.camera], lab.x, lab.y, 2, 2, 0.5, 4))),
+    line("spiral_fermat", lambda lab: bp.spiral_fermat([lab.camera], lab.x, lab.y, 0, 0, 2, 2, 0.5, 1)),
+    line("spiral_square", lambda lab: bp.spiral_square([lab.camera], lab.x, lab.y, 0, 0, 2, 3, 3, 4), points=12),
+]
+
+GRID_SCANS = [
+    raster("grid_scan", lambda lab: grid(lab), label="snaked"),
+    raster("grid_scan", lambda lab: grid(lab, snake_axes=False), snaking=None, label="not snaked"),
+    raster("grid_scan", lambda lab: grid(lab, snake_axes=[lab.x]), label="named axis"),
+    PlanCase(
+        "grid_scan",
+        lambda lab: bp.grid_scan([lab.camera], lab.y, 2, 0, 3, lab.x, 3, 0, 4, snake_axes=True),
+        (("y", np.linspace(2, 0, 3)), ("x", np.linspace(3, 0, 4))),
+        SNAKED,
+        ((2.0, 0.0), (3.0, 0.0)),
+        label="downwards",
+    ),
+    PlanCase("grid_scan", lambda lab: _cube(lab, True), CUBE, (False, True, True), ((-1.0, 0.0), *SPAN), label="3-D snaked"),
+    PlanCase("grid_scan", lambda lab: _cube(lab, False), CUBE, None, ((-1.0, 0.0), *SPAN), label="3-D not snaked"),
+    PlanCase("grid_scan", lambda lab: _cube(lab, [lab.y]), CUBE, (False, True, False), ((-1.0, 0.0), *SPAN), label="3-D one axis"),
+    PlanCase("grid_scan", lambda lab: _cube(lab, [lab.x]), CUBE, (False, False, True), ((-1.0, 0.0), *SPAN), label="3-D fast axis"),
+    PlanCase(
+        "rel_grid_scan",
+        lambda lab: _moved(lab, bp.rel_grid_scan([lab.camera], lab.y, -1, 1, 3, lab.x, -2, 2, 5, snake_axes=True)),
+        (("y", np.linspace(-6, -4, 3)), ("x", np.linspace(8, 12, 5))),
+        SNAKED,
+        ((-1.0, 1.0), (-2.0, 2.0)),
+        told=RELATIVE,
+    ),
+    PlanCase(
+        "list_grid_scan",
+        lambda lab: bp.list_grid_scan([lab.camera], lab.y, [2, 1, 0], lab.x, [0, 1, 2, 3], snake_axes=True),
+        LISTED,
+        SNAKED,
+        ((2.0, 0.0), (0.0, 3.0)),
+        label="snaked",
+    ),
+    PlanCase(
+        "list_grid_scan",
+        lambda lab: bp.list_grid_scan([lab.camera], lab.y, [2, 1, 0], lab.x, [0, 1, 5]),
+        (("y", [2.0, 1.0, 0.0]), ("x", [0.0, 1.0, 5.0])),
+        None,
+        ((2.0, 0.0), None),
+        told=frozenset({"positions_uneven"}),
+        label="uneven",
+    ),
+    PlanCase(
+        "list_grid_scan",
+        lambda lab: bp.list_grid_scan([lab.camera], lab.z, [0, 1, 2], lab.y, [2, 1, 0], lab.x, [0, 1, 2, 3], snake_axes=[lab.x]),
+        (("z", [0.0, 1.0, 2.0]), *LISTED),
+        (False, False, True),
+        ((0.0, 2.0), (2.0, 0.0), (0.0, 3.0)),
+        label="named axis",
+    ),
+    PlanCase(
+        "rel_list_grid_scan",
+        lambda lab: _moved(lab, bp.rel_list_grid_scan([lab.camera], lab.y, [0, 1, 2], lab.x, [0, 1], snake_axes=[lab.x])),
+        (("y", [-5.0, -4.0, -3.0]), ("x", [10.0, 11.0])),
+        SNAKED,
+        ((0.0, 2.0), (0.0, 1.0)),
+        told=RELATIVE,
+    ),
+]
+
+SPEC_SCANS = [
+    raster("fly scan of a scanspec", lambda lab: fly_spec(lab, FLOWN), detector="blobs", course=FLOWN, label="snaked"),
+    raster(
+        "fly scan of a scanspec",
+        lambda lab: fly_spec(lab, FLOWN, motors=["y", "x"], shape=FLOWN.shape()),
+        detector="blobs",
+        course=FLOWN,
+        label="with motors",
+    ),
+    raster(
+        "fly scan of a scanspec",
+        lambda lab: fly_spec(lab, FLOWN, per_event=3, motors=["y", "x"]),
+        detector="blobs",
+        course=FLOWN,
+        frames=3,
+        label="3 frames an event",
+    ),
+    PlanCase(
+        "fly scan of a scanspec",
+        lambda lab: fly_spec(lab, Linspace("z", -1.0, 0.0, 2) * ~(~Linspace("y", 0.0, 2.0, 3) * ~Linspace("x", 0.0, 3.0, 4))),
+        CUBE,
+        (False, True, True),
+        ((-1.0, 0.0), *SPAN),
+        detector="blobs",
+        course=Linspace("z", -1.0, 0.0, 2) * ~(~Linspace("y", 0.0, 2.0, 3) * ~Linspace("x", 0.0, 3.0, 4)),
+        label="3-D",
+    ),
+    unknown(
+        "fly scan of another scanspec", lambda lab: fly_spec(lab, Spiral("x", 0.0, 1.0, 0.2, "y", 0.0)), detector="blobs", label="spiral"
+    ),
+    unknown(
+        "fly scan of another scanspec",
+        lambda lab: fly_spec(lab, Concat(Linspace("x", 0.0, 1.0, 3), Linspace("x", 2.0, 4.0, 5))),
+        detector="blobs",
+        points=8,
+        label="concatenation",
+    ),
+    raster("spec_scan", lambda lab: step_spec(lab, FLOWN), label="snaked"),
+    PlanCase(
+        "spec_scan",
+        lambda lab: step_spec(lab, Static("z", 1.0, 2) * FLOWN),
+        axes=("z", "y", "x"),
+        grid=(("", [1.0, 1.0]), *GRID),
+        snaking=(False, False, True),
+        extents=((1.0, 1.0), *SPAN),
+        label="static",
+    ),
+    PlanCase(
+        "spec_scan",
+        lambda lab: step_spec(lab, 2 * FLOWN),
+        (("", [0, 0]), *GRID),
+        (False, False, True),
+        (None, *SPAN),
+        axes=("axis 0", "y", "x"),
+        label="repeated",
+    ),
+    line("spec_scan", lambda lab: step_spec(lab, Spiral("x", 0.0, 1.0, 0.2, "y", 0.0)), label="spiral"),
+]
+
+OPEN_ENDED = [
+    unknown(
+        "count without a number",
+        lambda lab: bp.count([lab.camera], num=None, per_shot=after_shot(70, bps.pause)),
+        drive=until_paused("stop"),
+        points=70,
+    ),
+    unknown("fly", lambda lab: bp.fly([lab.flyer]), detector="flyer", points=7, label="older flyer"),
+    unknown("fly", declared_fly, detector="blobs", points=9, label="ophyd-async"),
+    unknown(
+        "adaptive_scan",
+        lambda lab: bp.adaptive_scan([lab.camera, lab.bright], "bright", lab.x, 0, 5, 0.1, 1, 0.5, True),
+        axes=("point",),
+    ),
+]
+
+ACCIDENTS = [
+    raster("paused and resumed", lambda lab: grid(lab, per_step=after_point(6, bps.pause))),
+    raster(
+        "paused and resumed",
+        lambda lab: grid(lab, per_step=after_point(6, bps.pause), detectors=[lab.older]),
+        detector="older",
+        label="older",
+    ),
+    raster(
+        "paused and resumed",
+        lambda lab: grid(lab, per_step=between_trigger_and_event(6, bps.pause), detectors=[lab.older]),
+        detector="older",
+        label="older in mid-point",
+    ),
+    raster(
+        "paused and resumed",
+        lambda lab: grid(lab, detectors=[lab.older]),
+        detector="older",
+        drive=paused_by_somebody(False),
+        label="at once",
+    ),
+    raster("paused and resumed", lambda lab: grid(lab), drive=paused_by_somebody(True), label="at a checkpoint"),
+    raster("stopped", lambda lab: grid(lab, per_step=after_point(7, bps.pause)), drive=until_paused("stop"), points=7),
+    raster("aborted", lambda lab: grid(lab, per_step=after_point(5, bps.pause)), drive=until_paused("abort"), points=5, status="abort"),
+    raster("failed", lambda lab: grid(lab, per_step=after_point(8, stuck)), drive=until_failed, points=8, status="fail"),
+]
+
+VARIATIONS = [
+    raster(
+        "two detectors",
+        lambda lab: grid(lab, detectors=[lab.other, lab.camera]),
+        detector="other",
+        told=frozenset({"detector_guessed"}),
+        label="first one",
+    ),
+    raster("two detectors", lambda lab: grid(lab, detectors=[lab.other, lab.camera], md={"wpb": {"data_key": "camera"}}), label="named"),
+    raster(
+        "baseline and monitors", lambda lab: bpp.baseline_wrapper(bpp.monitor_during_wrapper(grid(lab), [lab.x.readback]), [lab.z, lab.y])
+    ),
+    raster(
+        "configured in mid-scan",
+        lambda lab: grid(lab, detectors=[lab.older], per_step=after_point(5, lambda: bps.configure(lab.older, gain=2))),
+        detector="older",
+        label="older",
+    ),
+    raster(
+        "configured in mid-scan",
+        lambda lab: grid(lab, detectors=[lab.camera, lab.older], per_step=after_point(5, lambda: bps.configure(lab.older, gain=2))),
+        told=frozenset({"detector_guessed"}),
+        label="ophyd-async",
+    ),
+    raster("several frames an event", lambda lab: bursts(lab, 3), detector="blobs", frames=3, label="ophyd-async"),
+    raster("several frames an event", lambda lab: grid(lab, detectors=[lab.bursts]), detector="bursts", frames=3, label="older"),
+    raster("resource and datum documents", lambda lab: grid(lab, detectors=[lab.older]), detector="older"),
+    PlanCase("new file in mid-run", two_files, (("y", [0.0, 1.0]), ("x", [0.0, 1.0, 2.0])), SNAKED, ((0.0, 1.0), (0.0, 2.0))),
+]
+
+PLANS = [*STEP_SCANS, *GRID_SCANS, *SPEC_SCANS, *OPEN_ENDED, *ACCIDENTS, *VARIATIONS]
+
+THROUGH_THE_BUS = [
+    next(case for case in PLANS if str(case) == wanted)
+    for wanted in (
+        "grid_scan-3-D snaked",
+        "rel_grid_scan",
+        "spiral",
+        "fly scan of a scanspec-3 frames an event",
+        "paused and resumed",
+        "paused and resumed-older",
+        "count without a number",
+        "fly-older flyer",
+        "aborted",
+        "configured in mid-scan-ophyd-async",
+    )
+]
+"""Those that go through Kafka and the running process too."""
+
+
+# --- plans with two runs ---
+
+OUTER = PlanCase("outer", grid, GRID, SNAKED, SPAN, detector="camera")
+INNER = line("inner", lambda lab: bp.count([lab.other], num=5), detector="other")
+
+
+def interleaved(lab: Laboratory) -> Plan:
+    """Two runs at once, one message of each in turn; without checkpoints, which no run may set while another one takes a point."""
+    plans = [
+        bpp.msg_mutator(
+            bpp.set_run_key_wrapper(case.plan(lab), case.name),
+            lambda msg: None if msg.command in ("checkpoint", "clear_checkpoint") else msg,
+        )
+        for case in (OUTER, INNER)
+    ]
+    answers: list[Any] = [None, None]
+    while plans:
+        for number, plan in reversed(list(enumerate(plans))):
+            try:
+                answers[number] = yield plan.send(answers[number])
+            except StopIteration:
+                del plans[number], answers[number]
+
+
+def nested(lab: Laboratory) -> Plan:
+    """A run that is begun and ended at a point of another."""
+    inner = bpp.set_run_key_wrapper(INNER.plan(lab), "inner")
+    yield from grid(lab, per_step=after_point(4, lambda: inner))

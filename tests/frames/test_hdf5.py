@@ -42,6 +42,13 @@ LAYOUTS = {
     "gzip": {"chunks": (1, *SHAPE), "compression": "gzip", "shuffle": True},
     "gzip, three frames a chunk": {"chunks": (3, *SHAPE), "compression": "gzip"},
     "bitshuffle/LZ4": {"chunks": (1, *SHAPE), **hdf5plugin.Bitshuffle(cname="lz4")},
+    "LZF": {"chunks": (1, *SHAPE), "compression": "lzf"},
+    "bitshuffle/zstd": {"chunks": (1, *SHAPE), **hdf5plugin.Bitshuffle(cname="zstd")},
+    "Blosc/LZ4": {"chunks": (1, *SHAPE), **hdf5plugin.Blosc(cname="lz4")},
+    "Blosc/zstd, tiles": {"chunks": (2, 5, 7), **hdf5plugin.Blosc(cname="zstd")},
+    "Blosc2": {"chunks": (1, *SHAPE), **hdf5plugin.Blosc2()},
+    "zstd": {"chunks": (1, *SHAPE), **hdf5plugin.Zstd()},
+    "LZ4": {"chunks": (1, *SHAPE), **hdf5plugin.LZ4()},
     "bitshuffle/LZ4, automatic chunks": {"chunks": True, **hdf5plugin.Bitshuffle(cname="lz4")},
 }
 
@@ -214,10 +221,10 @@ def test_a_file_cut_under_an_open_reader_is_noticed_in_the_very_read(
     detector(folder / "a.h5").append(0, 1)
     file = stream_file(folder / "a.h5")
     frames = reader._frames(file)
-    frames.frame(0)
+    next(frames.frames_of(0))
     os.truncate(folder / "a.h5", (folder / "a.h5").stat().st_size - 1)
     with pytest.raises(FrameNotYet, match="was cut from"):
-        frames.frame(0)
+        next(frames.frames_of(0))
 
 
 def test_a_replaced_file_is_read_anew(reader: FrameReader, folder: Path, stream_file: Make) -> None:
@@ -281,7 +288,7 @@ def test_raw_external_storage_is_refused(reader: FrameReader, folder: Path, othe
 
 
 @pytest.mark.parametrize("unlimited", [False, True])
-def test_virtual_datasets_are_refused_without_opening_their_sources(
+def test_a_source_of_a_virtual_dataset_that_is_no_file_is_refused_without_opening_it(
     reader: FrameReader, folder: Path, stream_file: Make, unlimited: bool
 ) -> None:
     os.mkfifo(folder / "source.h5")  # opening it would hang
@@ -292,7 +299,7 @@ def test_virtual_datasets_are_refused_without_opening_their_sources(
     layout[every] = source[every]
     with h5py.File(folder / "a.h5", "w", libver="latest") as file:
         file.create_virtual_dataset("d", layout)
-    with pytest.raises(FrameRefused, match="virtual dataset"):
+    with pytest.raises(FrameRefused, match="not a regular file"):
         frames_of(reader, stream_file(folder / "a.h5", "d"), 0, 1)
 
 
@@ -303,8 +310,6 @@ COMPOUND = np.dtype([("a", "u2"), ("b", "f4")])
     ("shape", "dtype"),
     [
         ((), "u2"),
-        ((5,), "u2"),
-        ((2, 3, 12, 16), "u2"),
         ((2, 0, 16), "u2"),
         ((2, *SHAPE), COMPOUND),
         ((2, *SHAPE), "c8"),

@@ -1,14 +1,15 @@
-"""Frames of an HDF5 file, also while a detector is writing it.
+"""One dataset of an HDF5 file, also while a detector is writing it: entry by entry along its first axis.
 
-The file is the authority: dtype and shape come from it, never from the documents. It may also be hostile: what HDF5 would follow to
-other files (external links, raw external storage, virtual datasets) is refused before anything is read.
+The file is the authority: dtype and shape come from it, never from the documents. It may also be hostile: links to other files and raw
+external storage are refused before anything is read, and the sources of virtual datasets are opened by us, beneath the roots.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +20,58 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_stream.core.exceptions import FrameBroken, FrameNotYet, FrameRefused
+from wpb_stream.frames.roots import DataRoots
 from wpb_stream.frames.slabs import Slabs, open_slabs
+from wpb_stream.frames.virtual import VirtualSources
 
 FRAME_LIMIT_BYTES = 2**30
 """Largest frame, and largest chunk, that is read: a few bytes of header can declare terabytes."""
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _LINK_LIMIT = 16
+MAX_AXES = 8
 
 
-class Hdf5Frames:
-    """One dataset of one open file: frames along the first axis of ``[n, rows, columns]``.
+class Hdf5Dataset:
+    """One dataset of one open file. Not thread-safe."""
 
-    A dataset of two dimensions is a single frame, index 0. More dimensions are not read yet. Not thread-safe.
-    """
+    def __init__(self, roots: DataRoots, path: Path, dataset: str, single: Callable[[tuple[int, ...], bool], bool], depth: int = 0) -> None:
+        """Open it.
 
-    def __init__(self, descriptor: int, path: Path, dataset: str, per_index: int = 1) -> None:
-        """Take over ``descriptor`` (closed by :meth:`close`, or here if this raises).
-
-        :param path: where ``descriptor`` came from: for messages, and to notice that the file was replaced
+        :param path: of the file
         :param dataset: path of the dataset inside the file
-        :param per_index: frames that make one index
+        :param single: tells by its shape, and whether it may grow, whether the whole dataset is one entry
+        :param depth: virtual datasets that lead here
         :raises FrameNotYet: the file or the dataset is not readable yet
-        :raises FrameRefused: the dataset leads out of the file
-        :raises FrameBroken: this is no HDF5 file, or no frames of numbers
+        :raises FrameRefused: the file may not be read, or the dataset leads out of it
+        :raises FrameBroken: this is no HDF5 file, or no dataset of numbers
         """
         self.path = path
-        self.per_index = per_index
-        self._descriptor = descriptor
-        self._opened = os.fstat(descriptor)
+        self._descriptor = roots.open_path(path)
+        self._opened = os.fstat(self._descriptor)
         self._size = self._opened.st_size
         self._file: h5py.File | None = None
+        self._virtual: VirtualSources | None = None
         try:
             self._file, self.swmr = self._open()
             self._dataset = self._find(self._file, dataset)
-            self.frame_shape, self.dtype = self._check(dataset)
-            self._slabs = self._make_slabs()
+            self.dtype = self._check(dataset)
+            self._virtual = VirtualSources.of(self._dataset, path, roots, depth)
+            self.shape = self._virtual.shape if self._virtual else self._shape(dataset)
+            self.grows = self._virtual is not None or (self._dataset.maxshape or self.shape)[0] != self.shape[0]
+            self._single = single(self.shape, self.grows)
+            self.entry_shape = self.shape if self._single else self.shape[1:]
+            self._check_size(dataset)
+            self._slabs = None if self._virtual else self._make_slabs()
         except BaseException:
             self.close()
             raise
-        self._count = self._frames()
+        self._count = 1 if self._single else self.shape[0]
 
     def close(self) -> None:
         """Close the file; the frames handed out stay valid memory."""
+        if self._virtual is not None:
+            self._virtual.close()
         with suppress(RuntimeError, OSError):  # a damaged file may not even close
             if self._file is not None:
                 self._file.close()
@@ -71,6 +81,8 @@ class Hdf5Frames:
 
     def current(self) -> bool:
         """Whether this is still what lies at the path: not replaced, not truncated, and not rewritten behind a plain (not SWMR) opening."""
+        if self._virtual is not None and not self._virtual.current():
+            return False
         try:
             now = os.stat(self.path)
         except OSError:
@@ -79,22 +91,19 @@ class Hdf5Frames:
             return False
         return self.swmr or (now.st_size, now.st_mtime_ns) == (self._opened.st_size, self._opened.st_mtime_ns)
 
-    def frames_of(self, index: int) -> Iterator[npt.NDArray[Any]]:
-        """See :meth:`wpb_stream.frames.reader.Frames.frames_of`."""
-        for entry in range(index * self.per_index, (index + 1) * self.per_index):
-            yield self.frame(entry)
-
-    def frame(self, index: int) -> npt.NDArray[Any]:
-        """One frame, shape ``frame_shape``: a view, valid until the next call.
+    def entry(self, index: int) -> npt.NDArray[Any]:
+        """One entry, shape ``entry_shape``: a view, valid until the next call.
 
         :raises FrameNotYet: it is beyond the dataset's end, its chunk does not exist, or the writer may not have come to it yet
         :raises FrameBroken: it cannot be decoded, or the dataset can never have it
         """
+        if index < 0 or (index > 0 and self._single):
+            raise FrameBroken(f"{self.path} cannot have a frame {index}: the dataset has shape {self.shape}")
+        if self._virtual is not None:
+            return self._virtual.entry(index, self.dtype)
         if index >= self._count:
             self._dataset.refresh()
-            self._count = self._frames()
-        if index < 0 or (index >= self._count and self._dataset.ndim == 2):
-            raise FrameBroken(f"{self.path} cannot have a frame {index}: the dataset has shape {self._dataset.shape}")
+            self._count = self._entries()
         if index >= self._count:
             raise FrameNotYet(f"{self.path} has {self._count} frames so far, frame {index} is not among them")
         frame = self._read(index)
@@ -105,6 +114,7 @@ class Hdf5Frames:
         return frame
 
     def _read(self, index: int) -> npt.NDArray[Any]:
+        assert self._slabs is not None, "what is not virtual has slabs"
         frame = self._slabs.frame(index, self._count)
         if frame is None:
             self._dataset.refresh()  # the index of chunks is cached as well as the shape
@@ -122,19 +132,14 @@ class Hdf5Frames:
         return frame
 
     def _is_fill(self, frame: npt.NDArray[Any]) -> bool:
-        return any(self._all_fill(frame[tile]) for tile in self._slabs.tiles)
-
-    def _all_fill(self, part: npt.NDArray[Any]) -> bool:
-        fill = self._slabs.fill
-        if part[0, 0] != fill and not np.isnan(fill):
-            return False
-        return bool(np.array_equal(part, np.broadcast_to(fill, part.shape), equal_nan=True))
+        assert self._slabs is not None, "what is not virtual has slabs"
+        return any(_all_fill(frame[tile], self._slabs.fill) for tile in self._slabs.tiles)
 
     def _being_written(self) -> bool:
         return bool(_superblock_flags(self._descriptor) & 0x01)
 
-    def _frames(self) -> int:
-        return int(self._dataset.shape[0]) if self._dataset.ndim == 3 else 1
+    def _entries(self) -> int:
+        return 1 if self._single else int(self._dataset.shape[0])
 
     def _open(self) -> tuple[h5py.File, bool]:
         # Opened SWMR, HDF5 does not compare the file's length with what its header says, and truncated data read as zeros. So SWMR
@@ -180,11 +185,9 @@ class Hdf5Frames:
             raise FrameBroken(f"{dataset!r} in {self.path} is not a dataset")
         return group
 
-    def _check(self, dataset: str) -> tuple[tuple[int, int], np.dtype[Any]]:
+    def _check(self, dataset: str) -> np.dtype[Any]:
         where = f"{dataset!r} in {self.path}"
         plist = self._dataset.id.get_create_plist()
-        if plist.get_layout() == h5py.h5d.VIRTUAL:
-            raise FrameRefused(f"{where} is a virtual dataset: its parts lie in other files, which is not read yet")
         if plist.get_external_count():
             raise FrameRefused(f"{where} keeps its data in raw external files, which are never read")
         for k in range(plist.get_nfilters()):
@@ -197,18 +200,29 @@ class Hdf5Frames:
             raise FrameBroken(f"{where} has a type numpy does not know: {error}") from error
         if dtype.kind not in "biuf" or dtype.itemsize > 8 or dtype.subdtype:
             raise FrameBroken(f"{where} has the type {dtype}; frames are integers or floating-point numbers of at most 64 bits")
-        shape = self._dataset.shape
-        if shape is None or len(shape) not in (2, 3):
-            raise FrameBroken(f"{where} has shape {shape}; expected [frames, rows, columns], or one frame [rows, columns]")
-        rows, columns = shape[-2:]
+        return dtype
+
+    def _shape(self, dataset: str) -> tuple[int, ...]:
+        shape: tuple[int, ...] | None = self._dataset.shape
+        if not shape or len(shape) > MAX_AXES:
+            raise FrameBroken(f"{dataset!r} in {self.path} has shape {shape}; expected [frames, rows, columns], or alike")
+        return shape
+
+    def _check_size(self, dataset: str) -> None:
         chunk = self._dataset.chunks or ()
-        largest = max(rows * columns, int(np.prod(chunk, dtype=object))) * dtype.itemsize
-        if not rows * columns or largest > FRAME_LIMIT_BYTES:
-            raise FrameBroken(f"{where} has shape {shape} and chunks {chunk} of {dtype}: frames must have pixels and be at most 1 GiB")
-        return (rows, columns), dtype
+        pixels = prod(self.entry_shape)
+        if not pixels or max(pixels, prod(chunk)) * self.dtype.itemsize > FRAME_LIMIT_BYTES:
+            told = f"{dataset!r} in {self.path} has shape {self.shape} and chunks {chunk} of {self.dtype}"
+            raise FrameBroken(f"{told}: frames must have pixels and be at most 1 GiB")
 
     def _make_slabs(self) -> Slabs:
-        return open_slabs(self._dataset, self.frame_shape, self.dtype, self._descriptor, check_end=self.swmr)
+        return open_slabs(self._dataset, self.entry_shape, self.dtype, self._descriptor, check_end=self.swmr)
+
+
+def _all_fill(part: npt.NDArray[Any], fill: Any) -> bool:
+    if part[(0,) * part.ndim] != fill and not np.isnan(fill):
+        return False
+    return bool(np.array_equal(part, np.broadcast_to(fill, part.shape), equal_nan=True))
 
 
 def _components(path: str) -> list[str]:

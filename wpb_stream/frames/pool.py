@@ -62,15 +62,17 @@ class FrameReaders:
     Calls are independent and may overlap. A cancelled call kills the process that serves it.
     """
 
-    def __init__(self, roots: DataRoots, processes: int, deadline_s: float) -> None:
+    def __init__(self, roots: DataRoots, processes: int, deadline_s: float, idle_s: float = worker.IDLE_S) -> None:
         """Nothing starts before it is needed.
 
         :param processes: readers that work at the same time; those that wait for a hung file come on top, up to four times as many in all
         :param deadline_s: seconds one call may take, the start of a new process (about 0.5) included
+        :param idle_s: seconds after which a file that nobody asks for is closed
         """
         self.roots = roots
         self.processes = processes
         self.deadline_s = deadline_s
+        self.idle_s = idle_s
         self._working = asyncio.Semaphore(processes)
         self._existing = anyio.CapacityLimiter(4 * processes)
         self._unlimited = anyio.CapacityLimiter(inf)  # the two above limit already, outside of the deadline
@@ -102,7 +104,7 @@ class FrameReaders:
         for _ in range(ATTEMPTS * self.processes):
             # A process that died while idle is found out when it is used: those of an earlier pool may still be among the idle ones.
             try:
-                return await to_process.run_sync(worker.prepare, self.roots, limiter=self._unlimited)
+                return await to_process.run_sync(worker.prepare, self.roots, self.idle_s, limiter=self._unlimited)
             except anyio.BrokenWorkerProcess:
                 why = "it died as it started: does 'import h5py' work here?"
             except OSError as error:
@@ -144,7 +146,9 @@ class FrameReaders:
             try:
                 async with self._core():
                     with anyio.fail_after(self.deadline_s):
-                        answer = await to_process.run_sync(worker.work, request, self.roots, cancellable=True, limiter=self._unlimited)
+                        answer = await to_process.run_sync(
+                            worker.work, request, self.roots, self.idle_s, cancellable=True, limiter=self._unlimited
+                        )
             except TimeoutError:
                 why = f"the file did not answer within {self.deadline_s:g} s"
                 self._statistics.workers_killed += 1

@@ -6,12 +6,11 @@ A file's fault is an answer, not an exception: it becomes the status of the fram
 from __future__ import annotations
 
 import logging
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from threading import RLock
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -22,7 +21,6 @@ from wpb_stream.core.exceptions import FrameBroken, FrameError, FrameNotYet
 from wpb_stream.core.reduction import EXACT_LIMIT, region_sums
 from wpb_stream.core.window import FrameStatus, StreamFile, WindowRequest, WindowResult
 from wpb_stream.frames.hdf5 import Hdf5Frames
-from wpb_stream.frames.layout import entries_per_index
 from wpb_stream.frames.roots import DataRoots
 
 logger = logging.getLogger(__name__)
@@ -35,8 +33,15 @@ class Frames(Protocol):
     image the sum of its colours. See :class:`~wpb_stream.frames.hdf5.Hdf5Frames`.
     """
 
-    frame_shape: tuple[int, int]
-    dtype: np.dtype[Any]
+    @property
+    def frame_shape(self) -> tuple[int, int] | None:
+        """Rows, columns; None before a frame was read where only a frame can tell."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """Of the frames; None as long as ``frame_shape`` is."""
+        ...
 
     def frames_of(self, index: int) -> Iterator[npt.NDArray[Any]]:
         """The frames that make one index, each of ``frame_shape``: a view that is valid until the next one is asked for.
@@ -55,16 +60,8 @@ class Frames(Protocol):
         ...
 
 
-def _open_hdf5(descriptor: int, path: Path, file: StreamFile) -> Frames:
-    dataset = file.parameters.get("dataset") or file.parameters.get("path")  # `path` until event-model 1.21
-    if not isinstance(dataset, str):
-        os.close(descriptor)
-        raise FrameBroken(f"the stream resource of {path} does not say which dataset: its parameters are {sorted(file.parameters)}")
-    return Hdf5Frames(descriptor, path, dataset, entries_per_index(file))
-
-
-READERS: Mapping[str, Callable[[int, Path, StreamFile], Frames]] = MappingProxyType({"application/x-hdf5": _open_hdf5})
-"""How to open each mimetype; the callable takes over the descriptor."""
+READERS: Mapping[str, Callable[[DataRoots, StreamFile], Frames]] = MappingProxyType({"application/x-hdf5": Hdf5Frames})
+"""How to open each mimetype."""
 
 
 class FrameReader:
@@ -78,6 +75,7 @@ class FrameReader:
         self.bytes_read = 0
         """Frame bytes given to reductions since the start."""
         self._open: OrderedDict[StreamFile, Frames] = OrderedDict()
+        self._used_at: dict[StreamFile, float] = {}
         self._lock = RLock()
 
     def reduce(self, request: WindowRequest) -> WindowResult:
@@ -89,13 +87,13 @@ class FrameReader:
         with self._lock:
             try:
                 frames = self._frames(request.file)
-                shape = frames.frame_shape
                 for row, index in enumerate(request.indices):
                     try:
                         values[row] = self._point(frames, request, index)
                     except FrameError as fault:
                         status[row] = _status(fault)
                         faults.append(fault)
+                shape = frames.frame_shape
             except FrameError as fault:
                 status[:] = _status(fault)
                 faults.append(fault)
@@ -114,20 +112,31 @@ class FrameReader:
             for index in sorted(set(indices), reverse=True):  # the last first: one that is not there yet is told before much is read
                 read[index] = [frame.copy() for frame in self._each(frames, file, index)]
             if not indices:
-                return np.empty((0, 1, *frames.frame_shape), frames.dtype)
+                return np.empty((0, 1, *(frames.frame_shape or (0, 0))), frames.dtype)
+            shapes = {(len(each), *frame.shape) for each in read.values() for frame in each}
+            if len(shapes) != 1:
+                raise FrameBroken(f"the frames of {file.uri} have different shapes, or indices different numbers of them: {sorted(shapes)}")
             return np.stack([np.stack(read[index]) for index in indices])
+
+    def close_idle(self, idle_s: float) -> None:
+        """Close the files that nobody asked for in the last ``idle_s`` seconds; they are opened anew when somebody does."""
+        with self._lock:
+            for file in [file for file, used_at in self._used_at.items() if monotonic() - used_at >= idle_s]:
+                self._forget(file)
 
     def close(self) -> None:
         """Close all files."""
         with self._lock:
-            while self._open:
-                self._open.popitem()[1].close()
+            for file in list(self._open):
+                self._forget(file)
 
     def _point(self, frames: Frames, request: WindowRequest, index: int) -> list[float]:
         sums = [0.0] * len(request.regions)
+        exact = True
         for frame in self._each(frames, request.file, index):
             sums = [one + other for one, other in zip(sums, region_sums(frame, request.regions), strict=True)]
-        if frames.dtype.kind != "f" and any(abs(total) > EXACT_LIMIT for total in sums):
+            exact = frame.dtype.kind != "f"
+        if exact and any(abs(total) > EXACT_LIMIT for total in sums):
             raise FrameBroken(f"the sum of the frames of index {index} is more than float64 holds exactly (2**53)")
         return sums
 
@@ -147,26 +156,27 @@ class FrameReader:
         frames = self._open.get(file)
         if frames is not None and frames.current():
             self._open.move_to_end(file)
+            self._used_at[file] = monotonic()
             return frames
         self._forget(file)
         opener = READERS.get(file.mimetype)
         if opener is None:
             raise FrameBroken(f"files of type {file.mimetype!r} are not read ({file.uri}); known: {', '.join(READERS)}")
-        path = self.roots.path(file.uri)
         try:
-            frames = opener(self.roots.open(file.uri), path, file)
+            frames = opener(self.roots, file)
         except FrameError:
             raise
         except Exception as error:  # as above
             logger.warning("opening %s", file.uri, exc_info=True)
             raise FrameBroken(f"{file.uri} cannot be opened: {type(error).__name__}: {error}") from error
-        self._open[file] = frames
+        self._open[file], self._used_at[file] = frames, monotonic()
         while len(self._open) > self.keep_open:
-            self._open.popitem(last=False)[1].close()
+            self._forget(next(iter(self._open)))
         return frames
 
     def _forget(self, file: StreamFile) -> None:
         frames = self._open.pop(file, None)
+        self._used_at.pop(file, None)
         if frames is not None:
             frames.close()
 

@@ -88,7 +88,14 @@ class DataRoots:
         :raises FrameRefused: outside the roots, not a regular file, or not permitted
         :raises FrameNotYet: the file does not exist (yet), or its file system does not answer properly
         """
-        path = self.path(uri)
+        return self.open_path(self.path(uri))
+
+    def open_path(self, path: Path) -> int:
+        """Open a local path, as :meth:`open` does that of a URI; no mapping applies.
+
+        :raises FrameRefused: as :meth:`open`
+        :raises FrameNotYet: as :meth:`open`
+        """
         try:
             descriptor = self._open_beneath(path)
         except OSError as error:
@@ -127,6 +134,18 @@ def _open_named(path: Path, roots: tuple[Path, ...]) -> int:
             finally:
                 os.close(directory)
     raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+
+def resolves_beneath() -> bool:
+    """Whether the kernel itself keeps a name beneath a root (``openat2``); where it does not, :func:`open_compared` stands in."""
+    directory = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.close(_openat2(directory, b"."))
+    except NotImplementedError:
+        return False
+    finally:
+        os.close(directory)
+    return True
 
 
 def _openat2(directory: int, relative: bytes) -> int:

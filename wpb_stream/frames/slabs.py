@@ -1,13 +1,14 @@
-"""From a dataset's storage to frames: chunk by chunk, and never a frame that is not there.
+"""From a dataset's storage to its entries along the first axis: chunk by chunk, and never one that is not there.
 
 HDF5 hands out zeros for what has not been written. So each way of reading here knows when a chunk does not exist, and says None.
-A *slab* is what is read at once: all frames that share their chunks.
+An *entry* is a frame, a spectrum or a number. A *slab* is what is read at once: all entries that share their chunks.
 """
 
 from __future__ import annotations
 
 import os
 from itertools import product
+from math import prod
 from typing import Any
 
 import h5py
@@ -23,21 +24,21 @@ _TAIL_BYTES = 64
 
 
 class Slabs:
-    """Contiguous and compact datasets, and the base of the chunked ones: one frame a slab."""
+    """Contiguous and compact datasets, and the base of the chunked ones: one entry a slab."""
 
     proves_written = False
-    """Whether a frame that could be read was certainly written: not so where storage exists as a whole before its frames do."""
+    """Whether an entry that could be read was certainly written: not so where storage exists as a whole before its entries do."""
 
-    def __init__(self, dataset: h5py.Dataset, frame_shape: tuple[int, int], dtype: np.dtype[Any], descriptor: int) -> None:
+    def __init__(self, dataset: h5py.Dataset, entry: tuple[int, ...], dtype: np.dtype[Any], descriptor: int) -> None:
         self._dataset = dataset
-        self._single = dataset.ndim == 2
-        self._frame_shape = frame_shape
+        self._single = dataset.ndim == len(entry)
+        self._entry = entry
         self._descriptor = descriptor
         self.dtype = dtype
         self.fill: Any = dtype.type(dataset.fillvalue)
         self.frames = 1
-        self.tiles: list[tuple[slice, slice]] = [np.s_[:, :]]
-        """Parts of a frame that are written apart from each other."""
+        self.tiles: list[tuple[slice, ...]] = [(np.s_[:],) * len(entry)]
+        """Parts of an entry that are written apart from each other."""
         self._held: tuple[int, npt.NDArray[Any]] | None = None
 
     def frame(self, index: int, count: int, *, again: bool = False) -> npt.NDArray[Any] | None:
@@ -71,7 +72,7 @@ class Slabs:
 
     def _read_through(self, first: int, stop: int) -> npt.NDArray[Any]:
         """Frames ``first`` to ``stop`` by HDF5's own way, filters and all."""
-        data = np.empty((stop - first, *self._frame_shape), self.dtype)
+        data = np.empty((stop - first, *self._entry), self.dtype)
         try:
             self._dataset.read_direct(data[0] if self._single else data, None if self._single else np.s_[first:stop])
         except (OSError, RuntimeError, ValueError) as error:
@@ -80,20 +81,18 @@ class Slabs:
 
 
 class ChunkedSlabs(Slabs):
-    """Datasets whose chunks are compressed, or tile the frame: each chunk is looked for, then HDF5 reads them."""
+    """Datasets whose chunks are compressed, or tile the entry: each chunk is looked for, then HDF5 reads them."""
 
-    def __init__(
-        self, dataset: h5py.Dataset, frame_shape: tuple[int, int], dtype: np.dtype[Any], descriptor: int, *, check_end: bool
-    ) -> None:
-        super().__init__(dataset, frame_shape, dtype, descriptor)
+    def __init__(self, dataset: h5py.Dataset, entry: tuple[int, ...], dtype: np.dtype[Any], descriptor: int, *, check_end: bool) -> None:
+        super().__init__(dataset, entry, dtype, descriptor)
         self._chunk: list[int] = list(dataset.chunks or ())
         self._check_end = check_end
         in_chunk = 1 if self._single else self._chunk[0]
-        nbytes = frame_shape[0] * frame_shape[1] * dtype.itemsize
+        self._sides = self._chunk if self._single else self._chunk[1:]
         self._frames_in_chunk = in_chunk
-        self.frames = in_chunk if in_chunk * nbytes <= SLAB_LIMIT_BYTES else 1
-        rows, columns = self._chunk[-2:]
-        self.tiles = [np.s_[place[-2] : place[-2] + rows, place[-1] : place[-1] + columns] for place in self._offsets(0)]
+        self.frames = in_chunk if in_chunk * prod(entry) * dtype.itemsize <= SLAB_LIMIT_BYTES else 1
+        corners = product(*(range(0, length, side) for length, side in zip(entry, self._sides, strict=True)))
+        self.tiles = [tuple(slice(begin, begin + side) for begin, side in zip(corner, self._sides, strict=True)) for corner in corners]
         early = dataset.id.get_create_plist().get_alloc_time() == h5py.h5d.ALLOC_TIME_EARLY
         self.proves_written = in_chunk == 1 and not early
 
@@ -108,9 +107,9 @@ class ChunkedSlabs(Slabs):
 
     def _offsets(self, first: int) -> list[tuple[int, ...]]:
         """Where the chunks that hold frame ``first`` begin."""
-        sides = [range(0, length, step) for length, step in zip(self._frame_shape, self._chunk[-2:], strict=True)]
         start = first - first % self._frames_in_chunk
-        return [place if self._single else (start, *place) for place in product(*sides)]
+        corners = [tuple(side.start for side in tile) for tile in self.tiles]
+        return corners if self._single else [(start, *corner) for corner in corners]
 
     def _exists(self, offset: tuple[int, ...]) -> bool:
         # Reading the stored bytes is the cheap question: the index of chunks answers in a time that grows with the file.
@@ -133,16 +132,13 @@ class ChunkedSlabs(Slabs):
 
 
 class DirectSlabs(ChunkedSlabs):
-    """Datasets of uncompressed chunks that are each one frame, or several: the bytes are the frames, read without a copy."""
+    """Datasets of uncompressed chunks that are each one entry, or several: the bytes are the entries, read without a copy."""
 
-    def __init__(
-        self, dataset: h5py.Dataset, frame_shape: tuple[int, int], dtype: np.dtype[Any], descriptor: int, *, check_end: bool
-    ) -> None:
-        super().__init__(dataset, frame_shape, dtype, descriptor, check_end=check_end)
+    def __init__(self, dataset: h5py.Dataset, entry: tuple[int, ...], dtype: np.dtype[Any], descriptor: int, *, check_end: bool) -> None:
+        super().__init__(dataset, entry, dtype, descriptor, check_end=check_end)
         self.frames = self._frames_in_chunk
-        nbytes = self.frames * frame_shape[0] * frame_shape[1] * dtype.itemsize
-        self._buffer = np.empty(nbytes, np.uint8)
-        self._view = self._buffer.view(dtype).reshape(self.frames, *frame_shape)
+        self._buffer = np.empty(self.frames * prod(entry) * dtype.itemsize, np.uint8)
+        self._view = self._buffer.view(dtype).reshape(self.frames, *entry)
 
     def _load(self, first: int, stop: int) -> npt.NDArray[Any] | None:
         stored = self._stored(self._offsets(first)[0], self._buffer)
@@ -153,16 +149,17 @@ class DirectSlabs(ChunkedSlabs):
         return self._view[: stop - first]
 
 
-def open_slabs(dataset: h5py.Dataset, frame_shape: tuple[int, int], dtype: np.dtype[Any], descriptor: int, *, check_end: bool) -> Slabs:
-    """The fastest way to read a dataset's frames.
+def open_slabs(dataset: h5py.Dataset, entry: tuple[int, ...], dtype: np.dtype[Any], descriptor: int, *, check_end: bool) -> Slabs:
+    """The fastest way to read a dataset's entries.
 
+    :param entry: shape of one; all of the dataset's axes but the first, or all of them if it is a single one
     :param descriptor: the open file, to ask for its length
     :param check_end: look for chunks beyond the end of the file, because HDF5 has not compared the file's length with its header
     """
     if dataset.chunks is None:
-        return Slabs(dataset, frame_shape, dtype, descriptor)
+        return Slabs(dataset, entry, dtype, descriptor)
     plain = dataset.id.get_create_plist().get_nfilters() == 0
     same_type = dataset.id.get_type().equal(h5py.h5t.py_create(dtype, logical=True))
-    if plain and same_type and tuple(dataset.chunks[-2:]) == frame_shape:
-        return DirectSlabs(dataset, frame_shape, dtype, descriptor, check_end=check_end)
-    return ChunkedSlabs(dataset, frame_shape, dtype, descriptor, check_end=check_end)
+    if plain and same_type and tuple(dataset.chunks[dataset.ndim - len(entry) :]) == entry:
+        return DirectSlabs(dataset, entry, dtype, descriptor, check_end=check_end)
+    return ChunkedSlabs(dataset, entry, dtype, descriptor, check_end=check_end)

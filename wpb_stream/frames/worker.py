@@ -8,14 +8,18 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 import h5py
 
 from wpb_stream.core.window import WindowRequest, WindowResult
-from wpb_stream.frames.reader import reader_of
+from wpb_stream.frames.reader import FrameReader, reader_of
 from wpb_stream.frames.roots import DataRoots
 from wpb_stream.frames.walls import wall_in
 
+IDLE_S = 60.0
+"""A file that nobody asked for this long is closed: open, it keeps the space of a deleted file, and its disk from being unmounted."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _walled: list[DataRoots] = []
 _missing: list[Path] = []
@@ -32,9 +36,10 @@ class Answer:
     bytes_read: int
 
 
-def prepare(roots: DataRoots) -> int:
+def prepare(roots: DataRoots, idle_s: float = IDLE_S) -> int:
     """Import what reading needs (by being called) and build the walls, once; the process's id.
 
+    :param idle_s: a file that nobody asked for this long is closed; what the first call says holds
     :raises RuntimeError: this process was walled in for other roots; walls cannot be widened
     """
     if not _walled:
@@ -46,6 +51,7 @@ def prepare(roots: DataRoots) -> int:
         _keep_memory()
         wall_in(roots.roots)
         _walled.append(roots)
+        Thread(target=_close_idle, args=(reader_of(roots), idle_s), name="close idle files", daemon=True).start()
     if _walled[0] != roots:
         raise RuntimeError("one event loop holds reader processes for one set of data roots at a time")
     if any(root.is_dir() for root in _missing):
@@ -65,9 +71,16 @@ def _keep_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 512 * 2**20)
 
 
-def work(request: WindowRequest, roots: DataRoots) -> Answer:
+def _close_idle(reader: FrameReader, idle_s: float) -> None:
+    while True:
+        sleep(idle_s / 4)
+        with suppress(Exception):  # a damaged file may not even close; the others are closed the next time
+            reader.close_idle(idle_s)
+
+
+def work(request: WindowRequest, roots: DataRoots, idle_s: float = IDLE_S) -> Answer:
     """Reduce a window."""
-    pid = prepare(roots)
+    pid = prepare(roots, idle_s)
     reader = reader_of(roots)
     frames_before, bytes_before = reader.frames_read, reader.bytes_read
     result = reader.reduce(request)

@@ -54,6 +54,7 @@ class Pipeline:
         self._board, self._pace, self._runs = board, pace, Runs(recipe_for)
         self._growing: dict[str, Growing] = {}
         self._queue: asyncio.Queue[Message] = asyncio.Queue(queue_messages)
+        self._applying = asyncio.Lock()  # a run that is made anew takes in its documents before any newer one
         self.restored = asyncio.Event()
         """Set once the runs that had not ended when the last process did are growing again."""
 
@@ -85,26 +86,29 @@ class Pipeline:
         for source in self._sources:
             if positions := intake.positions_of(source.identity):
                 await source.stored(positions)
-        for (owner, document), is_new in zip(owned, new, strict=True):
-            if is_new:
-                await self._apply(document, stored_with_owner=owner is not None)
+        async with self._applying:
+            for (owner, document), is_new in zip(owned, new, strict=True):
+                if is_new:
+                    await self._apply(document, stored_with_owner=owner is not None)
         for run in self._runs.plans.told(intake.worker_events):
             self._growing[run.uid].describe()
             self._board.changed()
 
     async def _apply(self, document: Document, *, stored_with_owner: bool = True) -> None:
         """Document -> Run -> FrameRef: what it means for its run, and for the runs of documents that waited for it."""
-        outdated: set[str] = set()
-        for applied in self._runs.apply(document):
-            uid = applied.run.uid
-            if applied.document is not document or not stored_with_owner:
-                await insist(partial(self._catalogue.adopt, uid, [applied.document]))
+        together = self._runs.apply(document)
+        for applied in together:
             if applied.document.name == "start":
                 await self._begin(applied.run)
-            self._growing[uid].add(applied.frames)
-            if self._growing[uid].live.outdated:
-                outdated.add(uid)
-            self._board.changed()
+        for applied in together:  # without a pause: a run all of whose documents have come must not end before its frames are asked for
+            self._growing[applied.run.uid].add(applied.frames)
+        outdated = {applied.run.uid for applied in together if self._growing[applied.run.uid].live.outdated}
+        self._board.changed()
+        for applied in together:
+            if applied.document is not document or not stored_with_owner:
+                await insist(partial(self._catalogue.adopt, applied.run.uid, [applied.document]))
+        if (parent := self._runs.first_to_wait(document)) is not None:
+            outdated.update(await insist(lambda: self._catalogue.ended_runs_of(parent)))
         for uid in outdated:
             await self._begin_again(uid)
 
@@ -136,8 +140,9 @@ class Pipeline:
         await insist(lambda: self._catalogue.end_run(made, ended_at, file))
         made.ended = True
         self._board.changed()
-        if live.outdated:
-            return await self._begin_again(made.run.uid)
+        async with self._applying:
+            if live.outdated and self._growing.get(made.run.uid) is growing:
+                return await self._begin_again(made.run.uid)
         log.info("run %s ended: %s, %d rows, %d points missing", made.run.uid, made.run.status, made.table.rows, len(live.missing))
         for uid in self._board.forget_ended(KEPT_ENDED):
             del self._growing[uid]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,12 @@ def test_a_whole_message_that_is_a_pickle_is_never_run(tmp_path: Path) -> None:
 
 def test_an_array_without_elements_does_not_become_as_many_lists_as_its_shape_claims() -> None:
     assert decoded_x(as_msgpack("start", {**START, "x": packed("<f4", [10**9, 0], b"")})) == []
+
+
+def test_a_time_of_msgpack_becomes_text() -> None:
+    document = parse(msgspec.msgpack.encode(["start", {"uid": "a", "time": 1, "when": datetime(2026, 1, 2, tzinfo=UTC)}]))
+    assert isinstance(document, Document)
+    assert document.doc["when"] == "2026-01-02T00:00:00+00:00"
 
 
 @pytest.mark.parametrize("message", MALFORMED.values(), ids=MALFORMED.keys())

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.helpers.documents import MOTOR, Acquisition, apply_all, maps_of, raster_run, read, visited_run
 from tests.helpers.liverun import BROKEN, CHANNELS, NOT_YET, READ, batch_of, begin, codes, drain, feed, live_of
+from wpb_stream.core.documents import Document
 from wpb_stream.core.live import FIRST_RETRY_S, LONGEST_RETRY_S, Pace
 from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
 
@@ -253,3 +254,42 @@ def test_live_and_batch_are_equal_bit_for_bit_under_duplicates_rewinds_and_late_
     batch = batch_of(delivered, lambda ref: BROKEN if number[ref] in gone else READ)
     assert maps_of(live) == maps_of(batch)
     assert live.missing == batch.missing
+
+
+# --- the end ---
+
+
+def counted_run() -> list[Document]:
+    """A run whose stop document counts its points, as Bluesky's do."""
+    documents = raster_run((1, 3))
+    return [*documents[:-1], Document("stop", {**documents[-1].doc, "num_events": {"primary": 3}})]
+
+
+def test_a_stop_document_that_came_before_the_descriptor_is_no_end() -> None:
+    start, descriptor, *rest, stop = counted_run()
+    runs, live = begin(start, Pace(stop_grace_s=5.0))
+    feed(runs, live, stop, 0.0)
+    assert not live.finished(4.0)
+    for document in (descriptor, *rest):
+        feed(runs, live, document, 4.0)
+    assert drain(live, 4.0) == 4.0
+    assert live.reconstruction.table.rows == 3
+
+
+def test_frames_beyond_the_map_count_for_its_end() -> None:
+    documents = visited_run([1, 2, 3, 4, 5], (1, 3))
+    stop = Document("stop", {**documents[-1].doc, "num_events": {"primary": 5}})
+    live = live_of([*documents[:-1], stop])
+    live.end()
+    assert codes(live) == {"overrun": 1}
+
+
+def test_a_run_that_goes_on_after_it_was_lost_ends_again_though_its_frames_stay_away() -> None:
+    documents = [document for document in counted_run() if document.name != "event"][:-1]
+    runs, live = begin(documents[0], Pace(frame_deadline_s=1.0, idle_s=20.0))
+    for document in documents[1:-1]:
+        feed(runs, live, document, 0.0)
+    assert drain(live, 0.0, lambda _: NOT_YET) == 20.0
+    feed(runs, live, documents[-1], 100.0)
+    assert drain(live, 100.0, lambda _: NOT_YET) == 120.0
+    assert live.missing == {0, 1, 2}

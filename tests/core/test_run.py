@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.helpers.corpus import OLDER_CAMERA, OlderAcquisition
 from tests.helpers.documents import CAMERA, MOTOR, Acquisition, apply_all, raster_run, recipe_for, visited_run, winners
 from wpb_stream.core.documents import MAX_INDEX, Document
 from wpb_stream.core.run import MAX_NOTICES, Run
@@ -283,6 +285,16 @@ def test_waiting_documents_are_bounded_and_those_that_waited_longest_go() -> Non
     assert len(apply_all(scans[-1][:1], runs)) == 4
 
 
+def test_waiting_documents_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wpb_stream.core.runs.MAX_PARKED_BYTES", 10_000)
+    runs = Runs(recipe_for)
+    large = [replace(document, size=3_000) for document in raster_run((2, 2))]
+    apply_all(large[1:], runs)
+    assert 0 < runs.parked_bytes <= 10_000
+    assert runs.parked_bytes == 3_000 * runs.parked
+    assert runs.dropped == len(large) - 1 - runs.parked
+
+
 def test_resources_that_no_run_claims_are_bounded() -> None:
     runs = Runs(recipe_for, max_parked=20)
     for _ in range(50):
@@ -339,3 +351,26 @@ def test_a_document_that_breaks_our_own_code_costs_the_run_a_notice_and_nothing_
     [applied] = runs.apply(event)
     assert applied.frames == []
     assert "internal" in [notice.code for notice in applied.run.notices]
+
+
+def test_an_older_event_that_came_before_its_resource_finds_it_though_the_resource_names_no_run() -> None:
+    run = OlderAcquisition((1, 2))
+    stream = run.stream(camera=OLDER_CAMERA)
+    resource = run.resource(names_run=False)
+    run.older_event(stream, 1, run.datum(resource, point_number=0))
+    start, descriptor, told, datum, event = run.documents
+    refs = apply_all([start, descriptor, event, datum, told])
+    assert [(ref.point, ref.index) for ref in refs] == [(0, 0)]
+
+
+@pytest.mark.parametrize("start_first", [True, False])
+def test_files_that_name_no_run_are_in_the_order_in_which_they_came_not_in_that_of_their_frames(start_first: bool) -> None:
+    run = Acquisition((1, 1))
+    stream = run.stream()
+    earlier, later = run.file(names_run=False), run.file(names_run=False)
+    run.frames(stream, later, 0, 1)
+    run.frames(stream, earlier, 0, 1)
+    start, descriptor, one, other, *datums = run.documents
+    order = [start, descriptor, one, other] if start_first else [one, other, start, descriptor]
+    (ref,) = apply_all([*order, *datums])
+    assert ref.file.uid == later.stream_resource_doc["uid"]

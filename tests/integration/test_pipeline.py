@@ -20,6 +20,7 @@ from tests.frames import detector as detector_process
 from tests.helpers.hostile import INSANE, MALFORMED
 from tests.helpers.scans import Scan, interleaved, scan
 from tests.integration.conftest import StreamingProcess, feed_url
+from wpb_stream import pipeline
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.client import Update, watch
 from wpb_stream.core.documents import parse
@@ -331,6 +332,41 @@ async def test_a_run_that_was_taken_as_lost_is_made_anew_when_it_goes_on(setting
         row = catalogue.run(run.uid)
         assert row is not None
         assert (row.status, row.info.rows, row.ended_seq is not None) == ("success", run.points, True)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_lost_run_that_is_no_longer_in_memory_is_made_anew_when_it_goes_on(
+    settings: Settings, streaming, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    monkeypatch.setattr(pipeline, "KEPT_ENDED", 1)
+    run, others = scan(tmp_path / "frames").write(), [scan(tmp_path / "frames", seed=seed).write() for seed in (1, 2)]
+    impatient = settings.model_copy(update={"run_idle_s": 0.5})
+    rest = [*run.at(5, run.points), run.stop]
+    async with streaming(impatient):
+        await publish([*run.head, *run.at(0, 5)], settings.sources[0], speed=0)
+        await until_latest_stopped(settings, run.uid)
+        for other in others:
+            await publish(other.documents, settings.sources[0], speed=0)
+            await until_latest_stopped(settings, other.uid)
+        if not restarted:
+            await publish(rest, settings.sources[0], speed=0)
+            assert_is_map_of(await until_success(settings, run.uid), run)
+    if restarted:
+        async with streaming(settings):
+            await publish(rest, settings.sources[0], speed=0)
+            assert_is_map_of(await until_success(settings, run.uid), run)
+    with CatalogueReader(settings.database_url or "") as catalogue:
+        assert len(catalogue.documents(run.uid)) == len(run.documents)
+
+
+async def until_success(settings: Settings, run: str) -> Update:
+    """Watch a run that was lost until it has a stop document after all."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            update = await until_stopped(settings, run)
+            if update.run.status == "success":
+                return update
+            await asyncio.sleep(0.1)
 
 
 # --- two processes --------------------------------------------------------------------------------------------------

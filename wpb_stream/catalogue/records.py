@@ -65,7 +65,7 @@ def pack(document: Document) -> bytes:
 
 def unpack(name: str, body: bytes) -> Document:
     """The document from its stored body."""
-    return Document(name, msgspec.msgpack.decode(body))
+    return Document(name, msgspec.msgpack.decode(body), size=len(body))
 
 
 def to_json(value: Any) -> str:

@@ -1,7 +1,8 @@
 """The older way to tell of frames: events hold the ids of Datum documents, which point into a Resource.
 
 A Datum may come after the event that names it. Where datums count frames (``frame`` in their ``datum_kwargs``), one event may stand for
-all frames since the one before, as Bluesky's TiledWriter has it; such events are placed in the order of their ``seq_num``.
+all frames since the one before, as Bluesky's TiledWriter has it; such events are placed in the order of their ``seq_num``, and when the
+stop document has come, in the order in which they come.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class _Counter:
 
     next_seq_num: int = 1
     next_frame: int = 0
+    resource: str = ""
+    """The one they are of."""
     carried: int = 0
     """Points of the files before."""
     waiting: list[_Reference] = field(default_factory=list[_Reference])
@@ -86,6 +89,10 @@ class Datums:
         """Events whose datum has not come."""
         return len(self._awaited)
 
+    def awaits(self, resource: str) -> bool:
+        """Whether events wait for datums of this resource: a datum's id is its resource's uid, a slash, and a number."""
+        return any(datum_id.partition("/")[0] == resource for datum_id in self._awaited)
+
     def flush(self) -> Iterator[Placed]:
         """No event is expected any more: what waited for an earlier one goes ahead without it."""
         for counter in self._counters.values():
@@ -106,15 +113,14 @@ class Datums:
 
     def _count(self, counter: _Counter, reference: _Reference) -> Iterator[Placed]:
         """The frames since the last one counted, up to and including the reference's."""
-        frame = reference.frame
-        if frame + 1 < counter.next_frame:  # the next file counts from 0 again
+        frame, resource = reference.frame, self._datums[reference.datum_id][0]
+        if resource != counter.resource or frame + 1 < counter.next_frame:  # the next file counts from 0 again
             counter.carried += counter.next_frame
-            counter.next_frame = 0
+            counter.next_frame, counter.resource = 0, resource
         first, width = counter.next_frame, frame + 1 - counter.next_frame
         counter.next_frame = frame + 1
         rewound = reference.seq_num < counter.next_seq_num
         counter.next_seq_num = max(counter.next_seq_num, reference.seq_num + 1)
-        resource = self._datums[reference.datum_id][0]
         if width == 1 or rewound:
             yield Placed(resource, reference.descriptor, reference.data_key, frame, reference.seq_num - 1)
         elif 0 < width <= MAX_WIDTH:

@@ -12,7 +12,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal, TypeGuard, cast
 
 import jsonschema_rs
@@ -37,8 +38,9 @@ END_OF_TIME = 253_402_300_800
 """Seconds since 1970 at the year 10000, where calendars of Python and PostgreSQL end."""
 
 PICKLED = (
-    "the message is pickled, and reading a pickle can run any code: give the publisher another serializer, such as "
-    "bluesky.callbacks.zmq.Publisher(address, serializer=msgpack.packb); docs/how-to/zmq.md has the setting that reads it all the same"
+    "the message is pickled, and reading a pickle can run any code: give the publisher another serializer, as in "
+    "bluesky.callbacks.zmq.Publisher(address, serializer=partial(msgpack.packb, default=msgpack_numpy.encode)), or, if it comes over ZMQ, "
+    "have pickles read all the same with WPB_ZMQ_PICKLE; docs/how-to/zmq.md says how to do either"
 )
 _DTYPE = re.compile(r"[<>|]?[biufSU][0-9]{1,6}")
 """What a numpy array in a message may be of: numbers and text. numpy's own parser evaluates what it is given."""
@@ -71,6 +73,8 @@ class Document:
     doc: dict[str, Any]
     task: str | None = field(default=None, compare=False)
     """Id of blueapi's task that the document comes from, if its envelope says so. Not stored."""
+    size: int = field(default=0, compare=False)
+    """Bytes of the message it came in: what it costs, about, to hold it."""
 
     @property
     def uid(self) -> str:
@@ -93,7 +97,8 @@ def parse(value: bytes) -> Document | WorkerEvent:
 
     :raises DocumentError: it is neither a usable document nor a worker event; the text says why
     """
-    return identify(decode(value))
+    found = identify(decode(value))
+    return replace(found, size=len(value)) if isinstance(found, Document) else found
 
 
 def decode(value: bytes) -> object:
@@ -152,6 +157,8 @@ def _plain(value: Any, depth: int) -> object:
         return _text(value)
     if value is None or isinstance(value, (int, float)):
         return value
+    if isinstance(value, datetime):
+        return value.isoformat()  # msgpack has a type for times
     raise DocumentError(f"the message holds a {type(value).__name__}; only JSON's types, bytes and numpy arrays are read")
 
 
@@ -242,7 +249,7 @@ def validate(document: Document) -> None:
     if validator is None:
         raise DocumentError(f"unknown document name {document.name[:80]!r}")
     try:
-        validator.validate(document.doc)
+        validator.validate(_with_external(document.doc) if document.name == "descriptor" else document.doc)
     except jsonschema_rs.ValidationError as error:
         where = ".".join(str(part) for part in error.instance_path) or "the document"
         raise DocumentError(f"{document.name}: {where[:200]}: {error.message[:300]}") from None
@@ -265,6 +272,17 @@ def validate(document: Document) -> None:
         raise DocumentError(f"event: seq_num is {document.doc['seq_num']}")
     elif document.name in ("event_page", "datum_page"):
         _check_page(document)
+
+
+def _with_external(descriptor: dict[str, Any]) -> dict[str, Any]:
+    """The descriptor as its schema wants it: older ones have an empty text for ``external``."""
+    data_keys = as_mapping(descriptor.get("data_keys"))
+    empty = [name for name, data_key in data_keys.items() if as_mapping(data_key).get("external") == ""]
+    return (
+        {**descriptor, "data_keys": {**data_keys, **{name: {**data_keys[name], "external": "OLD:"} for name in empty}}}
+        if empty
+        else descriptor
+    )
 
 
 def _sane_uid(value: object) -> TypeGuard[str]:

@@ -99,6 +99,7 @@ class LiveRun:
     def add(self, frames: Sequence[FrameRef], now: float) -> None:
         """A document of the run came, and asked for these frames."""
         self.last_document_at = now
+        self._looked_back = False  # not over after all, perhaps
         if self.run.descriptors != self._described and not self.reconstruction.table.rows:
             self._described = self.run.descriptors
             self.describe_again()  # a descriptor tells the units
@@ -255,7 +256,7 @@ def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
         uid=run.uid,
         scan_id=as_integer(start.get("scan_id")),
         plan_name=as_label(start.get("plan_name")),
-        status=run.status,
+        status="running",  # until the run is over, frames and all: LiveRun.end
         started=_iso(start["time"]),
         stopped=None,
         recipe=recipe.name if recipe else None,

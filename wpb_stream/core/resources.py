@@ -56,8 +56,12 @@ class Resources:
     def add(self, doc: dict[str, Any]) -> None:
         """Take in a resource or stream resource; the first of a uid stays."""
         if doc["uid"] not in self._docs:
-            self._orders[doc["uid"]] = len(self._docs)
+            self.expect(doc["uid"])
             self._docs[doc["uid"]] = doc
+
+    def expect(self, uid: str) -> None:
+        """A resource came of which is not known yet whether it belongs to this run; if it does, this is its place among the others."""
+        self._orders.setdefault(uid, len(self._orders))
 
     def order(self, uid: str) -> int:
         """How many resources came before it."""

@@ -59,7 +59,9 @@ class Run:
     _latest: npt.NDArray[np.int64] = field(init=False)
     """For each point of the grid the version of its newest frame, plus 1; 0 for a point without one."""
     _beyond: int = 0
-    """Points that have been announced, counted from the first."""
+    """Points of the grid that have been announced, counted from the first."""
+    _overrun: int = 0
+    """Points that have been announced beyond the grid."""
 
     def __post_init__(self) -> None:
         self.grid = self.recipe.grid if self.recipe else None
@@ -91,12 +93,14 @@ class Run:
     @property
     def complete(self) -> bool:
         """Whether as many points were announced as the stop document counts; True while there is nothing to compare."""
-        if self.stop is None or self._detector is None:
+        if self.stop is None or self.recipe is None:
             return True
-        counted = as_mapping(self.stop.get("num_events")).get(self._detector[0])
-        if type(counted) is not int:
+        counts = {name: count for name, count in as_mapping(self.stop.get("num_events")).items() if type(count) is int and count > 0}
+        if not counts.keys() <= {_stream(descriptor) for descriptor in self._descriptors.values()}:
+            return False
+        if self._detector is None:
             return True
-        return int(np.count_nonzero(self._latest)) >= (counted if self._grows else min(counted, len(self._latest)))
+        return int(np.count_nonzero(self._latest)) + self._overrun >= counts.get(self._detector[0], 0)
 
     @property
     def _grows(self) -> bool:
@@ -105,6 +109,14 @@ class Run:
     def knows(self, uid: str) -> bool:
         """Whether the descriptor or resource of that uid was taken in."""
         return uid in self._descriptors or uid in self._resources
+
+    def expect(self, resource: str) -> None:
+        """A resource came that does not say which run it belongs to: this one, perhaps."""
+        self._resources.expect(resource)
+
+    def awaits(self, resource: str) -> bool:
+        """Whether an event of this run has named a datum of a resource that has not come yet."""
+        return self._datums.awaits(resource)
 
     @property
     def descriptors(self) -> int:
@@ -235,6 +247,7 @@ class Run:
             self._latest = np.concatenate([self._latest, np.zeros(self.grid.size - len(self._latest), np.int64)])
         if points > len(self._latest):
             reach = f"{len(self._latest)} points of its shape"
+            self._overrun = max(self._overrun, points - len(self._latest))
             self.notice("overrun", f"The scan went on beyond the {reach}; the points after are not on the map.")
         self._beyond = min(points, len(self._latest))
 

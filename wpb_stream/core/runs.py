@@ -17,6 +17,8 @@ from wpb_stream.core.window import FrameRef
 
 log = logging.getLogger(__name__)
 
+MAX_PARKED_BYTES = 256 * 2**20
+"""Of documents that wait for others, in all."""
 RESOURCES = ("stream_resource", "resource")
 """Documents that tell of files; both may leave out which run they belong to."""
 
@@ -43,6 +45,7 @@ class Runs:
         self._parked: defaultdict[str, list[Document]] = defaultdict(list)
         self.parked = 0
         """Documents waiting for a parent."""
+        self.parked_bytes = 0
         self.dropped = 0
         """Documents that had waited longest when the bound was reached; they stay in the catalogue."""
 
@@ -79,19 +82,24 @@ class Runs:
             if uid in self._runs:
                 return []
             run = self._runs[uid] = Run(document.doc, self._recipe_for(document.doc))
+            for resource in self._unclaimed:
+                run.expect(resource)
             if document.task is not None:
                 self.plans.began(document.task, run)
         elif document.name in RESOURCES and owner is None:
-            self._unclaimed[document.doc["uid"]] = document
-            if len(self._unclaimed) > self._max_parked:
-                del self._unclaimed[next(iter(self._unclaimed))]
-                self.dropped += 1
+            owner = self._hold(document)
         if owner is not None:
             run = self._runs[owner]
             applied.append(Applied(run, document, _apply(run, document)))
         if document.name in ("start", "descriptor", *RESOURCES):
             applied.extend(self._release(document.doc["uid"]))
         return applied
+
+    def first_to_wait(self, document: Document) -> str | None:
+        """Uid of the document that this one waits for, if it is the first to do so: the one time to ask elsewhere for it."""
+        parent = self._missing_parent(document)
+        waiting = self._parked.get(parent) if parent is not None else None
+        return parent if waiting and waiting[0] is document else None
 
     def forget(self, uid: str) -> None:
         """Drop all that is held of a run."""
@@ -134,21 +142,39 @@ class Runs:
             applied += [Applied(run, resource, _apply(run, resource)), *self._release(uid)]
         return applied
 
+    def _hold(self, resource: Document) -> str | None:
+        """Have a resource that names no run wait for the first document that points at it; gives its run if that has come already."""
+        uid = resource.doc["uid"]
+        for run in self._runs.values():
+            if run.awaits(uid):
+                self._owners[uid] = run.uid
+                return run.uid
+            run.expect(uid)
+        self._unclaimed[uid] = resource
+        if len(self._unclaimed) > self._max_parked:
+            del self._unclaimed[next(iter(self._unclaimed))]
+            self.dropped += 1
+        return None
+
     def _park(self, parent: str, document: Document) -> None:
-        if self.parked >= self._max_parked:
-            lost = self._parked.pop(next(iter(self._parked)))
+        while self._parked and (self.parked >= self._max_parked or self.parked_bytes + document.size > MAX_PARKED_BYTES):
+            lost = self._unpark(next(iter(self._parked)))
             self.dropped += len(lost)
-            log.error("%d documents that waited for others were given up; they are in the catalogue", len(lost))
-            self.parked -= len(lost)
+            log.error("%d documents that waited for others were given up; they are in the catalogue: wpb dead-letters --orphans", len(lost))
         self._parked[parent].append(document)
         self.parked += 1
+        self.parked_bytes += document.size
 
     def _release(self, parent: str) -> Iterator[Applied]:
         """Take in what waited for a document that has come."""
+        for document in self._unpark(parent):
+            yield from self.apply(document)
+
+    def _unpark(self, parent: str) -> list[Document]:
         waiting = self._parked.pop(parent, [])
         self.parked -= len(waiting)
-        for document in waiting:
-            yield from self.apply(document)
+        self.parked_bytes -= sum(document.size for document in waiting)
+        return waiting
 
 
 def _resources_named(document: Document) -> set[str]:

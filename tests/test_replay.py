@@ -57,7 +57,9 @@ def test_stomp_frames_are_read_by_their_bodies() -> None:
     [
         f"{json.dumps(START)}\n{json.dumps(STOP)}\n",
         f"{json.dumps(START | {'t_wall': 3.0, 'task_id': 'x'})}\n\n{json.dumps(STOP)}",
+        f"{json.dumps(list(START.values()))}\n{json.dumps(list(STOP.values()))}\n",
         json.dumps([START, STOP]),
+        json.dumps([list(START.values()), list(STOP.values())]),
         f"[\n{json.dumps(START)},\n{json.dumps(STOP)}\n]",
         json.dumps({"description": "two documents", "events": [START, STOP]}, indent=1),
     ],

@@ -1,8 +1,8 @@
 """Recorded runs: reading them, and playing them onto a bus again.
 
-A recording is a JSON file (``{"events": [...]}`` or an array), JSON Lines with one ``{"name", "doc"}`` a line, or JSON Lines of STOMP
-frames as blueapi sends them. What is not a Bluesky document in it (blueapi's worker and progress events) is passed on as it is, with None
-for a name.
+A recording is a JSON file (``{"events": [...]}`` or an array), JSON Lines with one ``{"name", "doc"}`` or, as suitcase-jsonl writes them,
+one ``[name, doc]`` a line, or JSON Lines of STOMP frames as blueapi sends them. What is not a Bluesky document in it (blueapi's worker and
+progress events) is passed on as it is, with None for a name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from wpb_stream.core.envelope import encode
 from wpb_stream.core.exceptions import DocumentError, ServiceError
+from wpb_stream.core.keys import RunKeys
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +166,11 @@ def _is_one_message(line: str) -> bool:
         value = json.loads(line)
     except ValueError:
         return False
-    return isinstance(value, dict) and "events" not in value
+    return (isinstance(value, dict) and "events" not in value) or _is_pair(value)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and [type(part) for part in value] == [str, dict]  # pyright: ignore[reportUnknownVariableType]
 
 
 def _json_lines(path: Path) -> Iterator[Any]:
@@ -217,6 +223,8 @@ def _json_events(path: Path) -> Iterator[Any]:
 
 def _message(value: Any, path: Path) -> Recorded | None:
     """What one entry of a recording says; None for a STOMP frame that carries no message."""
+    if _is_pair(value):
+        value = {"name": value[0], "doc": value[1]}
     if not isinstance(value, dict):
         raise DocumentError(f"{path} holds an entry that is no JSON object: {str(value)[:80]!r}")
     at = _number(value.get("t_wall")) or _number(value.get("t"))
@@ -244,21 +252,13 @@ def _own_time(doc: dict[str, Any]) -> float | None:
 
 def _payloads(messages: Iterable[Recorded]) -> Iterator[tuple[float | None, bytes | None, bytes]]:
     """Time, key and value of each message."""
-    run_of: dict[Any, str] = {}
-    latest: str | None = None
+    keys = RunKeys()
     for message in messages:
-        doc = message.doc
         if message.name is None:
-            yield message.at, None, msgspec.json.encode(doc)
+            yield message.at, None, msgspec.json.encode(message.doc)
             continue
-        if message.name == "start":
-            run = latest = doc.get("uid")
-        else:
-            owner = next((doc[key] for key in ("run_start", "descriptor", "stream_resource", "resource") if key in doc), None)
-            run = run_of.get(owner, latest) if isinstance(owner, str) else latest
-        if run is not None and isinstance(doc.get("uid"), str):
-            run_of[doc["uid"]] = run
-        yield message.at, run.encode() if run is not None else None, msgspec.msgpack.encode([message.name, doc])
+        run = keys.run_of(message.name, message.doc)
+        yield message.at, run.encode() if run is not None else None, encode(message.name, message.doc)
 
 
 async def _paced(payloads: Iterator[tuple[float | None, bytes | None, bytes]], speed: float) -> AsyncIterator[tuple[bytes | None, bytes]]:

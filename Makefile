@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types bench docs-pictures lock clean setup chromium
+.PHONY: help demo test lint types bench docs-pictures lock clean setup chromium rabbitmq
 
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -38,7 +38,7 @@ help: ## This list
 demo: setup ## Set up, then show a simulated scan live: `make demo ARGS="--once --shape 7x9"`
 	@$(BIN)/wpb demo $(ARGS)
 
-test: setup chromium ## Set up, then run all checks and all tests: `make test ARGS="-k table"`
+test: setup chromium rabbitmq ## Set up, then run all checks and all tests: `make test ARGS="-k table"`
 	@failed=""; \
 	check() { echo; echo "==== $$*"; "$$@" || failed="$$failed    $$*"$$'\n'; }; \
 	check $(BIN)/ruff check; \
@@ -71,7 +71,7 @@ lock: $(TOOLS) ## Resolve uv.lock anew, from the public index whatever this mach
 	[ "$$before" = "$$(hosts)" ] || { echo "make lock: uv.lock now names other hosts than before; look before you commit it:" >&2; hosts >&2; exit 1; }
 
 clean: ## Remove all that was set up, and the data folder .wpb
-	rm -rf .venv .tools .wpb .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist .coverage
+	rm -rf .venv .venv-blueapi .tools .wpb .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(SYNCED)
@@ -119,5 +119,17 @@ chromium:
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(BROWSER_PACKAGES); \
 		else \
 			echo "make: the browser tests need Chromium; apt-get install $(BROWSER_PACKAGES), and try again" >&2; exit 1; \
+		fi; \
+	fi
+
+# The tests run nodes of their own; the one that Debian starts at the installation is left as it is.
+RABBITMQ_PACKAGES := rabbitmq-server openssl
+rabbitmq:
+	@if [ ! -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || ! command -v openssl >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "==== apt-get install $(RABBITMQ_PACKAGES)"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(RABBITMQ_PACKAGES); \
+		else \
+			echo "make: the tests of STOMP need RabbitMQ; apt-get install $(RABBITMQ_PACKAGES), and try again" >&2; exit 1; \
 		fi; \
 	fi

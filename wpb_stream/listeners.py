@@ -11,6 +11,8 @@ from wpb_stream.settings import Settings
 from wpb_stream.sources import Source
 from wpb_stream.sources.file import FileSource
 from wpb_stream.sources.kafka import KafkaSource
+from wpb_stream.sources.stomp import StompSource
+from wpb_stream.sources.stomp_settings import subscription_name
 from wpb_stream.sources.zmq import ZmqSource
 
 
@@ -42,9 +44,16 @@ def _file(url: str, settings: Settings) -> Source:
     return FileSource(url)
 
 
+def _stomp(url: str, settings: Settings) -> Source:
+    return StompSource(url, name=subscription_name(settings.data), options=settings.stomp_options)
+
+
 def _zmq(url: str, settings: Settings) -> Source:
-    return ZmqSource(url, unpickle=pickle.loads if settings.zmq_pickle == "run code of whoever publishes" else None)
+    unpickle = pickle.loads if settings.zmq_pickle == "run code of whoever publishes" else None
+    return ZmqSource(url, unpickle=unpickle, options=settings.zmq_options)
 
 
-SCHEMES: Mapping[str, Callable[[str, Settings], Source]] = MappingProxyType({"kafka": _kafka, "file": _file, "zmq": _zmq, "zmq+bind": _zmq})
+SCHEMES: Mapping[str, Callable[[str, Settings], Source]] = MappingProxyType(
+    {"kafka": _kafka, "file": _file, "stomp": _stomp, "stomp+ssl": _stomp, "zmq": _zmq, "zmq+bind": _zmq}
+)
 """By the URL's scheme."""

@@ -92,6 +92,10 @@ class Settings(BaseSettings):
         "refuse",
         description="What to do with pickled ZMQ messages, Bluesky's default: reading one can run any code that its sender put into it.",
     )
+    zmq_options: dict[str, str] = Field(
+        {},
+        description="Keys for ZMQ proxies with CURVE security, in JSON: the files secret_path and server_public_key, as for ClientCurve.",
+    )
     plans: dict[str, Plan] = Field(
         BUILT_IN_PLANS,
         description="By plan name: recipe, shape, snaking, extents, axes, regions it leaves out. Added to the default.",

@@ -13,6 +13,18 @@ os.environ["WPB_CONFIG"] = str(Path(__file__).parent / "helpers" / "no-settings.
 settings.register_profile("wpb", deadline=None)
 settings.load_profile("wpb")
 
+from tests.helpers.apache_kafka import apache_kafka, own_apache_kafka  # noqa: E402
+from tests.helpers.rabbitmq import rabbitmq, stomp_topic  # noqa: E402
 from tests.helpers.services import broker, kafka_address, kafka_topic, postgres_cluster, postgres_url  # noqa: E402
 
-__all__ = ["broker", "kafka_address", "kafka_topic", "postgres_cluster", "postgres_url"]
+__all__ = [
+    "apache_kafka",
+    "broker",
+    "kafka_address",
+    "kafka_topic",
+    "own_apache_kafka",
+    "postgres_cluster",
+    "postgres_url",
+    "rabbitmq",
+    "stomp_topic",
+]

@@ -43,6 +43,7 @@ from wpb_stream.core.messages import (
 )
 from wpb_stream.core.recipe import Notice
 from wpb_stream.core.table import PointTable
+from wpb_stream.publishing import Publisher as Publisher
 
 log = logging.getLogger(__name__)
 

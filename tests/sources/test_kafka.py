@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
+from tests.helpers.apache_kafka import ApacheKafka
+from tests.helpers.certificates import KEY_PASSWORD
+from tests.helpers.topics import make_topic
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.embedded.broker import create_topic
 from wpb_stream.host import free_port
@@ -111,7 +117,7 @@ def test_tls_is_asked_for_with_a_context_that_checks_the_broker_against_the_auth
 
 def test_what_only_a_consumer_understands_is_kept_from_other_clients() -> None:
     options = KafkaOptions.parse({"client_id": "wpb", "max_partition_fetch_bytes": 1 << 24})
-    assert (options.connection, options.consumer) == ({"client_id": "wpb"}, {"max_partition_fetch_bytes": 1 << 24})
+    assert (options.connection, options.client) == ({"client_id": "wpb"}, {"max_partition_fetch_bytes": 1 << 24})
 
 
 async def test_tls_and_options_of_the_consumer_reach_clients_that_take_them(authority: str) -> None:
@@ -202,3 +208,161 @@ async def test_a_topic_made_while_the_source_is_away_is_read_from_its_beginning(
     await create_topic(kafka_address, new)
     await publish(kafka_address, new, b"start")
     assert await listen(source, 1) == [b"start"]
+
+
+# --- what brokers hold ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["embedded", "apache"])
+async def any_broker(request: pytest.FixtureRequest) -> str:
+    """The address of either broker."""
+    if request.param == "embedded":
+        return request.getfixturevalue("kafka_address")
+    return request.getfixturevalue("apache_kafka").address()
+
+
+def a_topic(request: pytest.FixtureRequest) -> str:
+    """The name of a topic of this test alone."""
+    return re.sub(r"[^a-zA-Z0-9._-]", "-", request.node.name)[:200]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("options", [{}, {"fetch_max_bytes": 1 << 20, "max_partition_fetch_bytes": 1 << 16}], ids=["", "small-fetches"])
+async def test_messages_of_ten_megabytes_arrive_however_much_is_fetched_at_once(
+    options: dict[str, int], any_broker: str, request: pytest.FixtureRequest
+) -> None:
+    topic, large = a_topic(request), [bytes([number]) * 10 * 2**20 for number in range(3)]
+    await make_topic(any_broker, topic, max_message_bytes=str(16 * 2**20))
+    producer = AIOKafkaProducer(bootstrap_servers=any_broker, max_request_size=16 * 2**20)
+    await producer.start()
+    try:
+        for value in (b"before", *large, b"after"):
+            await producer.send_and_wait(topic, value)
+    finally:
+        await producer.stop()
+    assert await listen(KafkaSource(f"kafka://{any_broker}/{topic}", options=options), 5) == [b"before", *large, b"after"]
+
+
+@pytest.mark.integration
+async def test_keys_headers_and_compression_change_nothing_and_a_value_that_is_missing_is_an_empty_one(
+    any_broker: str, request: pytest.FixtureRequest
+) -> None:
+    topic = a_topic(request)
+    await make_topic(any_broker, topic)
+    for codec in ("gzip", "snappy", "lz4", "zstd", None):
+        producer = AIOKafkaProducer(bootstrap_servers=any_broker, compression_type=codec, linger_ms=10)
+        await producer.start()
+        try:
+            name = str(codec).encode() * 100
+            await asyncio.gather(
+                await producer.send(topic, name, key=b"\xff\x00"),
+                await producer.send(topic, name, headers=[("traceparent", b"00-1"), ("empty", b"")]),
+                await producer.send(topic, None, key=b"gone"),
+            )
+        finally:
+            await producer.stop()
+    values = await listen(KafkaSource(f"kafka://{any_broker}/{topic}"), 15)
+    assert values == [value for codec in ("gzip", "snappy", "lz4", "zstd", "None") for value in (codec.encode() * 100,) * 2 + (b"",)]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("isolation", ["read_uncommitted", "read_committed"])
+async def test_what_a_transaction_took_back_is_left_out_where_the_options_say_so(
+    isolation: str, apache_kafka: ApacheKafka, request: pytest.FixtureRequest
+) -> None:
+    address, topic = apache_kafka.address(), a_topic(request)
+    await make_topic(address, topic)
+    producer = AIOKafkaProducer(bootstrap_servers=address, transactional_id=topic)
+    await producer.start()
+    try:
+        for value, keep in ((b"kept", True), (b"taken back", False), (b"kept too", True)):
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, value)
+            await (producer.commit_transaction() if keep else producer.abort_transaction())
+    finally:
+        await producer.stop()
+    expected = [b"kept", *([b"taken back"] if isolation == "read_uncommitted" else []), b"kept too"]
+    source = KafkaSource(f"kafka://{address}/{topic}", options={"isolation_level": isolation})
+    assert await listen(source, len(expected)) == expected
+    # Between them lie the broker's own marks: positions have gaps, and one of them is no message's.
+    assert await listen(source, 1, {f"{topic}/0": 4}) == [b"kept too"]
+
+
+@pytest.mark.integration
+async def test_messages_that_retention_deleted_unread_are_told_and_reading_goes_on_with_the_first_there_is(
+    apache_kafka: ApacheKafka, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    address, topic = apache_kafka.address(), a_topic(request)
+    await make_topic(address, topic)
+    await publish(address, topic, b"0", b"1", b"2", b"3", b"4")
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    try:
+        await admin.start()
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=3)})
+    finally:
+        await admin.close()
+    assert await listen(KafkaSource(f"kafka://{address}/{topic}"), 2, {f"{topic}/0": 1}) == [b"3", b"4"]
+    assert f"{topic}/0: 2 messages from position 1 on were deleted by the broker before they were read" in caplog.text
+
+
+@pytest.mark.integration
+async def test_a_group_that_reads_the_same_topic_keeps_its_positions_and_we_keep_ours(
+    apache_kafka: ApacheKafka, request: pytest.FixtureRequest
+) -> None:
+    address, topic = apache_kafka.address(), a_topic(request)
+    await make_topic(address, topic)
+    await publish(address, topic, b"0", b"1")
+    theirs = AIOKafkaConsumer(topic, bootstrap_servers=address, group_id="theirs", auto_offset_reset="earliest")
+    await theirs.start()
+    try:
+        assert [(await theirs.getone()).value for _ in range(2)] == [b"0", b"1"]
+        await theirs.commit()
+        assert await listen(KafkaSource(f"kafka://{address}/{topic}"), 2) == [b"0", b"1"]
+        assert await theirs.committed(TopicPartition(topic, 0)) == 2
+    finally:
+        await theirs.stop()
+
+
+# --- connections ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("listener", "further"),
+    [
+        ("TLS", {}),
+        ("MUTUAL", {"ssl_password": KEY_PASSWORD}),
+        *((listener, {"sasl_mechanism": name}) for listener in ("LOGIN", "SECURE") for name in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.get("sasl_mechanism", ""),
+)
+async def test_it_listens_over_tls_and_with_logins(
+    listener: str, further: dict[str, Any], apache_kafka: ApacheKafka, request: pytest.FixtureRequest
+) -> None:
+    topic = a_topic(request)
+    await make_topic(apache_kafka.address(), topic)
+    await publish(apache_kafka.address(), topic, b"0", b"1")
+    source = KafkaSource(f"kafka://{apache_kafka.address(listener)}/{topic}", options=apache_kafka.options(listener, **further))
+    assert await listen(source, 2) == [b"0", b"1"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("listener", "wrong"),
+    [
+        ("LOGIN", {"sasl_plain_password": "wrong"}),
+        ("SECURE", {"sasl_mechanism": "SCRAM-SHA-256", "sasl_plain_password": "wrong"}),
+        ("TLS", {"ssl_cafile": "stranger"}),
+        ("MUTUAL", {"ssl_password": "wrong"}),
+    ],
+)
+async def test_a_login_or_certificate_that_is_wrong_is_told_as_what_cannot_be_reached(
+    listener: str, wrong: dict[str, str], apache_kafka: ApacheKafka
+) -> None:
+    if "ssl_cafile" in wrong:
+        wrong = {"ssl_cafile": str(apache_kafka.certificates.stranger)}
+    options = apache_kafka.options(listener, **wrong) | wrong
+    with pytest.raises(ServiceError, match=r"cannot be reached|no TLS context can be made") as error:
+        await listen(KafkaSource(f"kafka://{apache_kafka.address(listener)}/topic", options=options), 1)
+    assert "\n" not in str(error.value)
+    assert "wrong" not in str(error.value)

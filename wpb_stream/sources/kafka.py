@@ -62,7 +62,7 @@ class KafkaSource:
             fetch_max_wait_ms=self._fetch_wait_ms,
             metadata_max_age_ms=int(DISCOVERY_S * 1000),  # for the leaders of new partitions; its default is five minutes
             **connection,
-            **self._options.consumer,
+            **self._options.client,
         )
         try:
             await self._admin.start()
@@ -70,7 +70,10 @@ class KafkaSource:
             await self._consumer.start()
         except (KafkaError, OSError) as error:
             await self._close()
-            raise ServiceError(f"Kafka at {self.address.servers} cannot be reached ({error}); check WPB_SOURCES") from error
+            settings = "WPB_SOURCES and WPB_KAFKA_OPTIONS" if self._options.connection else "WPB_SOURCES"
+            raise ServiceError(
+                f"Kafka at {self.address.servers} cannot be reached ({error}; the log's lines before this one say why); check {settings}"
+            ) from error
         except BaseException:  # cancelled: nobody will leave what was never entered
             await self._close()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -38,12 +39,18 @@ CONSUMER_OPTIONS: dict[str, type] = {
     "retry_backoff_ms": int,
 }
 """What may be set for reading."""
+PRODUCER_OPTIONS: dict[str, type] = {"compression_type": str}
+"""What may be set for writing."""
 CHOICES = {
     "security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
     "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI"),
     "isolation_level": ("read_uncommitted", "read_committed"),
+    "compression_type": ("gzip", "snappy", "lz4", "zstd"),
 }
 """OAUTHBEARER is missing because it needs a function that gives tokens, which no setting can hold."""
+
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+"""What a topic may be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +73,21 @@ class KafkaAddress:
         try:
             collect_hosts(parts.netloc)
         except ValueError as error:
-            raise ServiceError(f"source {url!r} names no host and port that can be understood ({error}); check WPB_SOURCES") from error
+            raise ServiceError(
+                f"{url!r} names no host and port that can be understood ({error}): expected kafka://host:9092/topic"
+            ) from error
         return cls(parts.netloc, topics)
+
+    @classmethod
+    def parse_one(cls, url: str) -> KafkaAddress:
+        """The address in the URL of one topic, to publish to.
+
+        :raises ServiceError: the URL has another form
+        """
+        topic = urlsplit(url).path.strip("/")
+        if not _TOPIC.fullmatch(topic):
+            raise ServiceError(f"{url!r} is not of the form kafka://host:9092/topic, with one topic to publish to")
+        return cls.parse(url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,64 +96,76 @@ class KafkaOptions:
 
     connection: dict[str, Any]
     """For any client of aiokafka; with ``ssl_context`` where TLS is asked for."""
-    consumer: dict[str, Any]
-    """For the consumer, besides those."""
+    client: dict[str, Any]
+    """For the consumer or the producer, besides those."""
 
     @classmethod
-    def parse(cls, options: Mapping[str, Any]) -> KafkaOptions:
+    def parse(
+        cls, options: Mapping[str, Any], of_client: Mapping[str, type] = CONSUMER_OPTIONS, *, setting: str = "WPB_KAFKA_OPTIONS"
+    ) -> KafkaOptions:
         """The options as ``WPB_KAFKA_OPTIONS`` names them. Reads the files of certificates.
 
+        :param of_client: what may be set besides connections
+        :param setting: where the options come from, for messages
         :raises ServiceError: an option is unknown, of another type, lacks another one, or names a file that cannot be used
         """
+        try:
+            return cls._parse(options, of_client)
+        except ValueError as error:
+            raise ServiceError(f"{setting}: {error}") from error
+
+    @classmethod
+    def _parse(cls, options: Mapping[str, Any], of_client: Mapping[str, type]) -> KafkaOptions:
         for name, value in options.items():
-            _check_option(name, value)
+            _check_option(name, value, {**CONNECTION_OPTIONS, **TLS_OPTIONS, **of_client})
         protocol = options.get("security_protocol", "PLAINTEXT")
+        logins = [name for name in options if name.startswith("sasl_")]
         if protocol.startswith("SASL_"):
             _check_login(options)
+        elif logins:
+            raise ValueError(f"{', '.join(logins)} without security_protocol SASL_PLAINTEXT or SASL_SSL would mean no login")
         connection = {name: value for name, value in options.items() if name in CONNECTION_OPTIONS}
         tls = {name.removeprefix("ssl_"): value for name, value in options.items() if name in TLS_OPTIONS}
         if protocol in ("SSL", "SASL_SSL"):
             connection["ssl_context"] = _tls_context(tls)
         elif tls:
-            raise _mistake(f"{', '.join(f'ssl_{name}' for name in tls)} without security_protocol SSL or SASL_SSL would mean no TLS")
-        return cls(connection, {name: value for name, value in options.items() if name in CONSUMER_OPTIONS})
+            raise ValueError(f"{', '.join(f'ssl_{name}' for name in tls)} without security_protocol SSL or SASL_SSL would mean no TLS")
+        return cls(connection, {name: value for name, value in options.items() if name in of_client})
 
 
-def _mistake(what: str) -> ServiceError:
-    return ServiceError(f"WPB_KAFKA_OPTIONS: {what}")
+def _check_option(name: str, value: object, known: Mapping[str, type]) -> None:
+    """Never names the value of what may be a secret.
 
-
-def _check_option(name: str, value: object) -> None:
-    """Never names the value of what may be a secret."""
-    known = {**CONNECTION_OPTIONS, **TLS_OPTIONS, **CONSUMER_OPTIONS}
+    :raises ValueError: with what is wrong
+    """
     if name not in known:
-        raise _mistake(f"{name!r} is not an option here; these are: {', '.join(sorted(known))}")
+        raise ValueError(f"{name!r} is not an option here; these are: {', '.join(sorted(known))}")
     if type(value) is not known[name]:
         wanted = {str: "a text", int: "a whole number", bool: "true or false"}[known[name]]
-        raise _mistake(f"{name} must be {wanted}, and is of type {type(value).__name__}")
+        raise ValueError(f"{name} must be {wanted}, and is of type {type(value).__name__}")
     if isinstance(value, int) and value < 0:
-        raise _mistake(f"{name} must not be negative")
+        raise ValueError(f"{name} must not be negative")
     if name in CHOICES and value not in CHOICES[name]:
-        raise _mistake(f"{name} must be one of {', '.join(CHOICES[name])}, and is {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(CHOICES[name])}, and is {value!r}")
 
 
 def _check_login(options: Mapping[str, Any]) -> None:
     mechanism = options.get("sasl_mechanism", "PLAIN")
     if mechanism == "GSSAPI":
         if find_spec("gssapi") is None:
-            raise _mistake("sasl_mechanism GSSAPI needs the Python package gssapi, which is not installed")
+            raise ValueError("sasl_mechanism GSSAPI needs the Python package gssapi, which is not installed")
         return
     for name in ("sasl_plain_username", "sasl_plain_password"):
         if not options.get(name):
-            raise _mistake(f"{name} is missing: security_protocol {options['security_protocol']} with {mechanism} needs it")
+            raise ValueError(f"{name} is missing: security_protocol {options['security_protocol']} with {mechanism} needs it")
 
 
 def _tls_context(tls: dict[str, str]) -> SSLContext:
     if "certfile" not in tls and ("keyfile" in tls or "password" in tls):
-        raise _mistake("ssl_keyfile and ssl_password belong to an ssl_certfile, which is missing")
+        raise ValueError("ssl_keyfile and ssl_password belong to an ssl_certfile, which is missing")
     try:
         # Without any password OpenSSL would ask the terminal for that of a locked key.
         return create_ssl_context(**{"password": "", **tls})
     except OSError as error:  # SSLError is one; neither names the file
         files = ", ".join(f"ssl_{name} {path}" for name, path in tls.items() if name != "password")
-        raise _mistake(f"no TLS context can be made with {files} ({error})") from error
+        raise ValueError(f"no TLS context can be made with {files} ({error})") from error

@@ -43,9 +43,17 @@ def commands_page() -> str:
     lines = ["# The command line", ""]
     context = click.Context(main, info_name="wpb", terminal_width=110, max_content_width=110, help_option_names=["-h", "--help"])
     for name, command in sorted(main.commands.items()):
-        inner = click.Context(command, info_name=name, parent=context, terminal_width=110, max_content_width=110)
-        lines += [f"## wpb {name}", "", "```", command.get_help(inner), "```", ""]
+        lines += _help(name, command, context)
     return "\n".join(lines)
+
+
+def _help(name: str, command: click.Command, parent: click.Context) -> list[str]:
+    """The help of a command, and of those below it."""
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=110, max_content_width=110)
+    lines = [f"## {context.command_path}", "", "```", command.get_help(context), "```", ""]
+    for inner, below in sorted(command.commands.items()) if isinstance(command, click.Group) else ():
+        lines += _help(inner, below, context)
+    return lines
 
 
 PAGES = {"settings.md": settings_page, "commands.md": commands_page}

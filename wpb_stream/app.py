@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.catalogue.replayed import ReplayedLetters
 from wpb_stream.catalogue.results import Results
 from wpb_stream.catalogue.writer import CatalogueWriter, insist
 from wpb_stream.core.board import Board
@@ -48,7 +49,7 @@ async def stream(settings: Settings) -> None:
         board.latest = await asyncio.to_thread(finder.latest)
         feed = Feed(board, finder, results, version("websockets-plotting-blue"), settings.origins)
         pipeline = Pipeline(
-            open_sources(settings),
+            [*open_sources(settings), ReplayedLetters(database_url)],
             catalogue,
             readers,
             results,

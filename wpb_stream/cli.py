@@ -1,4 +1,4 @@
-"""The command line: ``wpb demo``, ``up``, ``stream``, ``replay``, ``runs``."""
+"""The command line: ``wpb demo``, ``up``, ``stream``, ``replay``, ``runs``, ``doctor``, ``dead-letters``."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 
+from wpb_stream.commands.dead_letters import dead_letters
+from wpb_stream.commands.doctor import doctor
+from wpb_stream.commands.flags import settings_flags
+from wpb_stream.commands.terminal import console, output
 from wpb_stream.core.exceptions import WpbError
-from wpb_stream.settings import Settings, load
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-console = Console(stderr=True)
-"""For people; standard output is for what a program may read."""
+from wpb_stream.settings import load
 
 
 class Group(click.Group):
@@ -68,20 +65,6 @@ class Sides(click.ParamType):
 @click.version_option(package_name="websockets-plotting-blue")
 def main() -> None:
     """Live maps of Bluesky scans over websockets, and every scan an asset in Dagster."""
-
-
-def settings_flags(*only: str) -> Callable[[F], F]:
-    """Options that mirror the settings: all of them, or those named."""
-
-    def decorate(command: F) -> F:
-        for name, field in reversed(Settings.model_fields.items()):
-            if (only and name not in only) or name in ("plans", "kafka_options", "stomp_options"):
-                continue
-            flag = f"--{name.replace('_', '-')}"
-            command = click.option(flag, name, default=None, metavar="VALUE", help=field.description)(command)
-        return command
-
-    return decorate
 
 
 @main.command()
@@ -185,8 +168,11 @@ def runs(limit: int, plan: str | None, as_json: bool, **flags: Any) -> None:
         shape = " x ".join(map(str, row.info.shape))
         scan, rows_so_far = str(row.info.scan_id or ""), str(row.info.rows) if row.ended_seq else ""
         table.add_row(scan, row.info.plan_name, row.status, f"{row.started_at:%Y-%m-%d %H:%M:%S}", shape, rows_so_far, row.uid)
-    # Piped into another program, nothing is cut to the 80 columns of a terminal nobody looks at.
-    Console(width=None if sys.stdout.isatty() else 200).print(table if rows else "No runs yet.")
+    output().print(table if rows else "No runs yet.")
+
+
+main.add_command(dead_letters)
+main.add_command(doctor)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.results import NEXUS, Results
 from wpb_stream.client import Update, watch
+from wpb_stream.commands.findings import tell
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.dagster_web import DagsterWeb, Verdict
+from wpb_stream.doctor.checks import examine, source_checks
+from wpb_stream.doctor.redaction import Redaction
 from wpb_stream.settings import Settings
 from wpb_stream.up import Beamline, Running, database_of, running
 
@@ -36,9 +39,20 @@ async def keep_up(settings: Settings, console: Console) -> int:
     async with running(settings) as everything:
         _say_where(everything, console)
         console.print("Listening. Ctrl-C stops everything.")
+        if settings.sources:
+            await say_what_is_silent(everything.settings, console)
         await everything.supervisor.until_stopped()
     console.print("Everything stopped.")
     return 0
+
+
+async def say_what_is_silent(settings: Settings, console: Console) -> None:
+    """Tell of each source that cannot be listened to now. The streaming process goes on trying, and says so in its log alone."""
+    silent = [finding for finding in await examine(source_checks(settings)) if finding.state != "ok"]
+    redaction = Redaction(settings)
+    tell([redaction.clean(finding) for finding in silent], console)
+    if silent:
+        console.print("wpb goes on trying; `wpb doctor` looks again.")
 
 
 async def run_demo(settings: Settings, beamline: Beamline, console: Console, *, once: bool) -> int:

@@ -84,6 +84,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     :raises ServiceError: naming the part that failed, and its log
     """
     open_sources(settings)  # a mistake is told before anything is started
+    ready = False
     with lock_folder(settings.data):
         settings, services = _with_services(settings)
         async with Supervisor() as supervisor:
@@ -91,7 +92,10 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             for address, topic in _embedded_topics(settings, services):
                 await create_topic(address, topic)
             await supervisor.start(_stream(settings), *_beside(settings))
+            ready = True
             yield Running(settings, supervisor)
+        if not ready:  # a signal ends the supervisor's block quietly, whoever waits for us must not go on
+            raise ServiceError("stopped before everything was ready")
 
 
 def _with_services(settings: Settings) -> tuple[Settings, list[Service]]:

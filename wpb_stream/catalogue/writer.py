@@ -18,6 +18,8 @@ from psycopg import errors
 from psycopg.rows import scalar_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from wpb_stream.catalogue.deadletters import SOURCE as REPLAYED
+from wpb_stream.catalogue.deadletters import LetterShelf
 from wpb_stream.catalogue.records import Batch, pack, to_json, unpack
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.documents import Document
@@ -54,9 +56,13 @@ async def insist(ask: Callable[[], Awaitable[T]]) -> T:
 
 
 class CatalogueWriter:
-    """The streaming process's connection to the catalogue; an asynchronous context manager."""
+    """The streaming process's connection to the catalogue; an asynchronous context manager.
 
-    def __init__(self, database_url: str) -> None:
+    :param shelf: where dead letters are kept, and how many
+    """
+
+    def __init__(self, database_url: str, shelf: LetterShelf | None = None) -> None:
+        self._shelf = shelf or LetterShelf()
         options = {"options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S}s"}
         self._pool = AsyncConnectionPool(
             database_url, min_size=1, max_size=4, open=False, kwargs=options, check=AsyncConnectionPool.check_connection
@@ -102,20 +108,16 @@ class CatalogueWriter:
         """
         async with self._writing() as connection:
             new = await _insert_documents(connection, batch.documents)
+            await self._shelf.store(connection, batch)
             async with connection.cursor() as cursor:
-                if batch.dead_letters:
-                    await cursor.executemany(
-                        """INSERT INTO dead_letters (source, partition, position, value, reason) VALUES (%s, %s, %s, %s, %s)
-                        ON CONFLICT DO NOTHING""",
-                        [
-                            (d.message.source, d.message.partition, d.message.position, d.message.value, d.reason.replace("\0", ""))
-                            for d in batch.dead_letters
-                        ],
-                    )
                 await cursor.executemany(
                     """INSERT INTO positions VALUES (%s, %s, %s)
                     ON CONFLICT (source, partition) DO UPDATE SET position = EXCLUDED.position""",
-                    [(source, partition, position) for (source, partition), position in batch.positions.items()],
+                    [
+                        (source, partition, position)
+                        for (source, partition), position in batch.positions.items()
+                        if source != REPLAYED  # letters are asked for by their marks
+                    ],
                 )
         return new
 
@@ -167,6 +169,17 @@ class CatalogueWriter:
                 "UPDATE documents SET run_uid = %s WHERE name = %s AND uid = %s AND run_uid IS NULL",
                 [(run, document.name, document.uid) for document in documents],
             )
+
+    async def ended_runs_of(self, parent: str) -> list[str]:
+        """The run that a start, descriptor or resource document of that uid belongs to, if it has ended; else nothing."""
+        async with self._pool.connection() as connection:
+            cursor = connection.cursor(row_factory=scalar_row)
+            await cursor.execute(
+                """SELECT uid FROM runs WHERE ended_seq IS NOT NULL AND uid IN (SELECT run_uid FROM documents
+                WHERE name IN ('start', 'descriptor', 'stream_resource', 'resource') AND uid = %s)""",
+                [parent],
+            )
+            return await cursor.fetchall()
 
     async def documents(self, run: str) -> list[Document]:
         """The documents of a run, in the order they came."""

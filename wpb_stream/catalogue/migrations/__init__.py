@@ -22,7 +22,7 @@ def upgrade(database_url: str) -> None:
     :raises psycopg.OperationalError: it cannot be reached
     """
     with psycopg.connect(database_url, connect_timeout=10) as connection:
-        step = _step(connection)
+        step = step_of(connection)
     if step == HEAD:
         return
     if step is not None and step > HEAD:
@@ -39,7 +39,7 @@ def upgrade(database_url: str) -> None:
     command.upgrade(config, "head")
 
 
-def _step(connection: psycopg.Connection) -> str | None:
+def step_of(connection: psycopg.Connection) -> str | None:
     """The step the database is at; None for an empty one."""
     try:
         row = connection.execute("SELECT version_num FROM wpb_schema").fetchone()

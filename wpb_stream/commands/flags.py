@@ -1,0 +1,26 @@
+"""Options of commands that mirror the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from wpb_stream.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def settings_flags(*only: str) -> Callable[[F], F]:
+    """Options that mirror the settings: all of them, or those named."""
+
+    def decorate(command: F) -> F:
+        for name, field in reversed(Settings.model_fields.items()):
+            if (only and name not in only) or isinstance(field.default, dict):  # JSON belongs into a variable or a file
+                continue
+            flag = f"--{name.replace('_', '-')}"
+            command = click.option(flag, name, default=None, metavar="VALUE", help=field.description)(command)
+        return command
+
+    return decorate

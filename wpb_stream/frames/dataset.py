@@ -20,16 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_stream.core.exceptions import FrameBroken, FrameNotYet, FrameRefused
+from wpb_stream.frames.limits import FRAME_LIMIT_BYTES, MAX_AXES, check_numbers
 from wpb_stream.frames.roots import DataRoots
 from wpb_stream.frames.slabs import Slabs, open_slabs
+from wpb_stream.frames.states import all_fill
 from wpb_stream.frames.virtual import VirtualSources
-
-FRAME_LIMIT_BYTES = 2**30
-"""Largest frame, and largest chunk, that is read: a few bytes of header can declare terabytes."""
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _LINK_LIMIT = 16
-MAX_AXES = 8
 
 
 class Hdf5Dataset:
@@ -133,7 +131,7 @@ class Hdf5Dataset:
 
     def _is_fill(self, frame: npt.NDArray[Any]) -> bool:
         assert self._slabs is not None, "what is not virtual has slabs"
-        return any(_all_fill(frame[tile], self._slabs.fill) for tile in self._slabs.tiles)
+        return any(all_fill(frame[tile], self._slabs.fill) for tile in self._slabs.tiles)
 
     def _being_written(self) -> bool:
         return bool(_superblock_flags(self._descriptor) & 0x01)
@@ -198,8 +196,7 @@ class Hdf5Dataset:
             dtype = self._dataset.dtype
         except TypeError as error:
             raise FrameBroken(f"{where} has a type numpy does not know: {error}") from error
-        if dtype.kind not in "biuf" or dtype.itemsize > 8 or dtype.subdtype:
-            raise FrameBroken(f"{where} has the type {dtype}; frames are integers or floating-point numbers of at most 64 bits")
+        check_numbers(dtype, where)
         return dtype
 
     def _shape(self, dataset: str) -> tuple[int, ...]:
@@ -217,12 +214,6 @@ class Hdf5Dataset:
 
     def _make_slabs(self) -> Slabs:
         return open_slabs(self._dataset, self.entry_shape, self.dtype, self._descriptor, check_end=self.swmr)
-
-
-def _all_fill(part: npt.NDArray[Any], fill: Any) -> bool:
-    if part[(0,) * part.ndim] != fill and not np.isnan(fill):
-        return False
-    return bool(np.array_equal(part, np.broadcast_to(fill, part.shape), equal_nan=True))
 
 
 def _components(path: str) -> list[str]:

@@ -83,12 +83,12 @@ def layout_of(dataset: tuple[int, ...], file: StreamFile, *, grows: bool) -> Lay
     :param dataset: its shape, at least one axis
     :param grows: whether its first axis may become longer
     """
-    shape = _datum_shape(file)
+    shape = datum_shape(file)
     if len(dataset) == 2 and (shape is None or len(shape) >= 3 or (shape == dataset and not grows)):
         return Layout(0, dataset)
     joined = file.parameters.get("join_method")
     stacked = joined == "stack" or (joined != "concat" and shape is not None and len(shape) < len(dataset))
-    per_index = 1 if stacked else (_multiplier(file) or 1) if shape is None else (shape[0] if shape else 1)
+    per_index = 1 if stacked else (multiplier_of(file) or 1) if shape is None else (shape[0] if shape else 1)
     return Layout(per_index if 0 < per_index <= MAX_FRAMES_PER_INDEX else 1, dataset[1:])
 
 
@@ -110,14 +110,15 @@ def sum_of_colours(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return total
 
 
-def _multiplier(file: StreamFile) -> int | None:
+def multiplier_of(file: StreamFile) -> int | None:
+    """How many frames an index has, as older documents say it; None if they do not, or not believably."""
     multiplier = file.parameters.get("multiplier")
     return multiplier if type(multiplier) is int and multiplier > 0 else None
 
 
-def _datum_shape(file: StreamFile) -> tuple[int, ...] | None:
+def datum_shape(file: StreamFile) -> tuple[int, ...] | None:
     """The shape of one datum, the multiplier worked in as Bluesky's consolidators do; None if nothing is told of it."""
-    shape, multiplier = file.shape, _multiplier(file)
+    shape, multiplier = file.shape, multiplier_of(file)
     if shape is None or multiplier is None:
         return shape
     if not shape:

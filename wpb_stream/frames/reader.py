@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from threading import RLock
 from time import monotonic
-from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,48 +19,10 @@ import numpy.typing as npt
 from wpb_stream.core.exceptions import FrameBroken, FrameError, FrameNotYet
 from wpb_stream.core.reduction import EXACT_LIMIT, region_sums
 from wpb_stream.core.window import FrameStatus, StreamFile, WindowRequest, WindowResult
-from wpb_stream.frames.hdf5 import Hdf5Frames
+from wpb_stream.frames.mimetypes import Frames, open_frames
 from wpb_stream.frames.roots import DataRoots
 
 logger = logging.getLogger(__name__)
-
-
-class Frames(Protocol):
-    """An open file of frames, or a folder of them; what each mimetype's module offers.
-
-    Whatever the file holds is seen as frames of rows and columns: a number is a frame of 1 x 1, a spectrum one of a single row, a colour
-    image the sum of its colours. See :class:`~wpb_stream.frames.hdf5.Hdf5Frames`.
-    """
-
-    @property
-    def frame_shape(self) -> tuple[int, int] | None:
-        """Rows, columns; None before a frame was read where only a frame can tell."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any] | None:
-        """Of the frames; None as long as ``frame_shape`` is."""
-        ...
-
-    def frames_of(self, index: int) -> Iterator[npt.NDArray[Any]]:
-        """The frames that make one index, each of ``frame_shape``: a view that is valid until the next one is asked for.
-
-        :raises FrameNotYet: one of them is not there yet
-        :raises FrameBroken: one of them cannot be read, or can never be there
-        """
-        ...
-
-    def current(self) -> bool:
-        """Whether what lies at the path is still what was opened."""
-        ...
-
-    def close(self) -> None:
-        """Close the file."""
-        ...
-
-
-READERS: Mapping[str, Callable[[DataRoots, StreamFile], Frames]] = MappingProxyType({"application/x-hdf5": Hdf5Frames})
-"""How to open each mimetype."""
 
 
 class FrameReader:
@@ -159,11 +120,8 @@ class FrameReader:
             self._used_at[file] = monotonic()
             return frames
         self._forget(file)
-        opener = READERS.get(file.mimetype)
-        if opener is None:
-            raise FrameBroken(f"files of type {file.mimetype!r} are not read ({file.uri}); known: {', '.join(READERS)}")
         try:
-            frames = opener(self.roots, file)
+            frames = open_frames(self.roots, file)
         except FrameError:
             raise
         except Exception as error:  # as above

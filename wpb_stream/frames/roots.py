@@ -13,6 +13,7 @@ import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
 from wpb_stream.core.exceptions import FrameNotYet, FrameRefused
@@ -120,6 +121,14 @@ class DataRoots:
         # The URI may name a root by its real path, or pass through an absolute link, which the kernel refuses on principle:
         # resolve by name, and let the kernel check what came out.
         return _open_named(Path(os.path.realpath(path)), tuple(Path(os.path.realpath(root)) for root in self.roots))
+
+
+def open_beneath(roots: DataRoots, path: Path) -> BinaryIO:
+    """Open a local path as :meth:`DataRoots.open_path` does, as a file object that bears its name.
+
+    :raises FrameError: as :meth:`DataRoots.open_path`
+    """
+    return open(path, "rb", opener=lambda *_: roots.open_path(path))
 
 
 def _open_named(path: Path, roots: tuple[Path, ...]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -57,6 +58,19 @@ def test_the_stop_document_closes_the_window() -> None:
         feed(runs, live, document, 0.0)
     assert live.due_in(0.0) == 0.0
     assert len(live.take(0.0)) == 2
+
+
+def test_frames_that_change_their_size_in_mid_run_are_told_of_once() -> None:
+    documents = raster_run((2, 3))
+    runs, live = begin(documents[0], Pace(window_frames=2))
+    for document in documents[1:]:
+        feed(runs, live, document, 0.0)
+    for shape in ((4, 5), (4, 5), (6, 5)):
+        window = live.take(0.0)
+        assert "frames_differ" not in codes(live)
+        live.place(window, replace(read(window, CHANNELS), frame_shape=shape), 0.0)
+    assert codes(live)["frames_differ"] == 1
+    assert live.reconstruction.table.rows == 6
 
 
 # --- late frames ---

@@ -17,6 +17,7 @@ import tifffile
 from PIL import Image
 
 from wpb_stream.core.exceptions import FrameBroken, FrameNotYet, FrameRefused
+from wpb_stream.core.resources import Resources
 from wpb_stream.core.window import StreamFile
 from wpb_stream.frames.reader import FrameReader
 
@@ -339,3 +340,19 @@ def test_colours_of_16_bits_that_a_decoder_would_round_are_refused(reader: Frame
     file = StreamFile("r", "c", "multipart/related;type=image/png", folder.as_uri() + "/", {"template": "a{:d}.png"}, None)
     with pytest.raises(FrameBroken, match="16 bits"):
         reader.read(file, [0])
+
+
+def test_resources_of_the_older_kind_name_the_same_files(reader: FrameReader, sequence: Any, folder: Path) -> None:
+    data = numbers(N, 12, 16)
+    sequence(data, None)
+    for number in range(N):
+        np.save(folder / f"abc_{number}.npy", data[number])
+    older: list[tuple[str, str, dict[str, Any], Any]] = [
+        ("AD_TIFF", "", {"template": "%s%s_%6.6d.tiff", "filename": "scan", "frame_per_point": 3}, data.reshape(2, 3, 12, 16)[1]),
+        ("AD_TIFF", "", {"template": "%s%s_%6.6d.tiff", "filename": "scan", "frame_per_point": 1}, data[[1]]),
+        ("NPY_SEQ", "abc", {}, data[[1]]),
+    ]
+    for spec, path, kwargs, expected in older:
+        resources = Resources()
+        resources.add({"uid": "r", "spec": spec, "root": str(folder), "resource_path": path, "resource_kwargs": kwargs})
+        np.testing.assert_array_equal(reader.read(resources.file("r", "camera", [12, 16]), [1])[0], expected)

@@ -20,6 +20,7 @@ from bluesky import RunEngine
 from ophyd_async.core import PathInfo, init_devices
 from ophyd_async.sim import PatternGenerator, SimBlobDetector
 
+from tests.helpers.filekinds import KINDS
 from wpb_stream.sim.camera import DATASET, Camera, FrameFile
 from wpb_stream.sim.stage import Motor
 
@@ -156,6 +157,80 @@ class FileStoreCamera:
         yield from documents
 
 
+class StreamedCamera:
+    """A detector whose frames go to files of any kind, told of by stream resources and stream datums.
+
+    :param write: adds one frame to the files of that name in that folder; gives it as the files have it
+    :param resource: the mimetype, what of the path is the URI, and the parameters of the stream resource, for that name
+    """
+
+    parent = None
+
+    def __init__(
+        self,
+        name: str,
+        expose: Callable[[Callable[[Frame], Frame]], Frame],
+        path: Callable[[str], PathInfo],
+        write: Callable[[Path, str, int, Frame], Frame],
+        resource: Callable[[str], tuple[str, str, dict[str, Any]]],
+    ) -> None:
+        self.name = name
+        self.hints = {"fields": [name]}
+        self._expose, self._path, self._write, self._resource = expose, path, write, resource
+        self._documents: list[tuple[str, dict[str, Any]]] = []
+        self._where: PathInfo | None = None
+        self._uid = ""
+        self._written = 0
+
+    def stage(self) -> list[Any]:
+        self._where, self._uid, self._written = self._path(self.name), str(uuid4()), 0
+        mimetype, beside, parameters = self._resource(self._where.filename)
+        resource = {
+            "uid": self._uid,
+            "data_key": self.name,
+            "mimetype": mimetype,
+            "uri": f"file://localhost{self._where.directory_path}/{beside}",
+            "parameters": parameters,
+        }
+        self._documents.append(("stream_resource", resource))
+        return [self]
+
+    def trigger(self) -> Done:
+        where = self._where
+        assert where is not None
+        self._expose(lambda frame: self._write(Path(where.directory_path), where.filename, self._written, frame))
+        datum = {
+            "uid": f"{self._uid}/{self._written}",
+            "stream_resource": self._uid,
+            "descriptor": "",
+            "indices": {"start": self._written, "stop": self._written + 1},
+            "seq_nums": {"start": 0, "stop": 0},
+        }
+        self._documents.append(("stream_datum", datum))
+        self._written += 1
+        return Done()
+
+    def unstage(self) -> list[Any]:
+        return [self]
+
+    def read(self) -> dict[str, Any]:
+        return {}
+
+    def describe(self) -> dict[str, Any]:
+        shape = [1, *FRAME]
+        return {self.name: {"source": f"sim://{self.name}", "dtype": "array", "dtype_numpy": "|u1", "shape": shape, "external": "STREAM:"}}
+
+    def read_configuration(self) -> dict[str, Any]:
+        return {}
+
+    def describe_configuration(self) -> dict[str, Any]:
+        return {}
+
+    def collect_asset_docs(self, index: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        documents, self._documents = self._documents, []
+        yield from documents
+
+
 class FileStoreFlyer(FileStoreCamera):
     """The same camera as a flyer of the older kind: it takes its frames by itself, and its events are collected at the end."""
 
@@ -218,6 +293,8 @@ class Laboratory:
             self.other = Camera(self._exposure("other"), self._path, FRAME, name="other")
             self.blobs = SimBlobDetector(self._path, Patterns(partial(self._remember, "blobs")), name="blobs")
         self.bright = Brightness(self.x)
+        for kind, (write, resource) in KINDS.items():
+            setattr(self, kind, StreamedCamera(kind, self._written_exposure(kind), self._path, write, resource))
         self.older = FileStoreCamera("older", self._exposure("older"), self._path)
         self.bursts = FileStoreCamera("bursts", self._exposure("bursts"), self._path, images=3)
         self.flyer = FileStoreFlyer("flyer", self._exposure("flyer"), self._path, points=7)
@@ -232,6 +309,10 @@ class Laboratory:
             return self._remember(detector, self._random.integers(1, 255, FRAME, dtype=np.uint8))
 
         return take
+
+    def _written_exposure(self, detector: str) -> Callable[[Callable[[Frame], Frame]], Frame]:
+        """Takes frames that count as their files have them: a JPEG is not what was put into it."""
+        return lambda write: self._remember(detector, write(self._random.integers(1, 255, FRAME, dtype=np.uint8)))
 
     def _remember(self, detector: str, frame: Frame) -> Frame:
         at = {motor.name: motor.position_mm for motor in (self.x, self.y, self.z)}

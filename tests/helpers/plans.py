@@ -22,6 +22,7 @@ from cycler import cycler
 from ophyd_async.core import TriggerInfo
 from scanspec.specs import Concat, Linspace, Spec, Spiral, Static
 
+from tests.helpers.filekinds import KINDS
 from tests.helpers.laboratory import Laboratory
 
 Plan = Generator[Msg, Any, Any]
@@ -514,6 +515,10 @@ VARIATIONS = [
     ),
     raster("several frames an event", lambda lab: bursts(lab, 3), detector="blobs", frames=3, label="ophyd-async"),
     raster("several frames an event", lambda lab: grid(lab, detectors=[lab.bursts]), detector="bursts", frames=3, label="older"),
+    *(
+        raster("files of another kind", lambda lab, kind=kind: grid(lab, detectors=[getattr(lab, kind)]), detector=kind, label=kind)
+        for kind in KINDS
+    ),
     raster("resource and datum documents", lambda lab: grid(lab, detectors=[lab.older]), detector="older"),
     PlanCase("new file in mid-run", two_files, (("y", [0.0, 1.0]), ("x", [0.0, 1.0, 2.0])), SNAKED, ((0.0, 1.0), (0.0, 2.0))),
 ]
@@ -533,6 +538,7 @@ THROUGH_THE_BUS = [
         "fly-older flyer",
         "aborted",
         "configured in mid-scan-ophyd-async",
+        *(f"files of another kind-{kind}" for kind in KINDS),
     )
 ]
 """Those that go through Kafka and the running process too."""

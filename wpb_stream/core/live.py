@@ -152,6 +152,8 @@ class LiveRun:
         if self._frame_shape is None and result.frame_shape is not None and not self.reconstruction.table.rows:
             self._frame_shape = result.frame_shape
             self.describe_again()  # regions in pixels of the real frame
+        elif result.frame_shape is not None and self._frame_shape not in (None, result.frame_shape):
+            self.run.notice("frames_differ", _differ(self._frame_shape, result.frame_shape))
         points = [frames[position].point for position in read]
         assert self.run.grid is not None, "with a recipe there is a grid"
         if list(self.run.grid.shape) != self.reconstruction.run.shape:
@@ -272,6 +274,10 @@ def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
         metadata=without_large_values(start),
         plan=run.plan,
     )
+
+
+def _differ(first: tuple[int, int] | None, later: tuple[int, int]) -> str:
+    return f"The first frames have {first} rows and columns, later ones {later}: the regions are taken in each frame as they fit."
 
 
 def _iso(time: float) -> str:

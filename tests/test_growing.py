@@ -13,7 +13,7 @@ from tests.helpers.documents import raster_run, read, recipe_for
 from wpb_stream import growing as module
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.live import LiveRun, Pace
-from wpb_stream.core.regions import Region
+from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.runs import Runs
 from wpb_stream.core.window import FrameRef, WindowResult
 from wpb_stream.growing import Growing
@@ -41,18 +41,18 @@ def nothing() -> None:
     """Nobody watches."""
 
 
-async def reduced(window: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
-    return read(window, len(regions))
+async def reduced(window: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
+    return read(window, reducer.size)
 
 
 async def test_a_window_that_fails_once_is_read_again_and_no_point_is_missing() -> None:
     growing, failed = whole_run(), []
 
-    async def reduce(window: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
+    async def reduce(window: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
         if len(failed) < module.ATTEMPTS - 1:
             failed.append(window)
             raise BlockingIOError("no process to be had just now")
-        return await reduced(window, regions)
+        return await reduced(window, reducer)
 
     await growing.to_its_end(reduce, nothing)
     assert len(failed) == module.ATTEMPTS - 1
@@ -63,10 +63,10 @@ async def test_a_window_that_fails_once_is_read_again_and_no_point_is_missing() 
 async def test_a_window_that_fails_for_good_leaves_its_points_empty_and_the_run_goes_on() -> None:
     growing = whole_run()
 
-    async def reduce(window: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
+    async def reduce(window: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
         if window[0].point == 2:
             raise RuntimeError("a fault of ours")
-        return await reduced(window, regions)
+        return await reduced(window, reducer)
 
     await growing.to_its_end(reduce, nothing)
     assert growing.live.missing == {2, 3}

@@ -79,11 +79,11 @@ def reconstruct_run(run: Run, frames: ScanFrames, *, window_frames: int, ended: 
     :param ended: whether the run is over; False if someone asks while it still streams
     """
     assert run.recipe is not None, "frames are only announced where there is a recipe"
-    regions = run.recipe.regions
+    reducer = run.recipe.reducer
     live = LiveRun.begin(run, revision, Pace(window_frames=window_frames), 0.0, produced_by)
 
     def reduce(window: Sequence[FrameRef]) -> Any:
-        return reduce_frames(window, regions, frames.roots)
+        return reduce_frames(window, reducer, frames.roots)
 
     reconstruct(live, frames.refs, reduce)
     if ended:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from wpb_stream.core.regions import Region
+from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowRequest, WindowResult
 from wpb_stream.frames.reader import read_frames, reduce_window
 from wpb_stream.frames.roots import DataRoots
@@ -60,20 +60,20 @@ class ScanFrames:
             yield ScanFrames(self.refs[first : first + size], self.roots)
 
 
-def reduce_frames(refs: Sequence[FrameRef], regions: tuple[Region, ...], roots: DataRoots) -> WindowResult:
+def reduce_frames(refs: Sequence[FrameRef], reducer: Reducer, roots: DataRoots) -> WindowResult:
     """Read and reduce frames here and now, file by file; never raises for a file's fault.
 
     The reader processes of :mod:`wpb_stream.frames.pool` do the same for the streaming process, with deadlines.
 
     :returns: one row for each of ``refs``, in their order
     """
-    values = np.full((len(refs), len(regions)), np.nan)
+    values = np.full((len(refs), reducer.size), np.nan)
     status = np.full(len(refs), FrameStatus.BROKEN, np.uint8)
     shape: tuple[int, int] | None = None
     reason: str | None = None
     for rows in _by_file(refs):
         first = refs[rows[0]]
-        result = reduce_window(WindowRequest(first.file, tuple(refs[row].index for row in rows), regions), roots)
+        result = reduce_window(WindowRequest(first.file, tuple(refs[row].index for row in rows), reducer), roots)
         values[rows], status[rows] = result.values, result.status
         shape, reason = shape or result.frame_shape, reason or result.reason
     return WindowResult(values, status, shape, reason)

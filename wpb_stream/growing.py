@@ -12,7 +12,7 @@ import numpy as np
 
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.live import LiveRun
-from wpb_stream.core.regions import Region
+from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ MOTION_S = 0.5
 SAVE_AGAIN_S = 10.0
 """How long to wait before rows that could not be written are written again."""
 
-Reduce = Callable[[Sequence[FrameRef], tuple[Region, ...]], Awaitable[WindowResult]]
+Reduce = Callable[[Sequence[FrameRef], Reducer], Awaitable[WindowResult]]
 
 
 class Growing:
@@ -69,17 +69,18 @@ class Growing:
 
     async def _read(self, window: list[FrameRef], reduce: Reduce) -> None:
         """Place one window; when that fails again and again its points are given up, and the run goes on."""
-        regions = self.live.run.recipe.regions if self.live.run.recipe else ()
+        recipe = self.live.run.recipe
+        assert recipe is not None, "frames are only asked for where there is a recipe"
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                result = await reduce(window, regions)
+                result = await reduce(window, recipe.reducer)
                 break
             except Exception:
                 log.exception("run %s: %d frames could not be read (attempt %d of %d)", self.live.run.uid, len(window), attempt, ATTEMPTS)
                 await asyncio.sleep(PAUSE_S)
         else:
             self.live.run.notice("internal", "wpb itself failed on frames of this run, whose points stay empty; its log says how.")
-            values = np.full((len(window), len(regions)), np.nan)
+            values = np.full((len(window), recipe.reducer.size), np.nan)
             result = WindowResult(values, np.full(len(window), FrameStatus.BROKEN, np.uint8), reason="wpb failed to read it")
         self.live.place(window, result, monotonic())
 

@@ -19,6 +19,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 
+from wpb_stream.core.reducers import RegionSums
 from wpb_stream.core.regions import Region, thirds
 from wpb_stream.core.window import FrameRef, StreamFile, WindowRequest
 from wpb_stream.frames.pool import FrameReaders
@@ -27,7 +28,7 @@ from wpb_stream.frames.roots import DataRoots
 
 SHAPE = (1216, 1936)
 FRAME_BYTES = SHAPE[0] * SHAPE[1]
-REGIONS = (*thirds(), Region("total"))
+SUMS = RegionSums((*thirds(), Region("total")))
 FILTERS: dict[str, dict[str, Any]] = {"uncompressed": {}, "bitshuffle/LZ4": dict(hdf5plugin.Bitshuffle(cname="lz4"))}
 
 
@@ -63,10 +64,10 @@ async def compare(folder: Path, name: str, frames: int, rounds: int) -> None:
             return one_by_one(path, frames)
 
         async def single() -> np.ndarray:
-            return reader.reduce(WindowRequest(stream, tuple(range(frames)), REGIONS)).values
+            return reader.reduce(WindowRequest(stream, tuple(range(frames)), SUMS)).values
 
         async def pooled() -> np.ndarray:
-            return (await pool.reduce([FrameRef(k, stream, k) for k in range(frames)], REGIONS)).values
+            return (await pool.reduce([FrameRef(k, stream, k) for k in range(frames)], SUMS)).values
 
         ways: dict[str, Callable[[], Awaitable[np.ndarray]]] = {
             "h5py one by one + numpy sum": plain,

@@ -13,6 +13,7 @@ import pytest
 from tests.dagster.scans import DATASET, random_frames, write_frames
 from wpb_dagster.scan_frames import ScanFrames, decode, encode, reduce_frames
 from wpb_stream.core.exceptions import FrameError
+from wpb_stream.core.reducers import RegionSums
 from wpb_stream.core.regions import Region, thirds
 from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile
 from wpb_stream.frames.roots import DataRoots
@@ -70,7 +71,7 @@ def test_the_stored_reference_is_the_same_reference_and_holds_no_pixels(scan: tu
 def test_frames_are_reduced_file_by_file_and_answered_in_the_order_asked(scan: tuple[ScanFrames, np.ndarray]) -> None:
     lazy, frames = scan
     refs = [lazy.refs[k] for k in (9, 0, 7, 3)]
-    result = reduce_frames(refs, (*thirds(), Region("total")), lazy.roots)
+    result = reduce_frames(refs, RegionSums((*thirds(), Region("total"))), lazy.roots)
     expected = frames[[9, 0, 7, 3]].astype(np.uint64)
     np.testing.assert_array_equal(result.values[:, 3], expected.sum(axis=(1, 2)))
     np.testing.assert_array_equal(result.values[:, 0], expected[:, :4].sum(axis=(1, 2)))
@@ -80,7 +81,7 @@ def test_frames_are_reduced_file_by_file_and_answered_in_the_order_asked(scan: t
 def test_a_file_that_is_gone_costs_its_own_frames_alone(scan: tuple[ScanFrames, np.ndarray], tmp_path: Path) -> None:
     lazy, _ = scan
     (tmp_path / "frames" / "two.h5").unlink()
-    result = reduce_frames(lazy.refs, (Region("total"),), lazy.roots)
+    result = reduce_frames(lazy.refs, RegionSums((Region("total"),)), lazy.roots)
     assert (result.status == FrameStatus.READ).tolist() == [True] * 6 + [False] * 4
     assert "two.h5" in str(result.reason)
     with pytest.raises(FrameError):
@@ -92,6 +93,7 @@ import resource, sys
 from pathlib import Path
 from tests.dagster.test_scan_frames import stream_file
 from wpb_dagster.scan_frames import ScanFrames, reduce_frames
+from wpb_stream.core.reducers import RegionSums
 from wpb_stream.core.regions import Region
 from wpb_stream.core.window import FrameRef
 from wpb_stream.frames.roots import DataRoots
@@ -103,7 +105,7 @@ used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesi
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**25, used + 2**25))
 total = 0
 for window in frames.windows(8):
-    total += int(window[:].sum()) + int(reduce_frames(window.refs, (Region("total"),), frames.roots).values.sum())
+    total += int(window[:].sum()) + int(reduce_frames(window.refs, RegionSums((Region("total"),)), frames.roots).values.sum())
 try:
     frames[:]
 except MemoryError:

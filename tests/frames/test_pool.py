@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from anyio import to_process
 
+from wpb_stream.core.reducers import RegionSums
 from wpb_stream.core.regions import Region, thirds
 from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile
 from wpb_stream.frames.pool import FrameReaders
@@ -27,7 +28,7 @@ from wpb_stream.frames.roots import DataRoots
 from wpb_stream.frames.walls import landlock_version
 
 Make = Callable[..., StreamFile]
-REGIONS = (*thirds(), Region("total"))
+SUMS = RegionSums((*thirds(), Region("total")))
 DATA = np.random.default_rng(4).integers(0, 255, (40, 12, 16), dtype="u1")
 
 
@@ -64,7 +65,7 @@ async def under_way(readers: FrameReaders) -> None:
 async def test_a_window_over_several_files_comes_back_in_the_order_asked(files: list[StreamFile], roots: DataRoots) -> None:
     async with FrameReaders(roots, 2, 30) as readers:
         asked = refs(files[0], *range(39, -1, -1)) + refs(files[1], 5, 2) + refs(files[0], 2, frames=2) + refs(files[0], 40)
-        result = await readers.reduce(asked, REGIONS)
+        result = await readers.reduce(asked, SUMS)
         totals = [*DATA.sum((1, 2))[::-1].tolist(), *(int((DATA[k] + 1).sum()) for k in (5, 2)), int(DATA[4:6].sum())]
         assert result.values[:-1, 3].tolist() == totals
         assert result.values[0].tolist() == [DATA[39, :4].sum(), DATA[39, 4:8].sum(), DATA[39, 8:].sum(), DATA[39].sum()]
@@ -76,14 +77,14 @@ async def test_a_window_over_several_files_comes_back_in_the_order_asked(files: 
 
 async def test_an_empty_window_gives_an_empty_answer(roots: DataRoots) -> None:
     async with FrameReaders(roots, 2, 30) as readers:
-        assert (await readers.reduce([], REGIONS)).values.shape == (0, 4)
+        assert (await readers.reduce([], SUMS)).values.shape == (0, 4)
 
 
 async def test_warmed_up_readers_start_no_further_process_and_leave_none_behind(files: list[StreamFile], roots: DataRoots) -> None:
     async with FrameReaders(roots, 2, 30) as readers:
         await readers.warm_up()
         started = workers()
-        await readers.reduce(refs(files[0], *range(40)), REGIONS)
+        await readers.reduce(refs(files[0], *range(40)), SUMS)
         assert len(started) == 2
         assert workers() == started
     assert workers() == []
@@ -95,7 +96,7 @@ async def test_a_killed_reader_is_replaced_and_the_frames_are_read(files: list[S
         (victim,) = workers()
         os.kill(victim, signal.SIGSTOP)  # so that it dies while it is asked, not before
         async with asyncio.TaskGroup() as group:
-            asking = group.create_task(readers.reduce(refs(files[0], 1), REGIONS))
+            asking = group.create_task(readers.reduce(refs(files[0], 1), SUMS))
             await under_way(readers)
             os.kill(victim, signal.SIGKILL)
         assert asking.result().status.tolist() == [FrameStatus.READ]
@@ -109,7 +110,7 @@ async def test_a_hung_reader_is_killed_at_its_deadline_and_the_frames_are_read_b
         await readers.warm_up()
         (hung,) = workers()
         os.kill(hung, signal.SIGSTOP)
-        result = await readers.reduce(refs(files[0], 1), REGIONS)
+        result = await readers.reduce(refs(files[0], 1), SUMS)
         assert result.status.tolist() == [FrameStatus.READ]
         assert readers.statistics()["workers_killed"] == 1
         assert hung not in workers()
@@ -121,9 +122,9 @@ async def test_a_hung_reader_does_not_keep_other_calls_waiting(files: list[Strea
         (hung,) = workers()
         os.kill(hung, signal.SIGSTOP)
         async with asyncio.TaskGroup() as group:
-            stuck = group.create_task(readers.reduce(refs(files[0], 1), REGIONS))
+            stuck = group.create_task(readers.reduce(refs(files[0], 1), SUMS))
             await under_way(readers)
-            result = await readers.reduce(refs(files[1], 1), REGIONS)
+            result = await readers.reduce(refs(files[1], 1), SUMS)
             assert result.status.tolist() == [FrameStatus.READ]
             assert not stuck.done()
             os.kill(hung, signal.SIGCONT)
@@ -134,7 +135,7 @@ async def test_frames_that_are_never_answered_for_are_given_up_after_three_attem
     async with FrameReaders(roots, 1, 1e-9) as readers:
         await readers.warm_up()
         asked = refs(files[0], 1, 2)
-        result = await readers.reduce(asked, REGIONS)
+        result = await readers.reduce(asked, SUMS)
         assert result.status.tolist() == [FrameStatus.BROKEN] * 2
         assert np.isnan(result.values).all()
         assert "2 frames" in str(result.reason)
@@ -176,7 +177,7 @@ async def test_a_machine_that_has_no_room_for_a_process_for_a_moment_is_asked_ag
         with no_room() as relieve:
             log.addHandler(handler := OnWarning(relieve))
             try:
-                result = await readers.reduce(refs(files[0], 1), REGIONS)
+                result = await readers.reduce(refs(files[0], 1), SUMS)
             finally:
                 log.removeHandler(handler)
         assert handler.called == 1
@@ -189,13 +190,13 @@ async def test_a_machine_that_has_no_room_for_a_process_costs_the_frames_and_not
 ) -> None:
     async with FrameReaders(roots, 1, 30) as readers:
         with no_room():
-            result = await readers.reduce(refs(files[0], 1), REGIONS)
+            result = await readers.reduce(refs(files[0], 1), SUMS)
             with pytest.raises(ExceptionGroup) as told:
                 await readers.warm_up()
         assert result.status.tolist() == [FrameStatus.BROKEN]
         assert "after 3 attempts: no reader process could be started: Too many open files" in str(result.reason)
         assert "Too many open files" in str(told.value.exceptions[0])
-        assert (await readers.reduce(refs(files[0], 1), REGIONS)).status.tolist() == [FrameStatus.READ]
+        assert (await readers.reduce(refs(files[0], 1), SUMS)).status.tolist() == [FrameStatus.READ]
 
 
 async def test_an_interpreter_that_is_gone_is_not_taken_for_a_broken_file(
@@ -204,14 +205,14 @@ async def test_an_interpreter_that_is_gone_is_not_taken_for_a_broken_file(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     async with FrameReaders(roots, 1, 30) as readers:
         with pytest.raises(ExceptionGroup) as told:
-            await readers.reduce(refs(files[0], 1), REGIONS)
+            await readers.reduce(refs(files[0], 1), SUMS)
         assert isinstance(told.value.exceptions[0], FileNotFoundError)
 
 
 async def test_a_fifo_is_refused_and_holds_nobody_up(files: list[StreamFile], folder: Path, stream_file: Make, roots: DataRoots) -> None:
     os.mkfifo(folder / "fifo.h5")
     async with FrameReaders(roots, 1, 30) as readers:
-        result = await readers.reduce(refs(stream_file(folder / "fifo.h5"), 0) + refs(files[0], 0), REGIONS)
+        result = await readers.reduce(refs(stream_file(folder / "fifo.h5"), 0) + refs(files[0], 0), SUMS)
         assert result.status.tolist() == [FrameStatus.BROKEN, FrameStatus.READ]
         assert "not a regular file" in str(result.reason)
         assert readers.statistics()["workers_killed"] == 0
@@ -221,17 +222,17 @@ async def test_a_root_that_appears_after_the_walls_were_built_can_be_read(files:
     later = folder / "later"
     async with FrameReaders(DataRoots((later,)), 1, 30) as readers:
         asked = refs(stream_file(later / "0.h5"), 3)
-        assert (await readers.reduce(asked, REGIONS)).status.tolist() == [FrameStatus.NOT_YET]
+        assert (await readers.reduce(asked, SUMS)).status.tolist() == [FrameStatus.NOT_YET]
         later.mkdir()
         os.rename(folder / "0.h5", later / "0.h5")
-        assert (await readers.reduce(asked, REGIONS)).status.tolist() == [FrameStatus.READ]
+        assert (await readers.reduce(asked, SUMS)).status.tolist() == [FrameStatus.READ]
 
 
 async def test_readers_for_other_roots_can_follow_in_the_same_event_loop(files: list[StreamFile], roots: DataRoots, tmp_path: Path) -> None:
     for each in (DataRoots((tmp_path / "data" / "nothing",)), roots):
         async with FrameReaders(each, 1, 30) as readers:
             await readers.warm_up()
-            result = await readers.reduce(refs(files[0], 3), REGIONS)
+            result = await readers.reduce(refs(files[0], 3), SUMS)
     assert result.status.tolist() == [FrameStatus.READ]
 
 
@@ -249,11 +250,11 @@ async def test_a_cancelled_call_leaves_the_readers_usable(files: list[StreamFile
         (hung,) = workers()
         os.kill(hung, signal.SIGSTOP)
         async with asyncio.TaskGroup() as group:
-            asking = group.create_task(readers.reduce(refs(files[0], 1), REGIONS))
+            asking = group.create_task(readers.reduce(refs(files[0], 1), SUMS))
             await under_way(readers)
             asking.cancel()
         assert asking.cancelled()
-        assert (await readers.reduce(refs(files[0], 1), REGIONS)).status.tolist() == [FrameStatus.READ]
+        assert (await readers.reduce(refs(files[0], 1), SUMS)).status.tolist() == [FrameStatus.READ]
 
 
 async def test_a_reader_process_has_no_secrets_and_no_plugins(roots: DataRoots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from wpb_stream.core.exceptions import FrameNotYet
+from wpb_stream.core.reducers import RegionSums
 from wpb_stream.core.regions import Region, thirds
 from wpb_stream.core.window import FrameStatus, StreamFile, WindowRequest
 from wpb_stream.frames.reader import FrameReader, read_frames, reduce_window
 from wpb_stream.frames.roots import DataRoots
 
 Make = Callable[..., StreamFile]
-REGIONS = (*thirds(), Region("total"))
+SUMS = RegionSums((*thirds(), Region("total")))
 DATA = np.random.default_rng(2).integers(0, 2**16, (9, 12, 16), dtype="u2")
 
 
@@ -37,7 +38,7 @@ def sums(data: np.ndarray) -> list[float]:
 
 
 def test_each_frame_gives_one_sum_a_region_in_the_order_asked(file: StreamFile, roots: DataRoots) -> None:
-    result = reduce_window(WindowRequest(file, (3, 0, 8), REGIONS), roots)
+    result = reduce_window(WindowRequest(file, (3, 0, 8), SUMS), roots)
     assert result.values.tolist() == [sums(DATA[k]) for k in (3, 0, 8)]
     assert result.status.tolist() == [FrameStatus.READ] * 3
     assert result.frame_shape == (12, 16)
@@ -45,12 +46,12 @@ def test_each_frame_gives_one_sum_a_region_in_the_order_asked(file: StreamFile, 
 
 
 def test_several_frames_a_point_are_added(file: StreamFile, roots: DataRoots) -> None:
-    result = reduce_window(WindowRequest(replace(file, shape=(3, 12, 16)), (0, 1, 2), REGIONS), roots)
+    result = reduce_window(WindowRequest(replace(file, shape=(3, 12, 16)), (0, 1, 2), SUMS), roots)
     assert result.values.tolist() == [sums(DATA[k : k + 3]) for k in (0, 3, 6)]
 
 
 def test_a_point_is_late_when_one_of_its_frames_is(file: StreamFile, roots: DataRoots) -> None:
-    result = reduce_window(WindowRequest(replace(file, shape=(3, 12, 16)), (2, 3), REGIONS), roots)
+    result = reduce_window(WindowRequest(replace(file, shape=(3, 12, 16)), (2, 3), SUMS), roots)
     assert result.status.tolist() == [FrameStatus.READ, FrameStatus.NOT_YET]
     assert np.isnan(result.values[1]).all()
     assert "frame 9" in str(result.reason)
@@ -59,7 +60,7 @@ def test_a_point_is_late_when_one_of_its_frames_is(file: StreamFile, roots: Data
 def test_a_frame_that_can_never_come_is_broken_beside_others_that_are_read_and_its_reason_goes_first(
     file: StreamFile, roots: DataRoots
 ) -> None:
-    result = reduce_window(WindowRequest(file, (99, 0, -1), REGIONS), roots)
+    result = reduce_window(WindowRequest(file, (99, 0, -1), SUMS), roots)
     assert result.status.tolist() == [FrameStatus.NOT_YET, FrameStatus.READ, FrameStatus.BROKEN]
     assert "frame -1" in str(result.reason)
 
@@ -67,15 +68,15 @@ def test_a_frame_that_can_never_come_is_broken_beside_others_that_are_read_and_i
 def test_points_whose_frames_add_up_beyond_exact_numbers_are_broken(
     folder: Path, file: StreamFile, stream_file: Make, roots: DataRoots
 ) -> None:
-    result = reduce_window(WindowRequest(replace(stream_file(folder / "a.h5", "large"), shape=(2, 12, 16)), (0,), REGIONS), roots)
+    result = reduce_window(WindowRequest(replace(stream_file(folder / "a.h5", "large"), shape=(2, 12, 16)), (0,), SUMS), roots)
     assert result.status.tolist() == [FrameStatus.BROKEN]
     assert "2**53" in str(result.reason)
 
 
 def test_the_size_of_a_window_never_changes_a_value(folder: Path, file: StreamFile, stream_file: Make, roots: DataRoots) -> None:
     floats = stream_file(folder / "a.h5", "float")
-    whole = reduce_window(WindowRequest(floats, tuple(range(9)), REGIONS), roots).values
-    single = [reduce_window(WindowRequest(floats, (k,), REGIONS), roots).values[0] for k in range(9)]
+    whole = reduce_window(WindowRequest(floats, tuple(range(9)), SUMS), roots).values
+    single = [reduce_window(WindowRequest(floats, (k,), SUMS), roots).values[0] for k in range(9)]
     assert whole.tobytes() == np.array(single).tobytes()
 
 
@@ -95,7 +96,7 @@ def test_a_file_that_cannot_be_opened_makes_all_its_frames_late_or_broken(
     file: StreamFile, roots: DataRoots, change: dict[str, Any], status: FrameStatus, words: str
 ) -> None:
     asked = StreamFile(**{name: getattr(file, name) for name in ("uid", "data_key", "mimetype", "uri", "parameters")} | change)
-    result = reduce_window(WindowRequest(asked, (0, 1), REGIONS), roots)
+    result = reduce_window(WindowRequest(asked, (0, 1), SUMS), roots)
     assert result.status.tolist() == [status, status]
     assert result.frame_shape is None
     assert words in str(result.reason)
@@ -123,7 +124,7 @@ def test_no_more_files_stay_open_than_allowed(folder: Path, stream_file: Make, r
         with h5py.File(folder / f"{k}.h5", "w") as file:
             file.create_dataset("d", data=DATA)
         reader.read(stream_file(folder / f"{k}.h5", "d"), [0])
-        reader.reduce(WindowRequest(stream_file(folder / f"{k}.h5", "nothing"), (0,), REGIONS))
+        reader.reduce(WindowRequest(stream_file(folder / f"{k}.h5", "nothing"), (0,), SUMS))
     assert len(os.listdir("/proc/self/fd")) == before + 4  # HDF5's descriptor and ours
     reader.close()
     assert len(os.listdir("/proc/self/fd")) == before
@@ -139,6 +140,6 @@ def test_files_with_flipped_bits_never_raise_and_never_hang(folder: Path, file: 
         path = folder / f"damaged{k}.h5"
         path.write_bytes(damaged)
         reader = FrameReader(roots)
-        result = reader.reduce(WindowRequest(stream_file(path), (0, 5), REGIONS))
+        result = reader.reduce(WindowRequest(stream_file(path), (0, 5), SUMS))
         assert set(result.status.tolist()) <= set(FrameStatus)
         reader.close()

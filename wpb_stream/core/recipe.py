@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.narrow import as_mapping
+from wpb_stream.core.reducers import Reducer, RegionSums
 from wpb_stream.core.regions import Region
 
 
@@ -48,8 +49,15 @@ class Recipe:
     """The detector to read; None for the first one in the descriptor that writes images."""
     notices: tuple[Notice, ...] = ()
     """What was guessed for want of metadata."""
+    reduction: Reducer | None = None
+    """What makes the channels' values of frames; None for the sum over each channel's region."""
     grows: bool = False
     """Whether nobody knows beforehand how long the scan is: the slow axis grows with its points."""
+
+    @property
+    def reducer(self) -> Reducer:
+        """What makes the values of each point, in the order of the channels."""
+        return self.reduction or RegionSums(self.regions)
 
     @property
     def regions(self) -> tuple[Region, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wpb_stream.core.regions import Region
+from wpb_stream.core.reducers import Reducer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class WindowRequest:
 
     file: StreamFile
     indices: tuple[int, ...]
-    regions: tuple[Region, ...]
-    """One value a region for each of ``indices``."""
+    reducer: Reducer
+    """Gives its values for each of ``indices``."""
 
 
 class FrameStatus(IntEnum):
@@ -69,7 +69,7 @@ class WindowResult:
     """A reader's answer to a :class:`WindowRequest`, in its order."""
 
     values: npt.NDArray[np.float64]
-    """Shape (requested, regions); rows that were not read hold NaN."""
+    """Shape (requested, values of the reducer); rows that were not read hold NaN."""
     status: npt.NDArray[np.uint8]
     """Shape (requested,): a :class:`FrameStatus` each."""
     frame_shape: tuple[int, int] | None = None

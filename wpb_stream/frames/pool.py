@@ -23,7 +23,7 @@ import numpy as np
 from anyio import to_process
 
 from wpb_stream.core.exceptions import ServiceError
-from wpb_stream.core.regions import Region
+from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowRequest, WindowResult
 from wpb_stream.frames import worker
 from wpb_stream.frames.roots import DataRoots
@@ -116,16 +116,16 @@ class FrameReaders:
         """Counts since the start: :class:`ReaderStatistics` as a dict."""
         return asdict(self._statistics)
 
-    async def reduce(self, refs: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
+    async def reduce(self, refs: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
         """Read and reduce the frames of one window; never raises for a file's fault.
 
         :returns: one row for each of ``refs``, in their order; ``frame_shape`` is that of the first file that could be opened
         """
-        values = np.full((len(refs), len(regions)), np.nan)
+        values = np.full((len(refs), reducer.size), np.nan)
         status = np.full(len(refs), FrameStatus.BROKEN, np.uint8)
         shares = _shares(refs, self.processes)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._share([refs[row] for row in rows], regions)) for rows in shares]
+            tasks = [group.create_task(self._share([refs[row] for row in rows], reducer)) for rows in shares]
         results = [task.result() for task in tasks]
         for rows, result in zip(shares, results, strict=True):
             values[rows] = result.values
@@ -138,8 +138,8 @@ class FrameReaders:
         self._statistics.broken += int(counts[FrameStatus.BROKEN])
         return WindowResult(values, status, shape, worst[0].reason if worst else None)
 
-    async def _share(self, refs: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
-        request = WindowRequest(refs[0].file, tuple(ref.index for ref in refs), regions)
+    async def _share(self, refs: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
+        request = WindowRequest(refs[0].file, tuple(ref.index for ref in refs), reducer)
         why = ""
         for attempt in range(1, ATTEMPTS + 1):
             pause_s = 0.0
@@ -167,7 +167,7 @@ class FrameReaders:
                 await asyncio.sleep(pause_s)
         rows = len(refs)
         reason = f"{rows} frames of {request.file.uri} were given up after {ATTEMPTS} attempts: {why}"
-        return WindowResult(np.full((rows, len(regions)), np.nan), np.full(rows, FrameStatus.BROKEN, np.uint8), None, reason)
+        return WindowResult(np.full((rows, reducer.size), np.nan), np.full(rows, FrameStatus.BROKEN, np.uint8), None, reason)
 
     @asynccontextmanager
     async def _core(self) -> AsyncIterator[None]:

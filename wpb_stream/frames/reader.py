@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_stream.core.exceptions import FrameBroken, FrameError, FrameNotYet
-from wpb_stream.core.reduction import EXACT_LIMIT, region_sums
 from wpb_stream.core.window import FrameStatus, StreamFile, WindowRequest, WindowResult
 from wpb_stream.frames.mimetypes import Frames, open_frames
 from wpb_stream.frames.roots import DataRoots
@@ -40,8 +39,8 @@ class FrameReader:
         self._lock = RLock()
 
     def reduce(self, request: WindowRequest) -> WindowResult:
-        """Reduce a window: sums over the regions of all frames of each index; never raises for a file's fault."""
-        values = np.full((len(request.indices), len(request.regions)), np.nan)
+        """Reduce a window: the reducer's values for each index; never raises for a file's fault."""
+        values = np.full((len(request.indices), request.reducer.size), np.nan)
         status = np.full(len(request.indices), FrameStatus.READ, np.uint8)
         faults: list[FrameError] = []
         shape: tuple[int, int] | None = None
@@ -50,7 +49,7 @@ class FrameReader:
                 frames = self._frames(request.file)
                 for row, index in enumerate(request.indices):
                     try:
-                        values[row] = self._point(frames, request, index)
+                        values[row] = request.reducer.values(self._each(frames, request.file, index))
                     except FrameError as fault:
                         status[row] = _status(fault)
                         faults.append(fault)
@@ -90,16 +89,6 @@ class FrameReader:
         with self._lock:
             for file in list(self._open):
                 self._forget(file)
-
-    def _point(self, frames: Frames, request: WindowRequest, index: int) -> list[float]:
-        sums = [0.0] * len(request.regions)
-        exact = True
-        for frame in self._each(frames, request.file, index):
-            sums = [one + other for one, other in zip(sums, region_sums(frame, request.regions), strict=True)]
-            exact = frame.dtype.kind != "f"
-        if exact and any(abs(total) > EXACT_LIMIT for total in sums):
-            raise FrameBroken(f"the sum of the frames of index {index} is more than float64 holds exactly (2**53)")
-        return sums
 
     def _each(self, frames: Frames, file: StreamFile, index: int) -> Iterator[npt.NDArray[Any]]:
         try:

@@ -60,7 +60,7 @@ def test_the_file_may_be_elsewhere(nothing_set: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("WPB_CONFIG", str(nothing_set / "beamline.toml"))
     settings = load()
     assert settings.sources == ("kafka://broker:9092/a",)
-    assert settings.plan_defaults("my_scan").shape == (2, 3)
+    assert settings.defaults_of({"plan_name": "my_scan"}).shape == (2, 3)
 
 
 def test_lists_are_separated_by_spaces_and_folders_by_colons(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,10 +75,10 @@ def test_lists_are_separated_by_spaces_and_folders_by_colons(monkeypatch: pytest
 
 def test_what_the_settings_say_of_a_plan_fills_its_start_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WPB_PLANS", '{"scan": {"shape": [2, 3], "extents": [[0, 1], [5, 6]], "regions": {"a": {"rows": [0, 5]}}}}')
-    defaults = load().plan_defaults("scan")
+    defaults = load().defaults_of({"plan_name": "scan"})
     assert defaults == PlanDefaults(shape=(2, 3), extents=((0, 1), (5, 6)), regions={"a": {"rows": (0, 5)}})
-    assert load().plan_defaults("other") == PlanDefaults()
-    assert load().plan_defaults(["no", "name"]) == PlanDefaults()
+    assert load().defaults_of({"plan_name": "other"}) == PlanDefaults()
+    assert load().defaults_of({"plan_name": ["no", "name"]}) == PlanDefaults()
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,7 @@ def test_a_file_that_was_named_and_is_not_there_is_an_error(monkeypatch: pytest.
         {"window_seconds": 0.1, "run_idle_s": 1e6, "dagster_port": 0, "log_level": "DEBUG", "kafka_start": "latest"},
         {"kafka_options": {"security_protocol": "SSL", "sasl_plain_password": 'a "quoted" pass:word', "retries": 5}},
         {"plans": {}},
+        {"rules": [{"beamline": "b01-?", "shape": [2, 3]}, {"detector": "xsp*", "recipe": "raster"}]},
         {"plans": {"scan": {"shape": [2, 3], "snaking": [False, True], "axes": ["y", "x"], "regions": {"a": {"rows": [0, 5]}}}}},
     ],
 )
@@ -159,7 +160,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_plans_of_ones_own_are_added_to_those_that_are_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WPB_PLANS", '{"grid_scan": {"axes": ["y", "x"]}}')
     settings = load()
-    assert settings.plan_defaults("demo_plan").snaking == (False, True)
-    assert settings.plan_defaults("grid_scan").axes == ("y", "x")
+    assert settings.defaults_of({"plan_name": "demo_plan"}).snaking == (False, True)
+    assert settings.defaults_of({"plan_name": "grid_scan"}).axes == ("y", "x")
     monkeypatch.setenv("WPB_PLANS", '{"demo_plan": {"snaking": [false, false]}}')
-    assert load().plan_defaults("demo_plan").snaking == (False, False)
+    assert load().defaults_of({"plan_name": "demo_plan"}).snaking == (False, False)

@@ -112,7 +112,7 @@ class Recipes(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgu
 
     def chooser(self) -> Callable[[dict[str, Any]], Recipe | None]:
         """Gives the recipe for a start document, or None."""
-        return chooser(settings.load(plans=self.plans).plan_defaults)
+        return chooser(settings.load(plans=self.plans).defaults_of)
 
 
 class Viewer(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]

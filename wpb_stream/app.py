@@ -54,7 +54,7 @@ async def stream(settings: Settings) -> None:
             readers,
             results,
             board,
-            chooser(settings.plan_defaults),
+            chooser(settings.defaults_of),
             settings.pace,
             settings.queue_messages,
         )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -25,26 +26,10 @@ from pydantic_settings import (
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.live import Pace
 from wpb_stream.core.recipe import PlanDefaults
+from wpb_stream.rules import BUILT_IN_PLANS, Plan, Rule, defaults_of
 
 Words = Annotated[tuple[str, ...], NoDecode]
 Paths = Annotated[tuple[Path, ...], NoDecode]
-
-
-class Plan(BaseModel):
-    """What a plan's start documents leave out, for ``plans`` in the settings."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    recipe: str | None = None
-    shape: tuple[int, ...] | None = None
-    snaking: tuple[bool, ...] | None = None
-    extents: tuple[tuple[float, float], ...] | None = None
-    axes: tuple[str, ...] | None = None
-    regions: dict[str, dict[str, tuple[int, int]]] = {}
-
-
-BUILT_IN_PLANS = {"demo_plan": Plan(snaking=(False, True))}
-"""ViSR's demo_plan snakes its fast axis, and its start documents do not say so."""
 
 
 class Settings(BaseSettings):
@@ -100,6 +85,9 @@ class Settings(BaseSettings):
         BUILT_IN_PLANS,
         description="By plan name: recipe, shape, snaking, extents, axes, regions it leaves out. Added to the default.",
         validate_default=True,
+    )
+    rules: tuple[Rule, ...] = Field(
+        (), description="The same by plan_name, beamline, data_session and detector, with patterns; the first that fits and says it counts."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
@@ -160,10 +148,13 @@ class Settings(BaseSettings):
         """``path_map`` as pairs."""
         return tuple((pair.partition("=")[0], pair.partition("=")[2]) for pair in self.path_map)
 
-    def plan_defaults(self, plan_name: object) -> PlanDefaults:
-        """What the settings say of a plan."""
-        plan = self.plans.get(str(plan_name))
-        return PlanDefaults(**plan.model_dump()) if plan else PlanDefaults()
+    def defaults_of(self, start: Mapping[str, Any]) -> PlanDefaults:
+        """What the settings say of a run, by its start document."""
+        return defaults_of(start, self.rules, self.plans)
+
+
+STRUCTURED = frozenset({"kafka_options", "stomp_options", "zmq_options", "plans", "rules"})
+"""Settings that are tables in a file, and JSON in an environment variable."""
 
 
 def load(**flags: Any) -> Settings:
@@ -202,9 +193,11 @@ def environment(settings: Settings) -> dict[str, str]:
     for name, value in settings.model_dump(mode="json").items():
         if value is None:
             continue
-        if isinstance(value, list):
+        if name in STRUCTURED:
+            text = json.dumps(value)
+        elif isinstance(value, list):
             text = (":" if name == "data_roots" else " ").join(value)
         else:
-            text = json.dumps(value) if isinstance(value, dict) else str(value)
+            text = str(value)
         variables[f"WPB_{name.upper()}"] = text
     return variables

@@ -87,7 +87,7 @@ class Beamline:
 
     def reconstruct(self, documents: Sequence[Document], revision: str) -> tuple[LiveRun, PointTable | None]:
         """What the streaming process has at the end of the run."""
-        run, refs = replay(documents, chooser(load().plan_defaults))
+        run, refs = replay(documents, chooser(load().defaults_of))
         live = LiveRun.begin(run, revision, Pace(), 0.0)
         if run.detector is None:
             live.end()
@@ -120,7 +120,7 @@ class Beamline:
             await writer.store(Batch([(documents[0].doc["uid"], document) for document in documents], [], {}))
 
     async def _begin(self, documents: Sequence[Document]) -> None:
-        run, _ = replay(documents[:1], chooser(load().plan_defaults))
+        run, _ = replay(documents[:1], chooser(load().defaults_of))
         info = LiveRun.begin(run, "live", Pace(), 0.0).reconstruction.run
         async with CatalogueWriter(self.database_url) as writer:
             await writer.take_over()

@@ -45,7 +45,7 @@ def as_received(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Docu
 
 def reconstructed(documents: Sequence[Document], folder: Path) -> list[Reconstructed]:
     """Each of the runs in these documents, in the order they began."""
-    runs, refs, began = Runs(chooser(load().plan_defaults)), dict[str, list[FrameRef]](), dict[str, Run]()
+    runs, refs, began = Runs(chooser(load().defaults_of)), dict[str, list[FrameRef]](), dict[str, Run]()
     for document in documents:
         for applied in runs.apply(document):
             began[applied.run.uid] = applied.run

@@ -53,7 +53,7 @@ def test_the_recorded_demo_plan_snakes_by_the_settings_and_takes_thirds_and_says
 ) -> None:
     monkeypatch.chdir(tmp_path)
     documents = demo_plan_runs()[number]
-    recipe = chooser(load().plan_defaults)(documents[0].doc)
+    recipe = chooser(load().defaults_of)(documents[0].doc)
     assert recipe is not None
     assert recipe.grid.shape == (7, 9)
     assert snaking(recipe) == [False, True]

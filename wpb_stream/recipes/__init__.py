@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -17,10 +17,10 @@ def all_makers() -> list[RecipeMaker]:
     return [*own, Raster(), Line()]
 
 
-def chooser(defaults_for: Callable[[object], PlanDefaults]) -> Callable[[dict[str, Any]], Recipe | None]:
+def chooser(defaults_of: Callable[[Mapping[str, Any]], PlanDefaults]) -> Callable[[dict[str, Any]], Recipe | None]:
     """What chooses the recipe for a start document among all that are installed.
 
-    :param defaults_for: what the settings say of a plan, by its name
+    :param defaults_of: what the settings say of a run, by its start document
     """
     makers = all_makers()
-    return lambda start: choose(start, makers, defaults_for(start.get("plan_name")))
+    return lambda start: choose(start, makers, defaults_of(start))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import json
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,6 +18,7 @@ from wpb_stream.core.documents import MAX_BYTES, Document, Message, parse
 from wpb_stream.core.exceptions import DocumentError, ServiceError
 from wpb_stream.replay import read_recording
 from wpb_stream.sources import file as file_module
+from wpb_stream.sources import tail as tail_module
 from wpb_stream.sources.file import FileSource
 
 WAIT_S = 30.0
@@ -160,10 +163,22 @@ async def test_what_cannot_be_read_is_told_once_and_the_others_go_on(
 async def test_a_disk_that_does_not_answer_is_told_of(
     listen: Listen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(file_module, "SLOW_S", 0.0)
+    answers, find = threading.Event(), glob.glob
+
+    def find_once_it_answers(pattern: str, *, recursive: bool) -> list[str]:
+        answers.wait(WAIT_S)
+        return find(pattern, recursive=recursive)
+
+    monkeypatch.setattr(glob, "glob", find_once_it_answers)
+    monkeypatch.setattr(file_module, "SLOW_S", 0.01)
     (tmp_path / "a.jsonl").write_text(lines(0))
-    assert await (await listen(tmp_path / "a.jsonl")).numbers(1) == [0]
-    assert "has not answered" in caplog.text
+    waiting = asyncio.ensure_future((await listen(tmp_path / "a.jsonl")).numbers(1))
+    async with asyncio.timeout(WAIT_S):
+        while "has not answered" not in caplog.text:
+            await asyncio.sleep(0.01)
+    assert not waiting.done()
+    answers.set()
+    assert await waiting == [0]
 
 
 # --- as they grow ---------------------------------------------------------------------------------------------------
@@ -251,6 +266,38 @@ async def test_a_file_that_was_replaced_is_another_partition_read_from_its_begin
     assert numbers(new) == after
     assert new[0].partition != before[0].partition
     assert "was replaced" in caplog.text
+
+
+@pytest.mark.parametrize("more", [0, 5], ids=["as long", "longer"])
+async def test_a_file_written_anew_that_has_the_same_bytes_where_the_old_one_ended_is_read_from_its_beginning(
+    listen: Listen, tmp_path: Path, more: int
+) -> None:
+    path, end = tmp_path / "a.jsonl", line(10, "x" * 100) + "\n"  # as stop documents end alike, the runs being equally long
+    path.write_text(lines(11, 12) + end)
+    reading = await listen(path)
+    await reading.take(3)
+    path.write_text(lines(21, 22) + end + lines(*range(30, 30 + more)))
+    assert await reading.numbers(3 + more) == [21, 22, 10, *range(30, 30 + more)]
+
+
+async def test_a_file_written_anew_as_long_as_it_was_is_read_where_times_are_coarse(
+    listen: Listen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail_module, "signature", lambda status: (status.st_ino, status.st_size, 0, 0))
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines(11, 12))
+    reading = await listen(path)
+    await reading.take(2)
+    path.write_text(lines(21, 22))
+    assert await reading.numbers(2) == [21, 22]
+
+
+async def test_recorded_frames_that_carry_no_message_do_not_make_two_recordings_one(listen: Listen, tmp_path: Path) -> None:
+    path, connected = tmp_path / "a.jsonl", json.dumps({"command": "CONNECTED", "headers": {}, "body": ""}) + "\n"
+    path.write_text(connected + lines(11, 12))
+    last = (await (await listen(path)).take(2))[-1]
+    path.write_text(connected + lines(21, 22, 23))
+    assert await (await listen(path, {last.partition: last.position + 1})).numbers(3) == [21, 22, 23]
 
 
 async def test_a_copy_that_takes_the_place_of_a_file_is_read_on_where_that_ended(

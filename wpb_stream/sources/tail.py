@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 HEAD_BYTES = 64 * 2**10
 """Of a file's beginning, to tell what it is."""
 MARK_BYTES = 64
-"""What was read last of a file: while it still stands there, it is the same file."""
+"""What was read last of a file: while that and the first message still stand there, it is the same file. The end alone does not tell: stop
+documents of two runs end alike, and their files may be equally long."""
 BINARY_BYTES = 16
 """Every binary format has a NUL among so many of its first bytes, no recording has."""
 READ_BYTES = 2**20
@@ -41,8 +42,8 @@ def as_text(path: str) -> str:
 class Tail:
     """How far one file is read.
 
-    Its partition is named after its path and its first message, so that another file of the same name is another partition. The position
-    is a byte offset.
+    Its partition is named after its path and its first message, so that another file of the same name is another partition; a recorded
+    STOMP frame that carries no message is none. The position is a byte offset.
 
     :param source: identity of the source
     """
@@ -55,6 +56,8 @@ class Tail:
         self._partition = ""
         self._layout = Layout(False, 0)
         self._offset = 0
+        self._head = (0, "")
+        """How many bytes the file had at its beginning, to the end of its first message or of what was looked at, and their hash."""
         self._mark = b""
         self._skipping = False
 
@@ -68,9 +71,10 @@ class Tail:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(0, "it is no file")
-            if signature(status) == self.seen:
+            same = self._is_same(file)
+            if signature(status) == self.seen and (same or not self._mark):  # times may be coarse, and the new file as long as the old one
                 return []
-            messages, all_read = [], not self._is_same(file) and not self._begin(file, status, positions)
+            messages, all_read = [], not same and not self._begin(file, status, positions)
             before = -1
             while not (messages or all_read or self._offset == before):
                 before = self._offset
@@ -80,8 +84,11 @@ class Tail:
             return messages
 
     def _is_same(self, file: BinaryIO) -> bool:
-        """Whether what was read last still stands where it stood."""
-        return bool(self._mark) and os.pread(file.fileno(), len(self._mark), self._offset - len(self._mark)) == self._mark
+        """Whether the first message and what was read last still stand where they stood."""
+        if not self._mark or os.pread(file.fileno(), len(self._mark), self._offset - len(self._mark)) != self._mark:
+            return False
+        length, digest = self._head
+        return _hash(os.pread(file.fileno(), length, 0)) == digest
 
     def _begin(self, file: BinaryIO, status: os.stat_result, positions: Mapping[str, int]) -> bool:
         """Find out what the file is and where to read on; False while there is too little of it."""
@@ -91,11 +98,11 @@ class Tail:
             raise OSError(0, "it is no recording: JSON in UTF-8 was expected")
         enough = len(head) == HEAD_BYTES
         layout = find_layout(head, enough=enough)
-        first = self._next(layout, head, layout.begin, at_end=not enough) if layout else None
+        first = self._first(layout, head, at_end=not enough) if layout else None
         if layout is None or (first is None and not enough):
             return False
         name, again = as_text(self.path), bool(self._mark)
-        partition = f"{name}#{hashlib.sha256(first.value if first else head).hexdigest()[:12]}"
+        partition = f"{name}#{_hash(first.value if first else head)[:12]}"
         stored = 0 if again else positions.get(partition, 0)
         if again or stored > status.st_size:
             log.warning("%s was replaced, or cut, or written anew: it is read from its beginning", name)
@@ -103,6 +110,8 @@ class Tail:
         self._layout, self._offset, self._skipping = layout, max(stored, layout.begin), False
         length = min(MARK_BYTES, self._offset)
         self._mark = os.pread(file.fileno(), length, self._offset - length)
+        end = first.end if first else len(head)
+        self._head = (end, _hash(head[:end]))
         if partition != self._partition:
             log.info("reading %s from byte %d", name, self._offset)
             self._partition = partition
@@ -138,11 +147,22 @@ class Tail:
             return b""
         return file.read(min(len(data), MAX_BYTES))
 
+    def _first(self, layout: Layout, head: bytes, *, at_end: bool) -> Cut | None:
+        """The first message, past what carries none."""
+        at = layout.begin
+        while (cut := self._next(layout, head, at, at_end=at_end)) and unwrap(cut.value) is None:
+            at = cut.end
+        return cut
+
     def _next_of(self, data: bytes, at: int, size: int) -> Cut | None:
         return self._next(self._layout, data, at, at_end=self._offset + len(data) >= size)
 
     def _next(self, layout: Layout, data: bytes, at: int, *, at_end: bool) -> Cut | None:
         return next_element(data, at) if layout.array else next_line(data, at, at_end=at_end)
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _open(path: str, flags: int) -> int:

@@ -86,9 +86,10 @@ def scan(settings: Settings, publisher: Any) -> str:
 
 async def assert_is_shown(settings: Settings, run: str) -> None:
     """The run's map is what numpy makes of its frames."""
-    async with asyncio.timeout(WAIT_S), aclosing(watch(feed_url(settings), run)) as updates:
+    # The latest one: the run is published, but need not be known yet.
+    async with asyncio.timeout(WAIT_S), aclosing(watch(feed_url(settings))) as updates:
         async for update in updates:
-            if update.stopped:
+            if update.stopped and update.run.uid == run:
                 break
     (path,) = settings.data_roots[0].glob("*.h5")
     with h5py.File(path) as file:

@@ -87,6 +87,17 @@ def test_documents_that_never_come_are_not_waited_for_longer_than_the_grace_and_
     assert codes(live) == {"documents_missing": 1}
 
 
+def test_a_run_of_which_only_the_start_and_a_stop_document_that_counts_points_came_is_told_to_have_lost_documents() -> None:
+    documents = raster_run((2, 3))
+    counted = Document("stop", {**documents[-1].doc, "num_events": {"primary": 6}})
+    runs, live = begin(documents[0], Pace(stop_grace_s=5.0))
+    feed(runs, live, counted, 100.0)
+    assert live.due_in(100.0) == 5.0
+    assert live.finished(105.0)
+    live.end()
+    assert codes(live) == {"documents_missing": 1, "no_frames": 1}
+
+
 def test_a_run_taken_as_lost_is_outdated_once_frames_or_its_stop_document_come() -> None:
     for late in (-2, -1):
         documents = raster_run((1, 3))

@@ -10,6 +10,9 @@ import threading
 from wpb_stream.feed.server import Feed
 from wpb_stream.pipeline import Pipeline
 
+COMES_AND_GOES = "Fetcher._proc_fetch_request"
+"""The task of aiokafka that awaits one answer of a broker: there, or not, whatever has happened before."""
+
 
 def census() -> dict[str, int]:
     """Counts of all that a run, a document or a client could leave behind; to be called in the event loop of the streaming process."""
@@ -31,7 +34,7 @@ def census() -> dict[str, int]:
         "queued": pipeline._queue.qsize(),
         "slices kept": len(feed._slices._kept),
         "slices of the gone": sum(key[0]() is None for key in feed._slices._kept),
-        "tasks": len(asyncio.all_tasks()),
+        "tasks": sum(task.get_coro().__qualname__ != COMES_AND_GOES for task in asyncio.all_tasks()),
         "threads": threading.active_count(),
         "open files": len(os.listdir("/proc/self/fd")),
     }

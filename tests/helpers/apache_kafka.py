@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import os
 import shutil
 import signal
@@ -40,6 +41,8 @@ USER, PASSWORD = "wpb", "correct horse"
 LOGIN = {"sasl_plain_username": USER, "sasl_plain_password": PASSWORD}
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
+_numbers = itertools.count()
+"""Each node of each process that runs tests has ports of its own, also while it is killed; they lie below those the system gives away."""
 _MODULE = "org.apache.kafka.common.security"
 _JAVA = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _STARTED = "Kafka Server started"
@@ -74,8 +77,9 @@ class ApacheKafka:
         self.folder = folder
         self.certificates = Certificates(folder)
         ports: list[int] = []
+        first = 20_000 + 128 * (os.getpid() % 78) + 8 * next(_numbers)
         for _ in LISTENERS:
-            ports.append(free_port("127.0.0.1", 20_000 + os.getpid() % 10_000, besides=ports))
+            ports.append(free_port("127.0.0.1", first, besides=ports))
         self._ports = dict(zip(LISTENERS, ports, strict=True))
         self._log = folder / "kafka.log"
         self._settings = folder / "server.properties"

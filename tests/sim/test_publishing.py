@@ -7,8 +7,10 @@ import importlib.util
 import json
 import socket
 import subprocess
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from wpb_stream.sim.publisher import RunPublisher
 pytestmark = pytest.mark.integration
 
 RECORDINGS = Path(__file__).parent.parent / "helpers" / "recordings"
+
+WAIT_S = 60.0
 
 Messages = list[tuple[bytes | None, bytes]]
 
@@ -40,10 +44,23 @@ def broker() -> Iterator[str]:
     tansu = Path(package.origin).parent / "bin" / "tansu"
     options = ["--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
     process = subprocess.Popen([tansu, "broker", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield address
-    # SIGTERM hangs while there are connections.
-    process.kill()
-    process.wait()
+    try:
+        until_listening(address, process)
+        yield address
+    finally:
+        process.kill()  # SIGTERM hangs while there are connections
+        process.wait()
+
+
+def until_listening(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until connections are taken: any of the tests may be the first."""
+    host, port = address.split(":")
+    until = time.monotonic() + WAIT_S
+    while process.poll() is None and time.monotonic() < until:
+        with suppress(OSError), socket.create_connection((host, int(port)), timeout=WAIT_S):
+            return
+        time.sleep(0.01)
+    pytest.fail("the broker does not start")
 
 
 async def on_topic(broker: str, topic: str, expected: int) -> Messages:
@@ -55,7 +72,7 @@ async def on_topic(broker: str, topic: str, expected: int) -> Messages:
         partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
         consumer.assign(partitions)
         messages: Messages = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_S):
             async for message in _all(consumer):
                 messages.append((message.key, message.value))
                 if len(messages) == expected:

@@ -21,6 +21,15 @@ def test_a_run_without_documents_for_long_enough_is_lost() -> None:
     assert live.reconstruction.table.rows == 2
 
 
+def test_a_time_after_calendars_end_that_was_stored_long_ago_ends_no_process() -> None:
+    run = Acquisition()
+    stream = run.stream(x=MOTOR)
+    run.event(stream, x=1.0)
+    run.documents[-1] = Document("event", {**run.documents[-1].doc, "time": 1e300})
+    live = live_of(run.documents, Pace(idle_s=60.0))
+    assert live.end() == max(document.doc["time"] for document in run.documents[:-1])
+
+
 def test_every_document_keeps_a_run_from_being_lost() -> None:
     run = Acquisition()
     stream = run.stream(x=MOTOR)

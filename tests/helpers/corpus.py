@@ -169,6 +169,16 @@ def _without(documents: list[Document], name: str, *keys: str) -> list[Document]
     return _changed(documents, name, lambda doc: {key: value for key, value in doc.items() if key not in keys})
 
 
+def _with_nulls(documents: list[Document]) -> list[Document]:
+    nulls = {
+        "start": ("scan_id", "sample", "hints"),
+        "descriptor": ("name", "hints", "configuration", "object_keys"),
+        "stream_resource": ("run_start",),
+        "stop": ("reason", "num_events"),
+    }
+    return [Document(document.name, {**document.doc, **dict.fromkeys(nulls.get(document.name, ()))}) for document in documents]
+
+
 def _large_event() -> list[Document]:
     run = Acquisition((1, 2))
     stream, file = run.stream(camera=CAMERA, trace={**MOTOR, "shape": [1_000_000], "dtype": "array"}), run.file()
@@ -217,6 +227,8 @@ def corpus() -> dict[str, Case]:
         ),
         "a structured dtype_numpy": Case(_camera(plain, dtype_numpy=[["a", "<u2"], ["b", "<f8"]]), six),
         "an old name of the dtype": Case(_camera(plain, dtype_str="|u1"), six),
+        "null wherever nothing was said": Case(_with_nulls(plain), six),
+        "a shape that is null": Case(_camera(plain, shape=None), six),
         "a shape that may vary": Case(_camera(plain, shape=[None, 30, 40]), six),
         "a shape of zeros, as a real run has it": Case(_camera(plain, shape=[1, 0, 0]), six),
         "external without a word": Case(_camera(plain, external=""), six),

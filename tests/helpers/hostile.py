@@ -158,6 +158,7 @@ MALFORMED: dict[str, bytes] = {
     "event of number 2**50": as_msgpack("event", {**EVENT, "seq_num": 2**50}),
     "event page with one uid": _lying_page(),
     "event page of unequal columns": _ragged_page(),
+    "event page after calendars end": as_msgpack("event_page", {**EVENT, "uid": ["e"], "time": [1e300], "seq_num": [1]}),
 }
 
 _Change = Callable[[dict[str, Any]], dict[str, Any]]

@@ -25,6 +25,7 @@ from event_model import schemas as _schemas  # pyright: ignore[reportUnknownVari
 from wpb_stream.core.envelope import is_pickle
 from wpb_stream.core.exceptions import DocumentError
 from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.tolerance import as_schema_wants
 
 MAX_BYTES = 16 * 2**20
 """Messages above this many bytes are refused unread."""
@@ -249,7 +250,7 @@ def validate(document: Document) -> None:
     if validator is None:
         raise DocumentError(f"unknown document name {document.name[:80]!r}")
     try:
-        validator.validate(_with_external(document.doc) if document.name == "descriptor" else document.doc)
+        validator.validate(as_schema_wants(document.name, document.doc))
     except jsonschema_rs.ValidationError as error:
         where = ".".join(str(part) for part in error.instance_path) or "the document"
         raise DocumentError(f"{document.name}: {where[:200]}: {error.message[:300]}") from None
@@ -259,12 +260,10 @@ def validate(document: Document) -> None:
         if key in document.doc and not _sane_uid(document.doc[key]):
             if (key, document.name) == ("uid", "event_page"):
                 continue  # one for each of its events
-            if key == "run_start" and document.name in ("stream_resource", "resource") and document.doc[key] == "":
-                continue
+            if key == "run_start" and document.name in ("stream_resource", "resource") and document.doc[key] in ("", None):
+                continue  # it names no run
             raise DocumentError(f"{document.name}: {key} must be 1 to {MAX_UID} printable characters")
-    time = document.doc.get("time")
-    if isinstance(time, (int, float)) and not 0 <= time < END_OF_TIME:
-        raise DocumentError(f"{document.name}: time is {time}")
+    _check_time(document.name, document.doc.get("time"))
     if document.name == "stream_datum":
         for key, least in (("indices", 0), ("seq_nums", 1)):
             _check_range(key, document.doc[key], least)
@@ -272,17 +271,6 @@ def validate(document: Document) -> None:
         raise DocumentError(f"event: seq_num is {document.doc['seq_num']}")
     elif document.name in ("event_page", "datum_page"):
         _check_page(document)
-
-
-def _with_external(descriptor: dict[str, Any]) -> dict[str, Any]:
-    """The descriptor as its schema wants it: older ones have an empty text for ``external``."""
-    data_keys = as_mapping(descriptor.get("data_keys"))
-    empty = [name for name, data_key in data_keys.items() if as_mapping(data_key).get("external") == ""]
-    return (
-        {**descriptor, "data_keys": {**data_keys, **{name: {**data_keys[name], "external": "OLD:"} for name in empty}}}
-        if empty
-        else descriptor
-    )
 
 
 def _sane_uid(value: object) -> TypeGuard[str]:
@@ -307,6 +295,13 @@ def _check_page(page: Document) -> None:
     for seq_num in page.doc.get("seq_num", ()):
         if not _whole(seq_num, 0):
             raise DocumentError(f"event_page: seq_num is {seq_num}")
+    for time in page.doc.get("time", ()):
+        _check_time("event_page", time)
+
+
+def _check_time(name: str, time: object) -> None:
+    if isinstance(time, (int, float)) and not 0 <= time < END_OF_TIME:
+        raise DocumentError(f"{name}: time is {time}")
 
 
 def _check_range(key: str, bounds: Mapping[str, int], least: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_stream.core.datums import Datums, Placed
-from wpb_stream.core.documents import MAX_INDEX, Document
+from wpb_stream.core.documents import END_OF_TIME, MAX_INDEX, Document
 from wpb_stream.core.events import Event, events_of
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.messages import PlanInfo
@@ -176,7 +176,8 @@ class Run:
         return []
 
     def _see(self, time: object) -> None:
-        if isinstance(time, (int, float)):
+        # What was stored by an earlier version may not have been checked as it is today.
+        if isinstance(time, (int, float)) and 0 <= time < END_OF_TIME:
             self.last_time = max(self.last_time, float(time))
 
     def _choose_detector(self, descriptor: dict[str, Any]) -> None:
@@ -253,7 +254,7 @@ class Run:
 
 
 def _stream(descriptor: dict[str, Any]) -> str:
-    return descriptor.get("name", "primary")
+    return descriptor.get("name") or "primary"
 
 
 def _is_image(data_key: dict[str, Any]) -> bool:

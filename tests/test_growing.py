@@ -74,6 +74,19 @@ async def test_a_window_that_fails_for_good_leaves_its_points_empty_and_the_run_
     assert "internal" in [notice.code for notice in growing.live.run.notices]
 
 
+async def test_what_another_takes_the_place_of_reads_no_further_and_is_no_end_of_the_run() -> None:
+    growing, read_until_then = whole_run(), []
+
+    async def reduce(window: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
+        read_until_then.append(window)
+        Growing(growing.live, instead_of=growing)
+        return await reduced(window, regions)
+
+    assert not await growing.to_its_end(reduce, nothing)
+    assert len(read_until_then) == 1
+    assert await whole_run().to_its_end(reduced, nothing)
+
+
 async def test_rows_that_cannot_be_written_are_written_once_they_can_be_and_people_are_told_meanwhile(tmp_path: Path) -> None:
     growing = whole_run()
     await growing.to_its_end(reduced, nothing)

@@ -16,7 +16,7 @@ from wpb_stream.core.live import LiveRun, Pace, reconstruct
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice, Recipe
 from wpb_stream.core.run import Run
-from wpb_stream.core.runs import Runs
+from wpb_stream.core.runs import Runs, described_first
 from wpb_stream.core.table import PointTable
 from wpb_stream.core.window import FrameRef
 
@@ -63,7 +63,7 @@ def replay(documents: Iterable[Document], recipe_for: Callable[[dict[str, Any]],
     runs = Runs(recipe_for)
     run: Run | None = None
     refs: list[FrameRef] = []
-    for document in documents:
+    for document in described_first(documents):
         for applied in runs.apply(document):
             run = applied.run
             refs.extend(applied.frames)

@@ -30,16 +30,27 @@ Reduce = Callable[[Sequence[FrameRef], Reducer], Awaitable[WindowResult]]
 
 
 class Growing:
-    """A live run, and what wakes it."""
+    """A live run, and what wakes it.
 
-    def __init__(self, live: LiveRun) -> None:
+    :param instead_of: what grew of the run until now, which reads no more from here on
+    """
+
+    def __init__(self, live: LiveRun, instead_of: Growing | None = None) -> None:
         self.live = live
+        if instead_of is not None:
+            instead_of.abandon()
+        self._abandoned = False
         self._wake = asyncio.Event()
         self._tell_motion_at = 0.0
 
     def add(self, frames: Sequence[FrameRef]) -> None:
         """A document of the run came, and asked for these frames."""
         self.live.add(frames, monotonic())
+        self._wake.set()
+
+    def abandon(self) -> None:
+        """Grow no further: another reconstruction of the run takes this one's place."""
+        self._abandoned = True
         self._wake.set()
 
     def describe(self) -> None:
@@ -50,14 +61,15 @@ class Growing:
             self._tell_motion_at = monotonic() + MOTION_S
             self.live.describe_again()
 
-    async def to_its_end(self, reduce: Reduce, changed: Callable[[], None]) -> None:
-        """Read and place windows until the run is over.
+    async def to_its_end(self, reduce: Reduce, changed: Callable[[], None]) -> bool:
+        """Read and place windows until the run is over, or this is abandoned.
 
         :param reduce: reads and reduces one window
         :param changed: called after each change that others may look at
+        :returns: whether this is the end of the run: False if it was abandoned
         """
         live = self.live
-        while not live.finished(monotonic()):
+        while not self._abandoned and not live.finished(monotonic()):
             window = live.take(monotonic())
             if window:
                 await self._read(window, reduce)
@@ -66,6 +78,7 @@ class Growing:
             self._wake.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), live.due_in(monotonic()))
+        return not self._abandoned
 
     async def _read(self, window: list[FrameRef], reduce: Reduce) -> None:
         """Place one window; when that fails again and again its points are given up, and the run goes on."""

@@ -24,7 +24,7 @@ from wpb_stream.core.intake import sort_out
 from wpb_stream.core.live import LiveRun, Pace
 from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.run import Run
-from wpb_stream.core.runs import Runs
+from wpb_stream.core.runs import Runs, described_first
 from wpb_stream.frames.pool import FrameReaders
 from wpb_stream.growing import Growing
 from wpb_stream.sources import Source
@@ -120,20 +120,21 @@ class Pipeline:
             made.revision = f"live.{generation}"  # rows already sent are gone: clients are told to begin anew
         if generation == 1 or self._board.latest is None:
             self._board.latest = run.uid
-        self._growing[run.uid], self._board.live[run.uid] = Growing(live), made
+        self._growing[run.uid], self._board.live[run.uid] = Growing(live, self._growing.get(run.uid)), made
         self._tasks.create_task(self._reconstruct(self._growing[run.uid]))
         log.info("run %s began: %s, recipe %s, revision %s", run.uid, made.run.plan_name, made.run.recipe, made.revision)
 
     async def _begin_again(self, uid: str) -> None:
-        """Frames or the stop document came for a run that was taken as over: it is made anew, from all its documents."""
-        log.warning("run %s: documents came after its end; it is reconstructed again", uid)
-        self._runs.forget(uid)
-        for document in await insist(lambda: self._catalogue.documents(uid)):
+        """Documents of a run came too late for what was made of them: it is made anew, from all of them."""
+        log.warning("run %s: documents came too late for what was made of it; it is reconstructed again", uid)
+        task = self._runs.forget(uid)
+        for document in described_first(await insist(lambda: self._catalogue.documents(uid)), task):
             await self._apply(document)
 
     async def _reconstruct(self, growing: Growing) -> None:
         """FrameRef -> values -> rows, until the run is over and nothing is owed; then it is kept, and all may see that it ended."""
-        await growing.to_its_end(self._readers.reduce, self._board.changed)
+        if not await growing.to_its_end(self._readers.reduce, self._board.changed):
+            return
         live, made = growing.live, growing.live.reconstruction
         ended_at = live.end()
         file = await growing.saved(self._results, self._board.changed) if made.run.recipe else None

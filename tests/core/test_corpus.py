@@ -8,13 +8,12 @@ import msgspec
 import pytest
 
 from tests.helpers.corpus import Case, corpus
-from tests.helpers.documents import apply_all, winners
+from tests.helpers.documents import frames_by_run, winners
 from tests.helpers.hostile import INSANE, MALFORMED
 from wpb_stream.core.documents import Document, Message
 from wpb_stream.core.intake import sort_out
 from wpb_stream.core.recipe import PlanDefaults, choose
 from wpb_stream.core.runs import Runs
-from wpb_stream.core.window import FrameRef
 from wpb_stream.recipes.line import Line
 from wpb_stream.recipes.raster import Raster
 
@@ -46,11 +45,12 @@ def assert_right(case: Case, delivered: list[Document]) -> None:
     assert [letter.reason for letter in intake.dead_letters] == []
     runs = Runs(recipe)  # type: ignore[arg-type]
     once = list({(document.name, document.uid): document for document in intake.documents}.values())  # as the catalogue lets them through
-    refs = apply_all(once, runs)
+    (refs,) = frames_by_run(once, runs).values()
     file = names(case.documents)
     assert {point: (file[uid], index) for point, (uid, index) in winners(refs).items()} == case.expected
     assert runs.parked == 0
     (run,) = runs._runs.values()
+    assert not run.superseded
     assert case.notices <= {notice.code for notice in run.notices}
     assert "internal" not in {notice.code for notice in run.notices}
     runs.forget(run.uid)
@@ -79,10 +79,7 @@ def test_all_odd_runs_at_once_do_not_mix() -> None:
     cases = [case for case in corpus().values() if not case.ordered]
     documents = {(document.name, document.uid): document for case in cases for document in case.documents}
     runs = Runs(recipe)  # type: ignore[arg-type]
-    refs: dict[str, list[FrameRef]] = {}
-    for document in order.sample(list(documents.values()), len(documents)):
-        for applied in runs.apply(document):
-            refs.setdefault(applied.run.uid, []).extend(applied.frames)
+    refs = frames_by_run(order.sample(list(documents.values()), len(documents)), runs)
     for case in cases:
         (uid,) = {document.uid for document in case.documents if document.name == "start"}
         file = names(case.documents)

@@ -119,3 +119,23 @@ def test_a_run_taken_as_lost_is_outdated_once_frames_or_its_stop_document_come()
         assert not live.outdated
         feed(runs, live, documents[late], 1000.0)
         assert live.outdated
+
+
+def test_a_run_that_shows_another_detector_than_is_meant_is_outdated_but_not_while_it_is_ending() -> None:
+    run = Acquisition((2, 3))
+    encoder = run.stream("encoder", position={**MOTOR, "external": "STREAM:"})
+    run.frames(encoder, run.file("position"), 0, 1)
+    runs, live = begin(run.documents[0])
+    for document in run.documents[1:]:
+        feed(runs, live, document, 0.0)
+    assert not live.outdated
+    stream, first = run.stream(), len(run.documents) - 1
+    run.frames(stream, run.file(), 0, 1)
+    for document in run.documents[first:]:
+        feed(runs, live, document, 0.0)
+    assert live.outdated
+    assert [ref.file.data_key for ref in live.take(1.0)] == ["position"]
+    live.end()
+    assert not live.outdated
+    live.reconstruction.ended = True
+    assert live.outdated

@@ -143,6 +143,47 @@ def _with_streams() -> list[Document]:
     return run.documents
 
 
+def _two_cameras_in_two_streams() -> list[Document]:
+    """The one whose stream was described first is meant, whichever document comes first; it is described again later on."""
+    run = Acquisition((2, 3))
+    stream, other = run.stream(), run.stream("other", side=CAMERA)
+    file, side = run.file(), run.file("side")
+    for point in range(3):
+        run.frames(other, side, point, point + 1)
+        run.frames(stream, file, point, point + 1)
+    again = run.stream()
+    for point in range(3, 6):
+        run.frames(other, side, point, point + 1)
+        run.frames(again, file, point, point + 1)
+    run.stop()
+    return run.documents
+
+
+def _numbers_before_images() -> list[Document]:
+    """A stream of numbers has announced some before the camera's stream is described."""
+    run = Acquisition((2, 3))
+    encoder = run.stream("encoder", position={**MOTOR, "external": "STREAM:"})
+    positions = run.file("position")
+    run.frames(encoder, positions, 0, 1, 2)
+    stream, file = run.stream(), run.file()
+    for point in range(6):
+        run.frames(stream, file, point, point + 1)
+    run.frames(encoder, positions, 2, 3, 4)
+    run.stop()
+    return run.documents
+
+
+def _camera_in_baseline_too() -> list[Document]:
+    run = Acquisition((2, 3), wpb={"data_key": "camera"})
+    base, before = run.stream("baseline", camera=CAMERA), run.file(name="before.h5")
+    run.frames(base, before, 0, 1)
+    stream, file = run.stream(), run.file()
+    run.frames(stream, file, 0, 1, 6)
+    run.frames(base, before, 1, 2)
+    run.stop()
+    return run.documents
+
+
 def _described_again() -> list[Document]:
     run = Acquisition((2, 3))
     stream, file = run.stream(), run.file()
@@ -220,6 +261,9 @@ def corpus() -> dict[str, Case]:
         "a resource whose run is an empty text": Case(_changed(plain, "stream_resource", lambda doc: {**doc, "run_start": ""}), six),
         "a resource after its datums that names no run": Case(_late_resource(), six),
         "a stream described again after a change of configuration": Case(_described_again(), six),
+        "two cameras in two streams": Case(_two_cameras_in_two_streams(), six, frozenset({"detector_guessed"})),
+        "numbers that come before the images are described": Case(_numbers_before_images(), six),
+        "the camera that was asked for is in the baseline too": Case(_camera_in_baseline_too(), six),
         "baseline with a camera, a monitor, NaN in events": Case(_with_streams(), six),
         "data keys called time and seq_num": Case(_reserved_names(), in_order(range(2))),
         "a descriptor without object keys, hints and configuration": Case(

@@ -13,7 +13,7 @@ from event_model import compose_run
 from wpb_stream.core.documents import Document
 from wpb_stream.core.live import LiveRun
 from wpb_stream.core.recipe import PlanDefaults, Recipe, choose
-from wpb_stream.core.runs import Runs
+from wpb_stream.core.runs import Runs, described_first
 from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
 from wpb_stream.recipes.raster import Raster
 
@@ -44,14 +44,15 @@ class Acquisition:
         self._add("descriptor", bundle.descriptor_doc)
         return bundle
 
-    def file(self, data_key: str = "camera", *, names_run: bool = True, **parameters: Any) -> Any:
+    def file(self, data_key: str = "camera", *, name: str | None = None, names_run: bool = True, **parameters: Any) -> Any:
         """Announce a file that a detector writes.
 
+        :param name: of the file, if not the detector's
         :param names_run: whether the document says which run it belongs to; Bluesky's own documents need not
         """
         bundle = self._run.compose_stream_resource(
             mimetype="application/x-hdf5",
-            uri=f"file://localhost/data/{data_key}.h5",
+            uri=f"file://localhost/data/{name or data_key + '.h5'}",
             data_key=data_key,
             parameters={"dataset": "/entry/data/data", **parameters},
             validate=False,
@@ -117,6 +118,27 @@ def apply_all(documents: Iterable[Document], runs: Runs | None = None) -> list[F
     """The frames that these documents ask for, in order."""
     runs = runs or Runs(recipe_for)
     return [ref for document in documents for applied in runs.apply(document) for ref in applied.frames]
+
+
+def frames_by_run(documents: Iterable[Document], runs: Runs) -> dict[str, list[FrameRef]]:
+    """The frames that are asked for in the end, by run: a run that is superseded is made anew, as the pipeline does it."""
+    refs: dict[str, list[FrameRef]] = {}
+    taken: dict[str, list[Document]] = {}
+
+    def take(document: Document) -> None:
+        together = runs.apply(document)
+        for applied in together:
+            refs.setdefault(applied.run.uid, []).extend(applied.frames)
+            taken.setdefault(applied.run.uid, []).append(applied.document)
+        for uid in {applied.run.uid for applied in together if applied.run.superseded}:
+            runs.forget(uid)
+            refs[uid], again = [], described_first(taken.pop(uid))
+            for known in again:
+                take(known)
+
+    for document in documents:
+        take(document)
+    return refs
 
 
 def winners(refs: Iterable[FrameRef]) -> dict[int, tuple[str, int]]:

@@ -300,6 +300,33 @@ async def test_documents_that_come_twice_and_late_starts_change_nothing(settings
         assert len(catalogue.documents(run.uid)) == len(run.documents)
 
 
+async def test_a_run_whose_detector_is_described_after_the_frames_of_another_is_made_anew_from_its_own(
+    settings: Settings, streaming, tmp_path: Path
+) -> None:
+    run, side = scan(tmp_path / "frames", seed=1).write(), scan(tmp_path / "frames", seed=2).write()
+    start, descriptor, *_ = run.documents
+    later = {"uid": "side", "name": "side", "time": descriptor.doc["time"] + 1.0, "run_start": run.uid}
+    described = Recorded("descriptor", {**descriptor.doc, **later})
+    resource = Recorded("stream_resource", {**side.head[2].doc, "run_start": run.uid})
+    frames = [
+        Recorded("stream_datum", {**datum.doc, "descriptor": "side"}) for datum in side.at(0, side.points) if datum.name == "stream_datum"
+    ]
+    async with streaming(settings), asyncio.timeout(WAIT_S), aclosing(watch(feed_url(settings))) as updates:
+        await publish([start, described, resource, *frames], settings.sources[0], speed=0)
+        np.testing.assert_array_equal((await _until_rows(updates, 12)).map("total"), side.map("total"))
+        await publish(run.documents[1:], settings.sources[0], speed=0)
+        async for update in updates:
+            if update.stopped:
+                break
+    assert_is_map_of(update, run)
+    assert update.revision == "live.2"
+    assert "detector_guessed" in {notice.code for notice in update.notices}
+    with CatalogueReader(settings.database_url or "") as catalogue:
+        row = catalogue.run(run.uid)
+        assert row is not None
+        assert (row.status, row.info.rows) == ("success", run.points)
+
+
 # --- documents that come after the end -------------------------------------------------------------------------------
 
 

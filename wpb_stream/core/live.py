@@ -103,7 +103,7 @@ class LiveRun:
         if self.run.descriptors != self._described and not self.reconstruction.table.rows:
             self._described = self.run.descriptors
             self.describe_again()  # a descriptor tells the units
-        self._window.add(frames, now)
+        self._window.add([] if self.run.superseded else frames, now)
 
     def due_in(self, now: float) -> float:
         """Seconds until :meth:`take` has something to give, or :attr:`finished` may have changed."""
@@ -203,9 +203,11 @@ class LiveRun:
 
     @property
     def outdated(self) -> bool:
-        """Whether frames or the stop document came after :meth:`end`."""
+        """Whether it is to be made anew: frames or the stop document came after :meth:`end`, or it shows another detector than is meant."""
+        if not self.reconstruction.ended:
+            return self.run.superseded and not self.run.over  # what is ending is looked at again when it has ended
         found_lost = self.reconstruction.run.status == "lost" and self.run.stop is not None
-        return self.reconstruction.ended and (len(self._window) > 0 or found_lost)
+        return len(self._window) > 0 or found_lost or self.run.superseded
 
     def end(self) -> float:
         """Conclude how the run ended. Once that is stored, ``reconstruction.ended`` may be set for all to see.

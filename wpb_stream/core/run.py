@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_stream.core.datums import Datums, Placed
+from wpb_stream.core.detectors import Detectors, Key, stream_of
 from wpb_stream.core.documents import END_OF_TIME, MAX_INDEX, Document
 from wpb_stream.core.events import Event, events_of
 from wpb_stream.core.geometry import Grid
@@ -28,8 +29,6 @@ ENDED = ("success", "abort", "fail", "lost")
 """What ``status`` may be once a run is over."""
 MAX_NOTICES = 20
 """Notices of one code that a run keeps; a scan of a million missing frames must not tell a million sentences."""
-NO_MAP_STREAMS = frozenset({"baseline", "interruptions"})
-"""Streams that Bluesky itself adds; what is in them is no point of the scan."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,12 +49,15 @@ class Run:
     """The task of blueapi that it is part of."""
     last_time: float = 0.0
     """The largest time in any of its documents, seconds since 1970."""
+    superseded: bool = False
+    """Frames were announced before the descriptor of the detector that is meant: the run is to be made anew, from all its documents."""
     _told: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict[str, set[str]](set))
     _descriptors: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     _resources: Resources = field(default_factory=Resources)
     _datums: Datums = field(default_factory=Datums)
-    _detector: tuple[str, str] | None = None
-    """Stream and data key."""
+    _detectors: Detectors = field(init=False)
+    _announced: set[Key] = field(default_factory=set[Key])
+    """Detectors that have announced frames."""
     _latest: npt.NDArray[np.int64] = field(init=False)
     """For each point of the grid the version of its newest frame, plus 1; 0 for a point without one."""
     _beyond: int = 0
@@ -65,6 +67,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.grid = self.recipe.grid if self.recipe else None
+        self._detectors = Detectors(self.recipe.data_key if self.recipe else None)
         # Zeros cost no memory before they are written: a hostile shape is not believed.
         self._latest = np.zeros(self.grid.size if self.grid else 0, np.int64)
         if self.recipe is None:
@@ -87,8 +90,9 @@ class Run:
 
     @property
     def detector(self) -> str | None:
-        """Data key that is reconstructed; None while no document has told of one."""
-        return self._detector[1] if self._detector else None
+        """Data key that is reconstructed; None while none is described that writes images, and none has announced anything else."""
+        chosen = self._detectors.chosen
+        return chosen[1] if chosen and (self._detectors.writes_images(chosen) or chosen in self._announced) else None
 
     @property
     def complete(self) -> bool:
@@ -96,11 +100,12 @@ class Run:
         if self.stop is None or self.recipe is None:
             return True
         counts = {name: count for name, count in as_mapping(self.stop.get("num_events")).items() if type(count) is int and count > 0}
-        if not counts.keys() <= {_stream(descriptor) for descriptor in self._descriptors.values()}:
+        if not counts.keys() <= {stream_of(descriptor) for descriptor in self._descriptors.values()}:
             return False
-        if self._detector is None:
+        chosen = self._detectors.chosen
+        if chosen is None or self.detector is None:
             return True
-        return int(np.count_nonzero(self._latest)) + self._overrun >= counts.get(self._detector[0], 0)
+        return int(np.count_nonzero(self._latest)) + self._overrun >= counts.get(chosen[0], 0)
 
     @property
     def _grows(self) -> bool:
@@ -157,8 +162,7 @@ class Run:
                 self._see(doc["time"])
             case "descriptor":
                 self._see(doc["time"])
-                self._descriptors.setdefault(doc["uid"], doc)
-                self._choose_detector(doc)
+                self._describe(doc)
             case "stream_resource" | "resource":
                 self._resources.add(doc)
             case "stream_datum":
@@ -180,21 +184,16 @@ class Run:
         if isinstance(time, (int, float)) and 0 <= time < END_OF_TIME:
             self.last_time = max(self.last_time, float(time))
 
-    def _choose_detector(self, descriptor: dict[str, Any]) -> None:
-        if self._detector is not None or self.recipe is None:
+    def _describe(self, descriptor: dict[str, Any]) -> None:
+        self._descriptors.setdefault(descriptor["uid"], descriptor)
+        if self.recipe is None:
             return
-        stream, wanted = _stream(descriptor), self.recipe.data_key
-        if wanted is not None:
-            if wanted in descriptor["data_keys"]:
-                self._detector = (stream, wanted)
-            return
-        images = [key for key, value in descriptor["data_keys"].items() if _is_image(value)]
-        if stream in NO_MAP_STREAMS or not images:
-            return
-        self._detector = (stream, images[0])
-        if len(images) > 1:
-            message = f"Several detectors write images ({', '.join(images)}); the maps are made from {images[0]!r}."
-            self.notice("detector_guessed", message)
+        before = self._detectors.chosen
+        self._detectors.see(descriptor)
+        # Frames that were announced for another, or left out because another was chosen, cannot be called back from here.
+        self.superseded |= bool(self._announced) and self._detectors.chosen != before
+        if guess := self._detectors.guess:
+            self.notice("detector_guessed", guess)
 
     def _stream_datum(self, datum: dict[str, Any]) -> list[FrameRef]:
         descriptor = self._descriptors.get(datum["descriptor"])
@@ -222,9 +221,9 @@ class Run:
         descriptor = self._descriptors[placed.descriptor]
         if self.recipe is None or placed.width < 1:
             return []
-        if self._detector is None and self.recipe.data_key is None and _stream(descriptor) not in NO_MAP_STREAMS:
-            self._detector = (_stream(descriptor), placed.data_key)  # nothing writes images: numbers or spectra, then
-        if self._detector != (_stream(descriptor), placed.data_key) or placed.resource not in self._resources:
+        key = (stream_of(descriptor), placed.data_key)
+        self._announced.add(key)
+        if key != self._detectors.chosen or placed.resource not in self._resources:
             return []
         file = self._resources.file(placed.resource, placed.data_key, descriptor["data_keys"].get(placed.data_key, {}).get("shape"))
         order = self._resources.order(placed.resource)
@@ -251,14 +250,6 @@ class Run:
             self._overrun = max(self._overrun, points - len(self._latest))
             self.notice("overrun", f"The scan went on beyond the {reach}; the points after are not on the map.")
         self._beyond = min(points, len(self._latest))
-
-
-def _stream(descriptor: dict[str, Any]) -> str:
-    return descriptor.get("name") or "primary"
-
-
-def _is_image(data_key: dict[str, Any]) -> bool:
-    return "external" in data_key and len(data_key.get("shape") or ()) >= 2
 
 
 def _older_data_key(datum: dict[str, Any], descriptor: dict[str, Any]) -> str:

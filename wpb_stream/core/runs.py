@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wpb_stream.core.documents import Document
@@ -30,6 +30,15 @@ class Applied:
     run: Run
     document: Document
     frames: list[FrameRef]
+
+
+def described_first(documents: Iterable[Document], task: str | None = None) -> list[Document]:
+    """All documents of a run in the order to take them in at once: which detector is meant is then known before its first frame.
+
+    :param task: of blueapi, that the run is part of: stored documents do not say it
+    """
+    ordered = sorted(documents, key=lambda document: (document.name != "start", document.name != "descriptor"))
+    return [replace(document, task=task) for document in ordered] if task else ordered
 
 
 class Runs:
@@ -101,13 +110,17 @@ class Runs:
         waiting = self._parked.get(parent) if parent is not None else None
         return parent if waiting and waiting[0] is document else None
 
-    def forget(self, uid: str) -> None:
-        """Drop all that is held of a run."""
+    def forget(self, uid: str) -> str | None:
+        """Drop all that is held of a run.
+
+        :returns: the task of blueapi that it is part of, if any
+        """
         run = self._runs.pop(uid, None)
         if run is not None:
             self.plans.forget(run)
         # With it goes what was held for runs that never began and of which nothing waits any more.
         self._owners = {child: owner for child, owner in self._owners.items() if owner in self._runs or owner in self._parked}
+        return run.plan.task if run is not None and run.plan is not None else None
 
     def _missing_parent(self, document: Document) -> str | None:
         """Uid of a document that must come first, or None if this one can be applied."""

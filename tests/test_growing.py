@@ -77,10 +77,10 @@ async def test_a_window_that_fails_for_good_leaves_its_points_empty_and_the_run_
 async def test_what_another_takes_the_place_of_reads_no_further_and_is_no_end_of_the_run() -> None:
     growing, read_until_then = whole_run(), []
 
-    async def reduce(window: Sequence[FrameRef], regions: tuple[Region, ...]) -> WindowResult:
+    async def reduce(window: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
         read_until_then.append(window)
         Growing(growing.live, instead_of=growing)
-        return await reduced(window, regions)
+        return await reduced(window, reducer)
 
     assert not await growing.to_its_end(reduce, nothing)
     assert len(read_until_then) == 1

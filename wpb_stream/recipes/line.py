@@ -11,6 +11,7 @@ from typing import Any
 
 from wpb_stream.core.geometry import Axis, Grid
 from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe
+from wpb_stream.recipes.asked import asked_of
 from wpb_stream.recipes.raster import channels_of, data_key_of
 
 FIRST_POINTS = 64
@@ -31,6 +32,7 @@ class Line:
 
         :raises RecipeError: the ``wpb`` entry asks for something impossible
         """
+        asked_of(start)
         told = "The start document names no shape: the points are shown as a line, one after the other."
         notices = [Notice("shape_guessed", told)]
         channels = channels_of(start, defaults, notices)

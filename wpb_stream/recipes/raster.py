@@ -27,6 +27,7 @@ from wpb_stream.core.geometry import MAX_CELLS, Axis, Grid
 from wpb_stream.core.narrow import as_label, as_list, as_mapping
 from wpb_stream.core.recipe import Channel, Notice, PlanDefaults, Recipe
 from wpb_stream.core.regions import WHOLE, Interval, Region, thirds
+from wpb_stream.recipes.asked import asked_of
 from wpb_stream.recipes.patterns import Course, courses_of, snaked_of
 from wpb_stream.recipes.scanspecs import lines_of
 
@@ -57,6 +58,7 @@ class Raster:
         shape = _shape(start, defaults)
         if shape is None:
             raise RecipeError("a raster needs a shape: two or more whole numbers, slow axis first")
+        asked_of(start, len(shape))
         grid = Grid(shape, _axes(start, defaults, shape, notices))
         channels = channels_of(start, defaults, notices)
         return Recipe(self.name, grid, channels, data_key_of(start), tuple(notices))

@@ -1,0 +1,69 @@
+"""The ``wpb`` entry of a start document: each key checked, and a mistake told in a notice while the best guess runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wpb_stream.core.exceptions import RecipeError
+from wpb_stream.core.recipe import PlanDefaults
+from wpb_stream.recipes import chooser
+from wpb_stream.recipes.asked import Asked, asked_of
+
+START = {"uid": "u", "time": 1.0, "plan_name": "grid_scan", "shape": [7, 9], "snaking": [False, True]}
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"shape": "7x9"}, "wpb.shape: "),
+        ({"shape": [7, "9"]}, "wpb.shape.1: "),
+        ({"shape": [7, 0]}, "wpb.shape.1: "),
+        ({"shape": []}, "wpb.shape: "),
+        ({"shape": [2] * 9}, "wpb.shape: "),
+        ({"snaking": [0, 1]}, "wpb.snaking.0: "),
+        ({"snaking": [True]}, "wpb.snaking has 1 entries; the scan has 2 axes"),
+        ({"axes": ["y", "x", "z"]}, "wpb.axes has 3 entries; the scan has 2 axes"),
+        ({"axes": ["y", 5]}, "wpb.axes.1: "),
+        ({"extents": [[0, 1]]}, "wpb.extents has 1 entries"),
+        ({"extents": [[0, float("nan")], None]}, "wpb.extents.0.1: "),
+        ({"extents": [[0, 1, 2], None]}, "wpb.extents.0: "),
+        ({"data_key": 5}, "wpb.data_key: "),
+        ({"recipe": ["raster"]}, "wpb.recipe"),
+        ({"regions": [1, 2]}, "wpb.regions: "),
+        ({"regoins": {}}, "wpb.regoins is no key of the wpb entry: did you mean 'regions'?"),
+        ({"quite another": 1}, "wpb.quite another is no key of the wpb entry: known are recipe, "),
+        (5, "wpb: "),
+        ("raster", "wpb: "),
+    ],
+)
+def test_a_mistake_is_told_by_its_key_and_the_best_guess_runs(entry: Any, told: str) -> None:
+    recipe = chooser(lambda _: PlanDefaults())({**START, "wpb": entry})
+    assert recipe is not None
+    assert (recipe.name, recipe.grid.shape) == ("raster", (7, 9))
+    refused = [notice.message for notice in recipe.notices if notice.code == "recipe_refused"]
+    if told != "wpb.recipe":
+        assert len(refused) == 1
+        assert refused[0].startswith(told)
+        assert refused[0].endswith("The best guess without it is shown instead.")
+
+
+def test_a_line_of_unknown_length_is_checked_as_well() -> None:
+    recipe = chooser(lambda _: PlanDefaults())({"uid": "u", "time": 1.0, "wpb": {"datakey": "camera"}})
+    assert recipe is not None
+    assert recipe.name == "line"
+    assert [notice.message for notice in recipe.notices if "did you mean 'data_key'?" in notice.message]
+
+
+def test_what_is_right_is_taken_in_whatever_kind_of_list_it_came() -> None:
+    entry = {"shape": (2, 3), "snaking": [False, True], "extents": [None, (0, 1.5)], "axes": ["y", "x"], "data_key": "camera"}
+    asked = asked_of({"wpb": entry}, 2)
+    assert asked == Asked(shape=[2, 3], snaking=[False, True], extents=[None, (0.0, 1.5)], axes=["y", "x"], data_key="camera")
+    assert asked_of({}) == Asked()
+
+
+def test_a_long_value_is_not_told_in_full() -> None:
+    with pytest.raises(RecipeError) as caught:
+        asked_of({"wpb": {"shape": "x" * 10_000}})
+    assert len(str(caught.value)) < 250

@@ -1,0 +1,63 @@
+"""The ``wpb`` entry of a start document: what a plan asks for itself, checked key by key before anything is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr, ValidationError
+
+from wpb_stream.core.exceptions import RecipeError
+
+MAX_DIMENSIONS = 8
+
+Length = Annotated[StrictInt, Field(gt=0)]
+Span = tuple[FiniteFloat, FiniteFloat]
+
+
+class Asked(BaseModel):
+    """What may stand in the ``wpb`` entry; how regions and reductions look is checked where they are made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe: StrictStr | None = Field(default=None, description="name of the recipe, instead of the first one that fits")
+    data_key: StrictStr | None = Field(default=None, description="the detector's data key, instead of the first one that writes images")
+    shape: Annotated[list[Length], Field(min_length=1, max_length=MAX_DIMENSIONS)] | None = Field(
+        default=None, description="points along each axis, slow axis first"
+    )
+    snaking: list[StrictBool] | None = Field(default=None, description="for each axis whether every second pass runs backwards")
+    extents: list[Span | None] | None = Field(default=None, description="first and last position of each axis")
+    axes: list[StrictStr] | None = Field(default=None, description="name of each axis")
+    regions: dict[str, Any] | None = Field(default=None, description="name and place of each region of the detector")
+
+
+def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:
+    """What the start document's ``wpb`` entry asks for; nothing if there is none.
+
+    :param dimensions: how many axes the scan has, if that is known
+    :raises RecipeError: naming the key that is wrong, and what was expected
+    """
+    entry = start.get("wpb")
+    if entry is None:
+        return Asked()
+    try:
+        asked = Asked.model_validate(entry)
+    except ValidationError as error:
+        raise RecipeError(_told(error)) from None
+    for name in ("snaking", "extents", "axes"):
+        listed = getattr(asked, name)
+        if None not in (listed, dimensions) and len(listed) != dimensions:
+            raise RecipeError(f"wpb.{name} has {len(listed)} entries; the scan has {dimensions} axes")
+    return asked
+
+
+def _told(error: ValidationError) -> str:
+    """The first mistake, in a sentence."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if not isinstance(part, str) or "[" not in part)
+    if first["type"] == "extra_forbidden":
+        meant = get_close_matches(key, Asked.model_fields, 1)
+        known = f"did you mean {meant[0]!r}?" if meant else f"known are {', '.join(Asked.model_fields)}"
+        return f"wpb.{key[:80]} is no key of the wpb entry: {known}"
+    return f"wpb{'.' if key else ''}{key}: {first['msg'][0].lower()}{first['msg'][1:]} (given: {str(first['input'])[:80]!r})"

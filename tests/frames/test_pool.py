@@ -270,8 +270,9 @@ async def test_a_reader_process_has_no_secrets_and_no_plugins(roots: DataRoots, 
 
 @pytest.mark.skipif(landlock_version() < 1, reason="this kernel has no Landlock: the wall around the file system cannot be tested")
 async def test_a_reader_process_can_read_beneath_the_roots_and_write_nowhere(
-    files: list[StreamFile], roots: DataRoots, tmp_path: Path, folder: Path
+    files: list[StreamFile], roots: DataRoots, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # where Python looks for modules, and a service may have been started from anywhere
     (tmp_path / "secret").write_text("secret")
     (folder / "link").symlink_to(tmp_path / "secret")
     async with FrameReaders(roots, 1, 30) as readers:

@@ -50,7 +50,9 @@ def wall_in(roots: Iterable[str | os.PathLike[str]]) -> bool:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a hung reader must not outlive a killed service
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
-    return _landlock([*roots, sys.prefix, sys.base_prefix, Path(__file__).parents[1], *_NEEDED])
+    # Where modules come from: a facility's own reducers are imported when a window first asks for them.
+    imports = [path for path in sys.path if path and Path(path) != Path.cwd()]
+    return _landlock([*roots, *imports, sys.prefix, sys.base_prefix, Path(__file__).parents[1], *_NEEDED])
 
 
 def landlock_version() -> int:

@@ -272,7 +272,8 @@ async def test_a_reader_process_has_no_secrets_and_no_plugins(roots: DataRoots, 
 async def test_a_reader_process_can_read_beneath_the_roots_and_write_nowhere(
     files: list[StreamFile], roots: DataRoots, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # where Python looks for modules, and a service may have been started from anywhere
+    monkeypatch.chdir(tmp_path)  # python -m puts it first where modules are looked for, and it may be anywhere
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "secret").write_text("secret")
     (folder / "link").symlink_to(tmp_path / "secret")
     async with FrameReaders(roots, 1, 30) as readers:

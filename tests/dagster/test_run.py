@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from wpb_stream.core.table import PointTable
 pytestmark = pytest.mark.integration
 
 Materialise = Callable[[str], dg.ExecuteInProcessResult]
-ASSETS = {"documents", "frames", "point_values", "maps", "preview", "nexus_file"}
+ASSETS = {"documents", "frames", "point_values", "maps", "preview", "nexus_file", "line_statistics"}
 
 
 def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
@@ -81,6 +82,20 @@ def test_the_metadata_say_what_people_look_for(beamline: Beamline, materialise: 
     assert preview["preview"] == f"![preview](http://viewer.example/api/runs/{uid}/preview.png)"
     assert str(preview["preview (kept here)"]).startswith("![preview](data:image/png;base64,")
     assert Path(str(metadata_of(result, "nexus_file")["NeXus file"])).exists()
+
+
+def test_the_statistics_of_each_line_are_a_table_and_a_file(beamline: Beamline, materialise: Materialise) -> None:
+    frames = random_frames(20)
+    uid = acquired(beamline, frames)[0].doc["uid"]
+    found = metadata_of(materialise(uid), "line_statistics")
+    assert found["lines"] == 4 * 4
+    with Path(str(found["file"])).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    totals = frames.sum(axis=(1, 2), dtype=np.float64).reshape(4, 5)
+    totals[1::2] = totals[1::2, ::-1]
+    for line, row in enumerate([row for row in rows if row["channel"] == "total"]):
+        assert (row["line"], float(row["maximum"]), float(row["minimum"])) == (str(line), totals[line].max(), totals[line].min())
+        assert (float(row["maximum at"]), float(row["minimum at"])) == (totals[line].argmax(), totals[line].argmin())
 
 
 def test_the_recomputed_values_are_a_new_revision_in_the_catalogue(beamline: Beamline, materialise: Materialise) -> None:

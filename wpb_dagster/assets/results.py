@@ -6,18 +6,21 @@ import numpy.typing as npt
 
 from wpb_dagster.assets.acquisition import OWNERS
 from wpb_dagster.formats import write_whole
+from wpb_dagster.line_statistics import COLUMNS, as_csv, statistics_of
 from wpb_dagster.metadata import about_run, picture, plan_of
 from wpb_dagster.partitions import run_partitions
 from wpb_dagster.previews import COLOURS, composite, draw, shrink
 from wpb_dagster.reconstruction import Maps
 from wpb_dagster.resources import ResultsFolder, Viewer
-from wpb_stream.catalogue.results import NEXUS, PREVIEW
+from wpb_stream.catalogue.results import LINE_STATISTICS, NEXUS, PREVIEW
 from wpb_stream.core.documents import Document
 from wpb_stream.core.geometry import Axis, Grid
 from wpb_stream.core.recipe import Channel
 from wpb_stream.frames.nexus import write_nexus
 
 GROUP = "results"
+SHOWN_LINES = 20
+"""Rows of the table on Dagster's page; the file has them all."""
 KEPT_PREVIEW_BYTES = 24_000
 """Largest picture that is kept within Dagster's event log, once a materialisation."""
 
@@ -54,6 +57,21 @@ def nexus_file(
     )
     found = {"NeXus file": dg.MetadataValue.path(path), "bytes": path.stat().st_size, "revision": maps.revision}
     return dg.MaterializeResult(metadata=about_run(info, viewer) | plan_of(info) | found)
+
+
+@dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"csv", "table"}, code_version="1")
+def line_statistics(context: dg.AssetExecutionContext, maps: Maps, results_folder: ResultsFolder, viewer: Viewer) -> dg.MaterializeResult:
+    """Peak statistics along the fast axis, line by line and channel by channel, as Bluesky's PeakStats gives them."""
+    found = list(statistics_of(maps))
+    path = results_folder.results().folder(context.partition_key) / LINE_STATISTICS
+    write_whole(path, as_csv(found))
+    shown = [dg.TableRecord(dict(zip(COLUMNS, map(_brief, each.row()), strict=True))) for each in found[:SHOWN_LINES]]
+    metadata = about_run(maps.info, viewer) | {"lines": len(found), "file": dg.MetadataValue.path(path)}
+    return dg.MaterializeResult(metadata=metadata | ({"first lines": dg.MetadataValue.table(shown)} if shown else {}))
+
+
+def _brief(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def _composite(maps: Maps) -> npt.NDArray[np.uint8] | None:

@@ -19,6 +19,8 @@ PREVIEW = "preview.png"
 """Name of the preview picture in a run's folder."""
 NEXUS = "maps.nxs"
 """Name of the NeXus file in a run's folder."""
+LINE_STATISTICS = "line_statistics.csv"
+"""Name of the table of peak statistics in a run's folder."""
 LONGEST_NAME = 200
 
 

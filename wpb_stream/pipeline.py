@@ -24,7 +24,7 @@ from wpb_stream.core.intake import sort_out
 from wpb_stream.core.live import LiveRun, Pace
 from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.run import Run
-from wpb_stream.core.runs import Runs, described_first
+from wpb_stream.core.runs import Runs
 from wpb_stream.frames.pool import FrameReaders
 from wpb_stream.growing import Growing
 from wpb_stream.sources import Source
@@ -127,8 +127,8 @@ class Pipeline:
     async def _begin_again(self, uid: str) -> None:
         """Documents of a run came too late for what was made of them: it is made anew, from all of them."""
         log.warning("run %s: documents came too late for what was made of it; it is reconstructed again", uid)
-        task = self._runs.forget(uid)
-        for document in described_first(await insist(lambda: self._catalogue.documents(uid)), task):
+        stored = await insist(lambda: self._catalogue.documents(uid))
+        for document in self._runs.anew(uid, stored):
             await self._apply(document)
 
     async def _reconstruct(self, growing: Growing) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,7 @@ from wpb_stream.core.window import FrameRef, FrameStatus
 from wpb_stream.recipes.line import Line
 from wpb_stream.recipes.raster import Raster
 
+NUMBER = {**MOTOR, "external": "STREAM:"}
 PACE = Pace(window_frames=5, window_seconds=0.0, frame_deadline_s=3.0, stop_grace_s=5.0)
 
 
@@ -32,9 +35,21 @@ class Plan:
     visits: tuple[int, ...]
     """Sequence numbers in the order of their frames: going back is a rewind."""
     files: int
-    older: bool
-    """Published as resources and datums."""
+    generation: str
+    """``now``, ``before``: stream resources of event-model 1.18 to 1.20, ``older``: resources and datums."""
     names_run: bool
+    together: bool
+    """Points that follow each other are announced by one datum, as in fly scans."""
+    described_again: bool
+    """In the middle, as after a change of configuration."""
+    side: str
+    """What a second stream holds: nothing, another ``camera`` or ``numbers``; it is described later, or, for numbers, earlier."""
+
+    @property
+    def files_have_an_order(self) -> bool:
+        """Whether a point is in several files, so that it matters which of them is the later one: nothing in any document says."""
+        per_file = -(-len(self.visits) // self.files)
+        return len({(seq_num, count // per_file) for count, seq_num in enumerate(self.visits)}) > len(set(self.visits))
 
 
 plans = st.builds(
@@ -42,35 +57,74 @@ plans = st.builds(
     shape=st.sampled_from([(), (2, 3), (3, 2), (2, 2, 2), (5,)]),
     visits=st.lists(st.integers(1, 8), min_size=1, max_size=12).map(tuple),
     files=st.integers(1, 3),
-    older=st.booleans(),
+    generation=st.sampled_from(["now", "before", "older"]),
     names_run=st.booleans(),
+    together=st.booleans(),
+    described_again=st.booleans(),
+    side=st.sampled_from(["", "camera", "numbers"]),
 )
 
 
-def documents_of(plan: Plan, number: int) -> list[Document]:
-    run = OlderAcquisition(plan.shape, uid=f"run{number}", plan_name="generated")
-    monitor = run.stream("monitor", current=MOTOR)
-    stream = run.stream(camera=OLDER_CAMERA if plan.older else CAMERA)
-    per_file = -(-len(plan.visits) // plan.files)
-    source: Any = None
-    for count, seq_num in enumerate(plan.visits):
-        if count % per_file == 0:
-            source = run.resource(names_run=plan.names_run) if plan.older else run.file(names_run=plan.names_run)
-        if plan.older:
-            run.older_event(stream, seq_num, run.datum(source, point_number=count % per_file))
+class Acquired(OlderAcquisition):
+    """A run as a plan has it."""
+
+    def __init__(self, plan: Plan, number: int) -> None:
+        super().__init__(plan.shape, uid=f"run{number}", plan_name="generated")
+        self._plan = plan
+        self._camera = OLDER_CAMERA if plan.generation == "older" else CAMERA
+        monitor = self.stream("monitor", current=MOTOR)
+        numbers = self.stream("side", side=NUMBER) if plan.side == "numbers" else None
+        stream = self.stream(camera=self._camera)
+        side = self.stream("side", side=CAMERA) if plan.side == "camera" else numbers
+        beside: Any = self.file("side", names_run=plan.names_run) if side else None
+        per_file = -(-len(plan.visits) // plan.files)
+        for first in range(0, len(plan.visits), per_file):
+            source: Any = (self.resource if plan.generation == "older" else self.file)(names_run=plan.names_run)
+            for index, seq_num, width in self._steps(plan.visits[first : first + per_file]):
+                self._frames(stream, source, index, seq_num, width)
+                self.event(monitor, current=float(first + index))
+                if side:
+                    self.frames(side, beside, first + index, seq_num, width)
+            if plan.described_again and first == 0:
+                stream = self.stream(camera=self._camera)
+        self.stop()
+        counted = {"num_events": {"primary": len(set(plan.visits))}}
+        self.documents[-1] = Document("stop", {**self.documents[-1].doc, **counted})
+        if plan.generation == "before":
+            self.documents = [Document(document.name, _as_before(document)) for document in self.documents]
+
+    def _steps(self, visits: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:
+        """Index, first sequence number and width of each datum of a file."""
+        first = 0
+        for index in range(1, len(visits) + 1):
+            apart = index == len(visits) or visits[index] != visits[index - 1] + 1
+            if apart or not self._plan.together or self._plan.generation == "older":
+                yield first, visits[first], index - first
+                first = index
+
+    def _frames(self, stream: Any, source: Any, index: int, seq_num: int, width: int) -> None:
+        if self._plan.generation == "older":
+            self.older_event(stream, seq_num, self.datum(source, point_number=index))
         else:
-            run.frames(stream, source, count % per_file, seq_num)
-        run.event(monitor, current=float(count))
-    points = len(set(plan.visits))
-    run.stop()
-    run.documents[-1] = Document("stop", {**run.documents[-1].doc, "num_events": {"primary": points}})
-    return run.documents
+            self.frames(stream, source, index, seq_num, width)
 
 
-def delivered(runs: list[list[Document]], order: random.Random, window: int) -> list[Document]:
+def _as_before(document: Document) -> dict[str, Any]:
+    doc = document.doc
+    if document.name == "stream_resource":
+        spec = {"spec": "AD_HDF5", "root": "/data", "resource_path": "camera.h5", "resource_kwargs": {"path": "/data"}}
+        return spec | {key: doc[key] for key in ("uid", "run_start") if key in doc}
+    return doc
+
+
+def documents_of(plan: Plan, number: int) -> list[Document]:
+    return Acquired(plan, number).documents
+
+
+def delivered(runs: list[list[Document]], order: random.Random, window: int, *, files_in_order: bool) -> list[Document]:
     """The runs interleaved, some documents doubled, each at most ``window`` places from where it was.
 
-    The resources of a run stay in their order: which of two files is the later one, nothing in any document says.
+    :param files_in_order: the documents of files stay in their order
     """
     waiting = [list(documents) for documents in runs]
     together: list[Document] = []
@@ -80,6 +134,8 @@ def delivered(runs: list[list[Document]], order: random.Random, window: int) -> 
         together.insert(order.randrange(together.index(document), len(together) + 1), document)
     places = [place + order.uniform(0, window) for place in range(len(together))]
     shuffled = [document for _, document in sorted(zip(places, together, strict=True), key=lambda pair: pair[0])]
+    if not files_in_order:
+        return shuffled
     in_order = iter([document for document in together if document.name in ("resource", "stream_resource")])
     return [next(in_order) if document.name in ("resource", "stream_resource") else document for document in shuffled]
 
@@ -91,18 +147,31 @@ class Walk:
         self.runs = Runs(lambda start: choose(start, [Raster(), Line()], PlanDefaults()))
         self.lives: dict[str, LiveRun] = {}
         self._seen: set[tuple[str, str]] = set()
+        self._stored: defaultdict[str, list[Document]] = defaultdict(list)
         self._status = status
 
     def take(self, document: Document, now: float) -> None:
         if (document.name, document.uid) in self._seen:
             return  # the catalogue lets each through once
         self._seen.add((document.name, document.uid))
+        owner = self.runs.owner(document)
+        if owner is not None:
+            self._stored[owner].append(document)
+        self._apply(document, now)
+
+    def _apply(self, document: Document, now: float) -> None:
         together = self.runs.apply(document)
         for applied in together:
             if applied.document.name == "start":
                 self.lives[applied.run.uid] = LiveRun.begin(applied.run, "live", PACE, now)
         for applied in together:
             self.lives[applied.run.uid].add(applied.frames, now)
+            if applied.document not in self._stored[applied.run.uid]:
+                self._stored[applied.run.uid].append(applied.document)
+        for uid in {applied.run.uid for applied in together}:
+            if self.lives[uid].outdated:
+                for known in self.runs.anew(uid, self._stored[uid]):
+                    self._apply(known, now)
 
     def read(self, now: float) -> None:
         for live in self.lives.values():
@@ -110,16 +179,20 @@ class Walk:
                 live.place(window, read(window, CHANNELS, self._status), now)
 
     def end(self, now: float) -> None:
-        for live in self.lives.values():
-            steps = 0
-            while not live.finished(now):
+        for live in self.lives.values():  # each by a clock of its own, as they go side by side
+            steps, clock = 0, now
+            while not live.finished(clock):
                 steps += 1
                 assert steps < 1000, "a run that never ends"
-                if window := live.take(now):
-                    live.place(window, read(window, CHANNELS, self._status), now)
+                if window := live.take(clock):
+                    live.place(window, read(window, CHANNELS, self._status), clock)
                 else:
-                    now += max(live.due_in(now), 1e-6)  # a clock goes on
+                    clock += max(live.due_in(clock), 1e-6)
             live.end()
+
+    def told(self) -> dict[str, set[str]]:
+        """Codes of the notices of each run."""
+        return {uid: {notice.code for notice in live.run.notices} for uid, live in self.lives.items()}
 
     def maps(self) -> dict[str, tuple[list[int], dict[str, bytes]]]:
         return {uid: (live.reconstruction.run.shape, maps_of(live)) for uid, live in self.lives.items()}
@@ -130,7 +203,7 @@ def never_late(ref: FrameRef) -> FrameStatus:
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.lists(plans, min_size=1, max_size=3), st.integers(0, 12), st.randoms(use_true_random=False))
+@given(st.lists(plans, min_size=1, max_size=3), st.sampled_from([0, 3, 12, 40]), st.randoms(use_true_random=False))
 def test_any_delivery_ends_in_the_maps_of_the_clean_one(wanted: list[Plan], window: int, order: random.Random) -> None:
     runs = [documents_of(plan, number) for number, plan in enumerate(wanted)]
     clean = Walk(never_late)
@@ -147,17 +220,18 @@ def test_any_delivery_ends_in_the_maps_of_the_clean_one(wanted: list[Plan], wind
 
     walk = Walk(sometimes_late)
     now = 0.0
-    for document in delivered(runs, order, window):
+    for document in delivered(runs, order, window, files_in_order=any(plan.files_have_an_order for plan in wanted)):
         walk.take(document, now)
         if order.random() < 0.3:
             walk.read(now)
         now += order.choice([0.0, 0.01, 0.2])
     walk.end(now)
     assert walk.maps() == clean.maps()
+    assert walk.told() == clean.told()
     assert walk.runs.parked == 0
     for live in walk.lives.values():
         assert not live.missing
-        assert "internal" not in {notice.code for notice in live.run.notices}
+        assert "internal" not in walk.told()[live.run.uid]
         walk.runs.forget(live.run.uid)
     assert not any((walk.runs._runs, walk.runs._owners, walk.runs._unclaimed, walk.runs._parked))
 
@@ -172,7 +246,7 @@ def test_frames_that_never_come_are_missing_and_all_others_are_where_they_belong
 
     walk = Walk(status)
     documents = documents_of(plan, 0)
-    for document in delivered([documents], order, window):
+    for document in delivered([documents], order, window, files_in_order=True):
         walk.take(document, 0.0)
     walk.end(0.0)
     (live,) = walk.lives.values()

@@ -13,7 +13,7 @@ from event_model import compose_run
 from wpb_stream.core.documents import Document
 from wpb_stream.core.live import LiveRun
 from wpb_stream.core.recipe import PlanDefaults, Recipe, choose
-from wpb_stream.core.runs import Runs, described_first
+from wpb_stream.core.runs import Runs
 from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
 from wpb_stream.recipes.raster import Raster
 
@@ -131,9 +131,8 @@ def frames_by_run(documents: Iterable[Document], runs: Runs) -> dict[str, list[F
             refs.setdefault(applied.run.uid, []).extend(applied.frames)
             taken.setdefault(applied.run.uid, []).append(applied.document)
         for uid in {applied.run.uid for applied in together if applied.run.superseded}:
-            runs.forget(uid)
-            refs[uid], again = [], described_first(taken.pop(uid))
-            for known in again:
+            refs[uid] = []
+            for known in runs.anew(uid, taken.pop(uid)):
                 take(known)
 
     for document in documents:

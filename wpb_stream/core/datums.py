@@ -16,9 +16,6 @@ from typing import Any, TypeGuard
 from wpb_stream.core.documents import MAX_INDEX
 from wpb_stream.core.narrow import as_mapping
 
-MAX_WIDTH = 2**20
-"""Frames that one event may stand for; more are not believed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -84,10 +81,9 @@ class Datums:
         else:
             self._awaited[datum_id] = reference
 
-    @property
-    def awaited(self) -> int:
-        """Events whose datum has not come."""
-        return len(self._awaited)
+    def awaited(self) -> Iterator[tuple[str, str]]:
+        """Descriptor and data key of each event's word whose datum has not come."""
+        return ((reference.descriptor, reference.data_key) for reference in self._awaited.values())
 
     def awaits(self, resource: str) -> bool:
         """Whether events wait for datums of this resource: a datum's id is its resource's uid, a slash, and a number."""
@@ -123,7 +119,7 @@ class Datums:
         counter.next_seq_num = max(counter.next_seq_num, reference.seq_num + 1)
         if width == 1 or rewound:
             yield Placed(resource, reference.descriptor, reference.data_key, frame, reference.seq_num - 1)
-        elif 0 < width <= MAX_WIDTH:
+        elif width > 0:
             yield Placed(resource, reference.descriptor, reference.data_key, first, counter.carried + first, width)
 
 

@@ -217,14 +217,14 @@ class LiveRun:
         stop = self.run.stop
         if stop is None:
             self.run.notice("run_lost", f"No document came for {self.pace.idle_s:g} s and no stop document: the run is taken as lost.")
-        elif not self.run.complete:
-            self.run.notice(
-                "documents_missing", "The stop document counts more points than were announced: documents were lost on the way."
-            )
+        if lacks := self.run.lacks:
+            self.run.notice("documents_missing", lacks)
         if self._filled:
             self.run.notice("frames_filled", f"Frames of {self._filled} points that had been given up came after all.")
         if self.run.recipe is not None and self.run.detector is None:
-            self.run.notice("no_frames", "No detector of this run wrote frames to files: there is nothing to reconstruct. It is kept.")
+            named = f" called {self.run.recipe.data_key!r}" if self.run.recipe.data_key else ""
+            told = f"No detector{named} of this run wrote frames to files: there is nothing to reconstruct. It is kept."
+            self.run.notice("no_frames", told)
         ended_at = float(stop["time"]) if stop else self.run.last_time
         reconstruction = self.reconstruction
         self.run.conclude()

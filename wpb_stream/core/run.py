@@ -20,13 +20,15 @@ from wpb_stream.core.documents import END_OF_TIME, MAX_INDEX, Document
 from wpb_stream.core.events import Event, events_of
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.messages import PlanInfo
-from wpb_stream.core.narrow import as_mapping
+from wpb_stream.core.narrow import as_list, as_mapping
 from wpb_stream.core.recipe import Notice, Recipe
 from wpb_stream.core.resources import Resources
 from wpb_stream.core.window import FrameRef
 
 ENDED = ("success", "abort", "fail", "lost")
 """What ``status`` may be once a run is over."""
+MAX_WIDTH = 2**20
+"""Points that one document may announce; more are not believed."""
 MAX_NOTICES = 20
 """Notices of one code that a run keeps; a scan of a million missing frames must not tell a million sentences."""
 
@@ -55,6 +57,8 @@ class Run:
     _descriptors: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     _resources: Resources = field(default_factory=Resources)
     _datums: Datums = field(default_factory=Datums)
+    awaited: set[str] = field(default_factory=set[str])
+    """Uids of resources, and descriptors, that documents of this run wait for."""
     _detectors: Detectors = field(init=False)
     _announced: set[Key] = field(default_factory=set[Key])
     """Detectors that have announced frames."""
@@ -96,16 +100,31 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether as many points were announced as the stop document counts; True while there is nothing to compare."""
-        if self.stop is None or self.recipe is None:
-            return True
-        counts = {name: count for name, count in as_mapping(self.stop.get("num_events")).items() if type(count) is int and count > 0}
-        if not counts.keys() <= {stream_of(descriptor) for descriptor in self._descriptors.values()}:
-            return False
+        """Whether nothing is known to be missing of the documents that came before the stop document; True while there is none."""
+        return self.stop is None or self.lacks is None
+
+    @property
+    def lacks(self) -> str | None:
+        """What is known to be missing of the documents, in a sentence; None if nothing is."""
+        if self.recipe is None:
+            return None
+        counts = as_mapping((self.stop or {}).get("num_events"))
+        counts = {name: count for name, count in counts.items() if type(count) is int and count > 0}
         chosen = self._detectors.chosen
+        if self.awaited:
+            return "Documents came that refer to others which did not: their frames are unknown."
+        if not counts.keys() <= {stream_of(descriptor) for descriptor in self._descriptors.values()}:
+            return "The stop document counts events of streams that were never described: documents were lost on the way."
         if chosen is None or self.detector is None:
-            return True
-        return int(np.count_nonzero(self._latest)) + self._overrun >= counts.get(chosen[0], 0)
+            return None
+        if any(stream_of(self._descriptors[uid]) == chosen[0] and data_key == chosen[1] for uid, data_key in self._datums.awaited()):
+            return "Events came whose datum did not: their frames are unknown."
+        announced = int(np.count_nonzero(self._latest[: self._beyond]))
+        if announced + self._overrun < counts.get(chosen[0], 0):
+            return "The stop document counts more points than were announced: documents were lost on the way."
+        if skipped := self._beyond - announced:
+            return f"For {skipped} of the {self._beyond} points up to the last one no document announced a frame."
+        return None
 
     @property
     def _grows(self) -> bool:
@@ -199,15 +218,30 @@ class Run:
         descriptor = self._descriptors.get(datum["descriptor"])
         resource = datum["stream_resource"]
         if descriptor is None or resource not in self._resources:
-            self.notice("documents_contradict", f"Stream datum {datum['uid']} refers to documents of another run, or of another kind.")
+            self._contradiction(datum, "refers to documents of another run, or of another kind")
             return []
-        data_key = self._resources.data_key(resource) or _older_data_key(datum, descriptor)
+        data_key = self._resources.data_key(resource)
+        data_keys = [data_key] if data_key else _older_data_keys(datum, descriptor)
+        named = f"({', '.join(data_keys) or 'none is named'})"
+        data_keys = [key for key in data_keys if key in descriptor["data_keys"]]
+        if not data_keys:
+            self._contradiction(datum, f"is of no data key that its descriptor has {named}")
+            return []
         first_index, first_point = datum["indices"]["start"], datum["seq_nums"]["start"] - 1
-        width = min(datum["indices"]["stop"] - first_index, datum["seq_nums"]["stop"] - 1 - first_point)
-        return self._refs([Placed(resource, datum["descriptor"], data_key, first_index, first_point, width)])
+        frames, points = datum["indices"]["stop"] - first_index, datum["seq_nums"]["stop"] - 1 - first_point
+        if frames != points:
+            self._contradiction(datum, f"has {frames} indices for {points} points: only as many as have both are used")
+        width = min(frames, points)
+        return self._refs(Placed(resource, datum["descriptor"], key, first_index, first_point, width) for key in data_keys)
+
+    def _contradiction(self, datum: dict[str, Any], told: str) -> None:
+        self.notice("documents_contradict", f"Stream datum {datum['uid'][:80]} {told}.")
 
     def _event(self, event: Event) -> Iterator[FrameRef]:
         self._see(event.time)
+        if event.seq_num < 1:
+            self.notice("documents_contradict", "An event has the sequence number 0, and they are counted from 1: it is no point.")
+            return
         external = as_mapping(self._descriptors[event.descriptor].get("data_keys"))
         for data_key, value in event.data.items():
             if isinstance(value, str) and "external" in external.get(data_key, {}) and event.filled.get(data_key) is not True:
@@ -226,9 +260,12 @@ class Run:
         if key != self._detectors.chosen or placed.resource not in self._resources:
             return []
         file = self._resources.file(placed.resource, placed.data_key, descriptor["data_keys"].get(placed.data_key, {}).get("shape"))
-        order = self._resources.order(placed.resource)
-        self._make_room(placed.first_point + placed.width)
-        width = max(0, min(placed.width, len(self._latest) - placed.first_point))
+        order, width = self._resources.order(placed.resource), min(placed.width, MAX_WIDTH)
+        if width < placed.width:
+            told = f"One document is said to stand for {placed.width} points from {placed.first_point} on: only {MAX_WIDTH} are believed."
+            self.notice("documents_contradict", told)
+        self._make_room(placed.first_point + width)
+        width = max(0, min(width, len(self._latest) - placed.first_point))
         versions = order * MAX_INDEX + placed.first_index + 1 + np.arange(width)
         latest = self._latest[placed.first_point : placed.first_point + width]
         newer = np.flatnonzero(versions > latest)
@@ -252,7 +289,9 @@ class Run:
         self._beyond = min(points, len(self._latest))
 
 
-def _older_data_key(datum: dict[str, Any], descriptor: dict[str, Any]) -> str:
+def _older_data_keys(datum: dict[str, Any], descriptor: dict[str, Any]) -> list[str]:
     """What a datum of event-model 1.18 to 1.20 is of: it says so itself, or there is only one external key."""
-    told = datum.get("data_keys") or [key for key, value in descriptor["data_keys"].items() if "external" in value]
-    return str(told[0]) if told else ""
+    if told := as_list(datum.get("data_keys")):
+        return [str(key) for key in told]
+    external = [key for key, value in descriptor["data_keys"].items() if "external" in value]
+    return external if len(external) == 1 else []

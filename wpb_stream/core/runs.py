@@ -32,13 +32,9 @@ class Applied:
     frames: list[FrameRef]
 
 
-def described_first(documents: Iterable[Document], task: str | None = None) -> list[Document]:
-    """All documents of a run in the order to take them in at once: which detector is meant is then known before its first frame.
-
-    :param task: of blueapi, that the run is part of: stored documents do not say it
-    """
-    ordered = sorted(documents, key=lambda document: (document.name != "start", document.name != "descriptor"))
-    return [replace(document, task=task) for document in ordered] if task else ordered
+def described_first(documents: Iterable[Document]) -> list[Document]:
+    """All documents of a run in the order to take them in at once: which detector is meant is then known before its first frame."""
+    return sorted(documents, key=lambda document: (document.name != "start", document.name != "descriptor"))
 
 
 class Runs:
@@ -110,17 +106,25 @@ class Runs:
         waiting = self._parked.get(parent) if parent is not None else None
         return parent if waiting and waiting[0] is document else None
 
-    def forget(self, uid: str) -> str | None:
-        """Drop all that is held of a run.
+    def anew(self, uid: str, stored: Iterable[Document]) -> list[Document]:
+        """Forget a run that is to be made anew; gives all its documents, in the order to take them in.
 
-        :returns: the task of blueapi that it is part of, if any
+        :param stored: those in the catalogue that are known to be of this run
         """
+        run = self._runs.get(uid)
+        waiting = [document for parent in (run.awaited if run else ()) for document in self._take_parked(parent, uid)]
+        self.forget(uid)
+        ordered = described_first([*stored, *waiting])
+        # Which task of blueapi it is part of is not stored.
+        return [replace(document, task=run.plan.task) for document in ordered] if run and run.plan else ordered
+
+    def forget(self, uid: str) -> None:
+        """Drop all that is held of a run."""
         run = self._runs.pop(uid, None)
         if run is not None:
             self.plans.forget(run)
         # With it goes what was held for runs that never began and of which nothing waits any more.
         self._owners = {child: owner for child, owner in self._owners.items() if owner in self._runs or owner in self._parked}
-        return run.plan.task if run is not None and run.plan is not None else None
 
     def _missing_parent(self, document: Document) -> str | None:
         """Uid of a document that must come first, or None if this one can be applied."""
@@ -165,8 +169,9 @@ class Runs:
             run.expect(uid)
         self._unclaimed[uid] = resource
         if len(self._unclaimed) > self._max_parked:
-            del self._unclaimed[next(iter(self._unclaimed))]
+            lost = self._unclaimed.pop(next(iter(self._unclaimed)))
             self.dropped += 1
+            log.error("resource %s names no run and nothing pointed at it: it was given up, and stays in the catalogue", lost.uid)
         return None
 
     def _park(self, parent: str, document: Document) -> None:
@@ -175,13 +180,25 @@ class Runs:
             self.dropped += len(lost)
             log.error("%d documents that waited for others were given up; they are in the catalogue: wpb dead-letters --orphans", len(lost))
         self._parked[parent].append(document)
+        if (run := self._runs.get(self.owner(document) or "")) is not None:
+            run.awaited.add(parent)
         self.parked += 1
         self.parked_bytes += document.size
 
     def _release(self, parent: str) -> Iterator[Applied]:
         """Take in what waited for a document that has come."""
+        for run in self._runs.values():
+            run.awaited.discard(parent)
         for document in self._unpark(parent):
             yield from self.apply(document)
+
+    def _take_parked(self, parent: str, uid: str) -> list[Document]:
+        """The documents of one run that wait for a parent; those of others go on waiting."""
+        waiting = self._unpark(parent)
+        for document in waiting:
+            if self.owner(document) != uid:
+                self._park(parent, document)
+        return [document for document in waiting if self.owner(document) == uid]
 
     def _unpark(self, parent: str) -> list[Document]:
         waiting = self._parked.pop(parent, [])

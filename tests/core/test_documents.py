@@ -76,6 +76,26 @@ def test_long_doubles_and_bytes_in_arrays_become_floats_and_text() -> None:
 
 def test_complex_numbers_become_text() -> None:
     assert "1+2j" in decoded_x(numpy_message(1 + 2j))
+    assert decoded_x(numpy_message(np.complex64(1 + 2j))) == "(1+2j)"
+    assert decoded_x(numpy_message(np.array([[1 + 2j, 0]]))) == [["(1+2j)", "0j"]]
+
+
+def test_structured_arrays_become_their_columns() -> None:
+    table = np.array([(1, 0.5, "a"), (2, np.inf, "ü")], [("repeats", "<u2"), ("time", ">f8"), ("name", "<U1")])
+    assert decoded_x(numpy_message(table)) == {"repeats": [1, 2], "time": [0.5, np.inf], "name": ["a", "ü"]}
+    assert decoded_x(numpy_message(table.reshape(1, 2)))["repeats"] == [[1, 2]]
+
+
+def test_a_document_without_its_name_is_told_to_be_one_and_never_guessed() -> None:
+    for message in (msgspec.json.encode(START), msgspec.json.encode({**START, "state": "RUNNING"})):
+        with pytest.raises(DocumentError, match="without its name"):
+            parse(message)
+
+
+def test_an_empty_message_is_told_to_be_one() -> None:
+    for message in (b"", b" \n"):
+        with pytest.raises(DocumentError, match="the message is empty"):
+            parse(message)
 
 
 def test_an_array_packed_with_text_keys_is_read_too() -> None:
@@ -202,7 +222,7 @@ def test_any_numpy_array_is_read_or_refused(dtype: str, shape: object, data: byt
 
 
 @pytest.mark.parametrize("encode", [msgspec.json.encode, msgspec.msgpack.encode])
-@pytest.mark.parametrize(("body", "kind"), [(WORKER, "worker"), (PROGRESS, "progress")])
+@pytest.mark.parametrize(("body", "kind"), [(WORKER, "worker"), (PROGRESS, "progress"), ({"task_id": "t", "statuses": {}}, "progress")])
 def test_the_events_of_blueapis_worker_are_told_apart(encode: Any, body: dict[str, Any], kind: str) -> None:
     assert parse(encode(body)) == WorkerEvent(kind, body)  # type: ignore[arg-type]
 

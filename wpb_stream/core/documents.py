@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,10 +17,10 @@ from typing import Any, Literal, TypeGuard, cast
 
 import jsonschema_rs
 import msgspec
-import numpy as np
 from event_model import DocumentNames
 from event_model import schemas as _schemas  # pyright: ignore[reportUnknownVariableType]
 
+from wpb_stream.core.arrays import unpack_array
 from wpb_stream.core.envelope import is_pickle
 from wpb_stream.core.exceptions import DocumentError
 from wpb_stream.core.narrow import as_list, as_mapping
@@ -43,8 +42,6 @@ PICKLED = (
     "bluesky.callbacks.zmq.Publisher(address, serializer=partial(msgpack.packb, default=msgpack_numpy.encode)), or, if it comes over ZMQ, "
     "have pickles read all the same with WPB_ZMQ_PICKLE; docs/how-to/zmq.md says how to do either"
 )
-_DTYPE = re.compile(r"[<>|]?[biufSU][0-9]{1,6}")
-"""What a numpy array in a message may be of: numbers and text. numpy's own parser evaluates what it is given."""
 
 _VALIDATORS = {
     name.name: jsonschema_rs.validator_for(cast(dict[str, Any], _schemas[name]))
@@ -109,6 +106,8 @@ def decode(value: bytes) -> object:
     """
     if len(value) > MAX_BYTES:
         raise DocumentError(f"the message has {len(value)} bytes, more than the {MAX_BYTES} allowed")
+    if not value.strip():
+        raise DocumentError("the message is empty")
     try:
         if is_pickle(value):
             raise DocumentError(PICKLED)
@@ -144,7 +143,7 @@ def _plain(value: Any, depth: int) -> object:
     if isinstance(value, dict):
         mapping = cast(dict[Any, Any], value)
         if isinstance(mapping.get(b"nd", mapping.get("nd")), bool) and (b"data" in mapping or "data" in mapping):
-            return _array(mapping, depth)
+            return unpack_array({_key(key): item for key, item in mapping.items()}, depth)
         if b"complex" in mapping:
             return str(mapping.get(b"data"))
         return {_key(key): _plain(item, depth - 1) for key, item in mapping.items()}
@@ -179,43 +178,6 @@ def _key(key: Any) -> str:
     raise DocumentError(f"a mapping has the key {key!r}; only strings and numbers are allowed")
 
 
-def _array(packed: dict[Any, Any], depth: int) -> object:
-    """A msgpack-numpy array or scalar as nested lists or a number."""
-    item = {_key(key): value for key, value in packed.items()}
-    if item.get("kind") in (b"O", "O"):
-        raise DocumentError("the message holds an array of Python objects, which only unpickling could read: refused")
-    try:
-        kind = item["type"].decode() if isinstance(item["type"], bytes) else item["type"]
-        if not isinstance(kind, str) or not _DTYPE.fullmatch(kind):
-            raise DocumentError(f"the message holds an array of type {str(kind)[:80]!r}; only numbers and text are read")
-        flat = _numbers_or_text(item["data"], np.dtype(kind))
-        if item["nd"] is not True:
-            return flat[0].item()
-        array = flat.reshape(item["shape"])
-        if array.ndim > depth:
-            raise DocumentError(f"the message is nested deeper than {MAX_DEPTH} levels")
-        # Without elements only the shape is left, and that may claim any number of empty lists.
-        plain: object = array.tolist() if array.size else []
-    except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise DocumentError(f"the message holds a damaged numpy array: {error}") from error
-    return plain
-
-
-def _numbers_or_text(data: bytes, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """A buffer as a flat array whose items are int, float, bool or str to Python."""
-    flat: np.ndarray[Any, Any] = np.frombuffer(data, dtype)
-    match dtype.kind:
-        case "f":
-            return flat.astype(np.float64)  # long doubles have no Python type
-        case "S":
-            return np.char.decode(flat, "utf-8", "replace")
-        case "U":
-            bytes(data).decode("utf-32-be" if dtype.byteorder == ">" else "utf-32-le")  # what is no text ends here, not in the interpreter
-            return flat
-        case _:
-            return flat
-
-
 def identify(value: object) -> Document | WorkerEvent:
     """Tell what a decoded message is, and check it.
 
@@ -230,9 +192,11 @@ def identify(value: object) -> Document | WorkerEvent:
         return document
     if body.get("kind") == "update":  # blueapi's own websocket wraps the same body
         return identify(body.get("data"))
+    if "uid" in body or "datum_id" in body:
+        raise DocumentError("the message is a document without its name, which is never guessed: publish [name, doc] or {name, doc}")
     if isinstance(body.get("state"), str):
         return WorkerEvent("worker", dict(body))
-    if as_mapping(body.get("statuses")):
+    if isinstance(body.get("statuses"), dict):
         return WorkerEvent("progress", dict(body))
     raise DocumentError("the message is no [name, doc] pair, no {name, doc} mapping and no worker event")
 

@@ -27,6 +27,8 @@ class Placed:
     first_index: int
     first_point: int
     width: int = 1
+    dataset: str | None = None
+    """Where in the file it is, if the datum says so and not its resource: several detectors may share one."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,7 +102,7 @@ class Datums:
         frame = kwargs.get("frame")
         if not _is_index(frame):
             index = next((kwargs[name] for name in ("point_number", "index") if _is_index(kwargs.get(name))), reference.seq_num - 1)
-            yield Placed(resource, reference.descriptor, reference.data_key, index, reference.seq_num - 1)
+            yield Placed(resource, reference.descriptor, reference.data_key, index, reference.seq_num - 1, dataset=_dataset(kwargs))
             return
         counter = self._counters[reference.descriptor, reference.data_key]
         heappush(counter.waiting, replace(reference, frame=frame))
@@ -109,7 +111,7 @@ class Datums:
 
     def _count(self, counter: _Counter, reference: _Reference) -> Iterator[Placed]:
         """The frames since the last one counted, up to and including the reference's."""
-        frame, resource = reference.frame, self._datums[reference.datum_id][0]
+        frame, (resource, kwargs) = reference.frame, self._datums[reference.datum_id]
         if resource != counter.resource or frame + 1 < counter.next_frame:  # the next file counts from 0 again
             counter.carried += counter.next_frame
             counter.next_frame, counter.resource = 0, resource
@@ -118,9 +120,14 @@ class Datums:
         rewound = reference.seq_num < counter.next_seq_num
         counter.next_seq_num = max(counter.next_seq_num, reference.seq_num + 1)
         if width == 1 or rewound:
-            yield Placed(resource, reference.descriptor, reference.data_key, frame, reference.seq_num - 1)
+            yield Placed(resource, reference.descriptor, reference.data_key, frame, reference.seq_num - 1, 1, _dataset(kwargs))
         elif width > 0:
-            yield Placed(resource, reference.descriptor, reference.data_key, first, counter.carried + first, width)
+            yield Placed(resource, reference.descriptor, reference.data_key, first, counter.carried + first, width, _dataset(kwargs))
+
+
+def _dataset(kwargs: Mapping[str, Any]) -> str | None:
+    found = kwargs.get("dataset") or kwargs.get("path")
+    return found if isinstance(found, str) else None
 
 
 def _is_index(value: object) -> TypeGuard[int]:

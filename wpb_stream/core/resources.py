@@ -8,7 +8,7 @@ The last two are translated as Bluesky's TiledWriter does (``bluesky.callbacks.t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import Any
@@ -28,7 +28,7 @@ MIMETYPES: Mapping[str, str] = MappingProxyType(
             (
                 *("hdf5", "AD_HDF5", "AD_HDF5_SWMR", "AD_HDF5_SWMR_STREAM", "AD_HDF5_SWMR_SLICE", "AD_HDF5_GERM", "PIL100k_HDF5"),
                 *("XSP3", "XPS3", "XSP3_BULK", "XSP3_STEP", "PANDA", "ROI_HDF5_FLY", "ROI_HDF51_FLY", "SIS_HDF51_FLY_STREAM_V1"),
-                *("MERLIN_FLY_STREAM_V2", "MERLIN_HDF5_BULK", "TPX_HDF5", "EIGER2_STREAM"),
+                *("MERLIN_FLY_STREAM_V2", "MERLIN_HDF5_BULK", "TPX_HDF5", "EIGER2_STREAM", "ZEBRA_HDF51_FLY_STREAM_V1"),
             ),
             HDF5,
         ),
@@ -39,6 +39,8 @@ AREA_DETECTOR_DATASET = "/entry/data/data"
 """Where areaDetector's HDF5 plugin writes; its resources do not say so."""
 _HANDLED = frozenset({"frame_per_point", "images_per_file", "path"})
 
+_FileKey = tuple[str, str, tuple[int, ...] | None, str | None]
+
 
 @dataclass(slots=True)
 class Resources:
@@ -46,9 +48,7 @@ class Resources:
 
     _docs: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     _orders: dict[str, int] = field(default_factory=dict[str, int])
-    _files: dict[tuple[str, str, tuple[int, ...] | None], StreamFile] = field(
-        default_factory=dict[tuple[str, str, tuple[int, ...] | None], StreamFile]
-    )
+    _files: dict[_FileKey, StreamFile] = field(default_factory=dict[_FileKey, StreamFile])
 
     def __contains__(self, uid: object) -> bool:
         return uid in self._docs
@@ -71,18 +71,20 @@ class Resources:
         """What it holds; None where the document is too old to say."""
         return self._docs[uid].get("data_key")
 
-    def file(self, uid: str, data_key: str, shape: object) -> StreamFile:
+    def file(self, uid: str, data_key: str, shape: object, dataset: str | None = None) -> StreamFile:
         """The file of a resource.
 
         :param shape: of one datum, as the descriptor has it
+        :param dataset: where in the file, if a datum said so
         """
         sides = as_list(shape)
         believed = tuple(sides) if sides is not None and all(type(side) is int and side >= 0 for side in sides) else None
-        key = (uid, data_key, believed)
+        key = (uid, data_key, believed, dataset)
         if key not in self._files:
             doc = self._docs[uid]
             made = _stream_file if "mimetype" in doc else _older_file
-            self._files[key] = made(doc, data_key, believed)
+            file = made(doc, data_key, believed)
+            self._files[key] = replace(file, parameters={**file.parameters, "dataset": dataset}) if dataset else file
         return self._files[key]
 
 

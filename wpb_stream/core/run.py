@@ -259,7 +259,8 @@ class Run:
         self._announced.add(key)
         if key != self._detectors.chosen or placed.resource not in self._resources:
             return []
-        file = self._resources.file(placed.resource, placed.data_key, descriptor["data_keys"].get(placed.data_key, {}).get("shape"))
+        shape = descriptor["data_keys"].get(placed.data_key, {}).get("shape")
+        file = self._resources.file(placed.resource, placed.data_key, shape, placed.dataset)
         order, width = self._resources.order(placed.resource), min(placed.width, MAX_WIDTH)
         if width < placed.width:
             told = f"One document is said to stand for {placed.width} points from {placed.first_point} on: only {MAX_WIDTH} are believed."

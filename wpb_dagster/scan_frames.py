@@ -38,7 +38,7 @@ class ScanFrames:
         """
         if not isinstance(key, slice):
             raise TypeError("frames are read in slices: frames[10:11] is the one of entry 10")
-        refs = self.refs[key]
+        refs = [ref for ref in self.refs[key] if ref.values is None]
         stretches = [list(stretch) for _, stretch in groupby(refs, key=lambda ref: ref.file)]
         if not stretches:
             return np.empty((0, 0, 0, 0))
@@ -46,8 +46,8 @@ class ScanFrames:
 
     @property
     def files(self) -> list[StreamFile]:
-        """The files, in the order they are first needed."""
-        return list(dict.fromkeys(ref.file for ref in self.refs))
+        """The files, in the order they are first needed; none for points whose events carry their values."""
+        return list(dict.fromkeys(ref.file for ref in self.refs if ref.values is None))
 
     @property
     def points(self) -> int:
@@ -88,10 +88,12 @@ def _by_file(refs: Sequence[FrameRef]) -> Iterable[list[int]]:
 
 def encode(frames: ScanFrames) -> bytes:
     """The reference as the bytes of an ``.npz`` file: an entry of 24 bytes a point, and what is known of the files."""
-    files = {file: number for number, file in enumerate(frames.files)}
+    files = {file: number for number, file in enumerate(dict.fromkeys(ref.file for ref in frames.refs))}
     table = np.array([(ref.point, files[ref.file], ref.index, ref.version) for ref in frames.refs], _REF)
+    carried = np.array([ref.values for ref in frames.refs if ref.values is not None], np.float64)
     out = io.BytesIO()
-    np.savez_compressed(out, allow_pickle=False, refs=table, files=np.frombuffer(msgspec.json.encode(frames.files), np.uint8))
+    files_told = np.frombuffer(msgspec.json.encode(list(files)), np.uint8)
+    np.savez_compressed(out, allow_pickle=False, refs=table, files=files_told, carried=carried)
     return out.getvalue()
 
 
@@ -100,4 +102,7 @@ def decode(value: bytes, roots: DataRoots) -> ScanFrames:
     with np.load(io.BytesIO(value), allow_pickle=False) as stored:
         files = msgspec.json.decode(stored["files"].tobytes(), type=list[StreamFile])
         rows: list[tuple[int, int, int, int]] = stored["refs"].tolist()
-    return ScanFrames(tuple(FrameRef(point, files[file], index, version) for point, file, index, version in rows), roots)
+        carried = [tuple(values) for values in stored["carried"].tolist()] if "carried" in stored else []
+    values = carried or [None] * len(rows)
+    refs = (FrameRef(point, files[file], index, version, told) for (point, file, index, version), told in zip(rows, values, strict=True))
+    return ScanFrames(tuple(refs), roots)

@@ -100,6 +100,12 @@ class _Held:
         names = [channel.name for channel in message.run.channels if channels is None or channel.name in channels]
         return cls(message.run, message.revision, PointTable(names))
 
+    def describe(self, run: RunInfo, channels: Sequence[str] | None) -> None:
+        """The run is described anew; while it has no rows, its channels may be others than before."""
+        self.run = run
+        if not self.table.rows:
+            self.table = _Held.begin(RunMessage(0, run, self.revision, 0), channels).table
+
     def append(self, header: PointsHeader, columns: dict[str, npt.NDArray[np.generic]]) -> None:
         if header.first_row != self.table.rows:
             raise ProtocolError("bad_message", f"rows {header.first_row}... came while {self.table.rows} are held: a gap")
@@ -196,7 +202,7 @@ class Follower:
     def _begin(self, message: RunMessage) -> Update | None:
         held = self._held
         if held is not None and (message.run.uid, message.revision, message.from_row) == (held.run.uid, held.revision, held.table.rows):
-            held.run = message.run
+            held.describe(message.run, self._wanted.channels)
         elif not message.from_row:
             self._held = held = _Held.begin(message, self._wanted.channels)
         elif self._asked.from_row:

@@ -13,7 +13,7 @@ import numpy as np
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.live import LiveRun
 from wpb_stream.core.reducers import Reducer
-from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
+from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult, carried
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Growing:
         assert recipe is not None, "frames are only asked for where there is a recipe"
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                result = await reduce(window, recipe.reducer)
+                result = carried(window) or await reduce(window, recipe.reducer)
                 break
             except Exception:
                 log.exception("run %s: %d frames could not be read (attempt %d of %d)", self.live.run.uid, len(window), attempt, ATTEMPTS)

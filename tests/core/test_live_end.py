@@ -32,7 +32,7 @@ def test_a_time_after_calendars_end_that_was_stored_long_ago_ends_no_process() -
 
 def test_every_document_keeps_a_run_from_being_lost() -> None:
     run = Acquisition()
-    stream = run.stream(x=MOTOR)
+    stream = run.stream("x_monitor", x=MOTOR)
     runs, live = begin(run.documents[0], Pace(idle_s=60.0))
     feed(runs, live, run.documents[1], 0.0)
     for now in (50.0, 100.0, 150.0):

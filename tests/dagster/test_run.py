@@ -11,6 +11,7 @@ import dagster as dg
 import h5py
 import numpy as np
 import pytest
+from event_model import compose_run
 from PIL import Image
 
 from tests.dagster.scans import Beamline, random_frames, raster, write_frames
@@ -96,6 +97,24 @@ def test_the_statistics_of_each_line_are_a_table_and_a_file(beamline: Beamline, 
     for line, row in enumerate([row for row in rows if row["channel"] == "total"]):
         assert (row["line"], float(row["maximum"]), float(row["minimum"])) == (str(line), totals[line].max(), totals[line].min())
         assert (float(row["maximum at"]), float(row["minimum at"])) == (totals[line].argmax(), totals[line].argmin())
+
+
+def test_a_scan_of_a_device_without_files_has_all_its_assets_and_passes_its_checks(beamline: Beamline, materialise: Materialise) -> None:
+    run = compose_run(metadata={"plan_name": "grid_scan", "shape": [2, 3], "snaking": [False, True], "motors": ["y", "x"]})
+    diode = {"source": "sim", "dtype": "number", "shape": []}
+    described = run.compose_descriptor(name="primary", data_keys={"diode": diode})
+    events = [described.compose_event(data={"diode": 0.1 * k}, timestamps={"diode": 0.0}, time=float(k + 1)) for k in range(6)]
+    documents = [("start", run.start_doc), ("descriptor", described.descriptor_doc), *(("event", event) for event in events)]
+    beamline.acquire([Document(name, dict(doc)) for name, doc in [*documents, ("stop", run.compose_stop())]])
+    uid = run.start_doc["uid"]
+    result = materialise(uid)
+    assert made_of(result) == ASSETS
+    assert all(check.passed for check in checks_of(result).values())
+    maps = stored_maps(beamline.results, uid)
+    assert maps is not None
+    np.testing.assert_array_equal(maps.channels["diode"], [[0.0, 0.1, 0.2], [0.1 * 5, 0.1 * 4, 0.1 * 3]])
+    frames = metadata_of(result, "frames")
+    assert frames["file names"] == ""
 
 
 def test_the_recomputed_values_are_a_new_revision_in_the_catalogue(beamline: Beamline, materialise: Materialise) -> None:

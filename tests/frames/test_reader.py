@@ -143,3 +143,21 @@ def test_files_with_flipped_bits_never_raise_and_never_hang(folder: Path, file: 
         result = reader.reduce(WindowRequest(stream_file(path), (0, 5), SUMS))
         assert set(result.status.tolist()) <= set(FrameStatus)
         reader.close()
+
+
+def test_a_reader_that_is_let_go_leaves_no_file_open(folder: Path, roots: DataRoots) -> None:
+    np.save(folder / "a.npy", np.zeros((2, 4, 5)))
+    np.save(folder / "b0.npy", np.zeros((4, 5)))
+    with h5py.File(folder / "a.h5", "w") as file:
+        file.create_dataset("d", data=np.zeros((2, 4, 5)), chunks=(1, 4, 5))
+    before = len(os.listdir("/proc/self/fd"))
+    reader = FrameReader(roots)
+    for mimetype, name, parameters in (
+        ("application/x-npy", "a.npy", {}),
+        ("multipart/related;type=application/x-npy", "", {"template": "b{:d}.npy"}),
+        ("application/x-hdf5", "a.h5", {"dataset": "d"}),
+    ):
+        reader.read(StreamFile("r", "camera", mimetype, (folder / name).as_uri() + ("" if name else "/"), parameters, (4, 5)), [0])
+    assert len(os.listdir("/proc/self/fd")) > before
+    del reader
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -71,7 +71,7 @@ def frames(
 ) -> Iterator[dg.Output[ScanFrames]]:
     """Which frames of which files make which point: a reference, read in slices by whoever needs pixels. Skipped where there are none."""
     run, refs = replay(documents, recipes.chooser())
-    if run.recipe is None or run.detector is None:
+    if run.recipe is None or not run.measures:
         context.log.warning(" ".join(notice.message for notice in run.notices))
         return
     found = ScanFrames(tuple(refs), detector_files.roots())

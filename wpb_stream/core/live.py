@@ -18,7 +18,7 @@ from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo, without_lar
 from wpb_stream.core.narrow import as_integer, as_label
 from wpb_stream.core.run import Run
 from wpb_stream.core.table import PointTable
-from wpb_stream.core.window import FrameRef, FrameStatus, Window, WindowResult
+from wpb_stream.core.window import FrameRef, FrameStatus, Window, WindowResult, carried
 
 FIRST_RETRY_S = 0.02
 """A late frame is asked for again after this long, then after twice as long each time."""
@@ -100,10 +100,19 @@ class LiveRun:
         """A document of the run came, and asked for these frames."""
         self.last_document_at = now
         self._looked_back = False  # not over after all, perhaps
+        self._take_channels()
         if self.run.descriptors != self._described and not self.reconstruction.table.rows:
             self._described = self.run.descriptors
             self.describe_again()  # a descriptor tells the units
         self._window.add([] if self.run.superseded else frames, now)
+
+    def _take_channels(self) -> None:
+        """Only the descriptor of a run without frames tells what its channels are."""
+        recipe, made = self.run.recipe, self.reconstruction
+        names = tuple(channel.name for channel in recipe.channels) if recipe else ()
+        if names != made.table.channels and not made.table.rows:
+            made.table = PointTable(names, capacity=min(made.run.points_expected or 1, FIRST_ROWS))
+            self.describe_again()
 
     def due_in(self, now: float) -> float:
         """Seconds until :meth:`take` has something to give, or :attr:`finished` may have changed."""
@@ -221,7 +230,7 @@ class LiveRun:
             self.run.notice("documents_missing", lacks)
         if self._filled:
             self.run.notice("frames_filled", f"Frames of {self._filled} points that had been given up came after all.")
-        if self.run.recipe is not None and self.run.detector is None:
+        if self.run.recipe is not None and not self.run.measures:
             named = f" called {self.run.recipe.data_key!r}" if self.run.recipe.data_key else ""
             told = f"No detector{named} of this run wrote frames to files: there is nothing to reconstruct. It is kept."
             self.run.notice("no_frames", told)
@@ -245,7 +254,7 @@ def reconstruct(live: LiveRun, frames: Sequence[FrameRef], reduce: Callable[[Seq
     """
     live.add(frames, 0.0)
     while window := live.take(float("inf")):
-        live.place(window, reduce(window), float("inf"))
+        live.place(window, carried(window) or reduce(window), float("inf"))
 
 
 def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
@@ -254,7 +263,7 @@ def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
     :param frame_shape: rows, columns of the detector's frames once known, for regions in pixels
     """
     start = run.start
-    empty = run.over and run.detector is None  # nothing came that a recipe could be for
+    empty = run.over and not run.measures  # nothing came that a recipe could be for
     recipe, grid = (None, None) if empty else (run.recipe, run.grid)
     return RunInfo(
         uid=run.uid,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from wpb_stream.core.messages import PlanInfo
 from wpb_stream.core.narrow import as_list, as_mapping
 from wpb_stream.core.recipe import Notice, Recipe
 from wpb_stream.core.resources import Resources
+from wpb_stream.core.scalars import IN_THE_EVENT, STREAM, Scalars, scalars_of
 from wpb_stream.core.window import FrameRef
 
 ENDED = ("success", "abort", "fail", "lost")
@@ -31,6 +32,10 @@ MAX_WIDTH = 2**20
 """Points that one document may announce; more are not believed."""
 MAX_NOTICES = 20
 """Notices of one code that a run keeps; a scan of a million missing frames must not tell a million sentences."""
+
+
+OF_FRAMES = "regions_guessed"
+"""Code of the notice that is of no concern to runs without frames."""
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +67,8 @@ class Run:
     _detectors: Detectors = field(init=False)
     _announced: set[Key] = field(default_factory=set[Key])
     """Detectors that have announced frames."""
+    _scalars: Scalars | None = None
+    """What is shown of events, where no detector writes to files."""
     _latest: npt.NDArray[np.int64] = field(init=False)
     """For each point of the grid the version of its newest frame, plus 1; 0 for a point without one."""
     _beyond: int = 0
@@ -80,7 +87,8 @@ class Run:
             )
         else:
             for told in self.recipe.notices:
-                self.notice(told.code, told.message)
+                if told.code != OF_FRAMES:
+                    self.notice(told.code, told.message)
 
     @property
     def uid(self) -> str:
@@ -99,6 +107,11 @@ class Run:
         return chosen[1] if chosen and (self._detectors.writes_images(chosen) or chosen in self._announced) else None
 
     @property
+    def measures(self) -> bool:
+        """Whether there is anything to reconstruct: a detector that writes to files, or numbers in the events."""
+        return self.detector is not None or self._scalars is not None
+
+    @property
     def complete(self) -> bool:
         """Whether nothing is known to be missing of the documents that came before the stop document; True while there is none."""
         return self.stop is None or self.lacks is None
@@ -115,12 +128,14 @@ class Run:
             return "Documents came that refer to others which did not: their frames are unknown."
         if not counts.keys() <= {stream_of(descriptor) for descriptor in self._descriptors.values()}:
             return "The stop document counts events of streams that were never described: documents were lost on the way."
-        if chosen is None or self.detector is None:
+        stream = STREAM if self._scalars else chosen[0] if chosen and self.detector else None
+        if stream is None:
             return None
-        if any(stream_of(self._descriptors[uid]) == chosen[0] and data_key == chosen[1] for uid, data_key in self._datums.awaited()):
+        awaited = self._datums.awaited() if chosen else ()
+        if any((stream_of(self._descriptors[uid]), data_key) == chosen for uid, data_key in awaited):
             return "Events came whose datum did not: their frames are unknown."
         announced = int(np.count_nonzero(self._latest[: self._beyond]))
-        if announced + self._overrun < counts.get(chosen[0], 0):
+        if announced + self._overrun < counts.get(stream, 0):
             return "The stop document counts more points than were announced: documents were lost on the way."
         if skipped := self._beyond - announced:
             return f"For {skipped} of the {self._beyond} points up to the last one no document announced a frame."
@@ -210,9 +225,17 @@ class Run:
         before = self._detectors.chosen
         self._detectors.see(descriptor)
         # Frames that were announced for another, or left out because another was chosen, cannot be called back from here.
-        self.superseded |= bool(self._announced) and self._detectors.chosen != before
+        self.superseded |= bool(self._announced or self._scalars) and self._detectors.chosen != before
         if guess := self._detectors.guess:
             self.notice("detector_guessed", guess)
+        if self.detector is not None:
+            self._tell_of_frames()
+
+    def _tell_of_frames(self) -> None:
+        """What was guessed of frames, once there are any."""
+        for told in self.recipe.notices if self.recipe else ():
+            if told.code == OF_FRAMES:
+                self.notice(told.code, told.message)
 
     def _stream_datum(self, datum: dict[str, Any]) -> list[FrameRef]:
         descriptor = self._descriptors.get(datum["descriptor"])
@@ -246,6 +269,27 @@ class Run:
         for data_key, value in event.data.items():
             if isinstance(value, str) and "external" in external.get(data_key, {}) and event.filled.get(data_key) is not True:
                 yield from self._refs(self._datums.refer(event.seq_num, event.descriptor, data_key, value))
+        yield from self._numbers(event)
+
+    def _numbers(self, event: Event) -> Iterator[FrameRef]:
+        """The point that an event is itself, where no detector writes to files."""
+        descriptor = self._descriptors[event.descriptor]
+        if self.recipe is None or stream_of(descriptor) != STREAM:
+            return
+        chosen = self._detectors.chosen
+        if self._scalars is None and (chosen is None or chosen[0] == STREAM):
+            self._scalars = scalars_of(descriptor, self.start, self.recipe.data_key)
+            if self._scalars is not None:
+                self.recipe = replace(self.recipe, channels=self._scalars.channels, reduction=None)
+        if self._scalars is None:
+            return
+        # A point that was measured again after a pause has the same number, and a later time.
+        version = int(event.time * 1e6) if 0 <= event.time < END_OF_TIME else 0
+        self._make_room(event.seq_num)
+        point = event.seq_num - 1
+        if point < len(self._latest) and version + 1 > self._latest[point]:
+            self._latest[point] = version + 1
+            yield FrameRef(point, IN_THE_EVENT, point, version, self._scalars.values(event.data))
 
     def _refs(self, announced: Iterable[Placed]) -> list[FrameRef]:
         return [ref for placed in announced for ref in self._newer(placed)]
@@ -257,6 +301,7 @@ class Run:
             return []
         key = (stream_of(descriptor), placed.data_key)
         self._announced.add(key)
+        self._tell_of_frames()
         if key != self._detectors.chosen or placed.resource not in self._resources:
             return []
         shape = descriptor["data_keys"].get(placed.data_key, {}).get("shape")

@@ -42,6 +42,8 @@ class FrameRef:
     """0-based place in the file, as ``indices`` of the StreamDatum counts; how many frames that is, the file's reader knows."""
     version: int = 0
     """Of two frames for one point the one with the higher version counts: the scan was rewound in between."""
+    values: tuple[float, ...] | None = None
+    """The point's values themselves, where an event carries them: there is nothing to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,14 @@ class WindowResult:
     """Rows, columns, as the file has them; None if it could not be opened."""
     reason: str | None = None
     """One sentence on the frames that were not read, if there are any."""
+
+
+def carried(refs: Sequence[FrameRef]) -> WindowResult | None:
+    """The values of points whose events carry them; None if any of these is to be read from a file."""
+    values = [ref.values for ref in refs if ref.values is not None]
+    if not refs or len(values) < len(refs):
+        return None
+    return WindowResult(np.array(values, np.float64), np.full(len(refs), FrameStatus.READ, np.uint8))
 
 
 class Window:

@@ -107,10 +107,13 @@ class Subscription:
             raise ProtocolError("bad_message", f"subscribe: from_row {from_row} is beyond the {made.table.rows} rows there are.", self.id)
         self.made, self._described, self._stop_told = made, made.described, False
         self.next_row, self._next_notice = 0 if instead else from_row, 0
-        self._shown = tuple(name for name in known if self._channels is None or name in self._channels)
+        self._shown = self._columns(made)
         if instead:
             yield encode_reply(Revised(self.id, made.run.uid, made.revision, made.produced_by))
         yield self._run_message(made)
+
+    def _columns(self, made: Reconstruction) -> tuple[str, ...]:
+        return tuple(channel.name for channel in made.run.channels if self._channels is None or channel.name in self._channels)
 
     def _run_message(self, made: Reconstruction) -> str:
         return encode_reply(RunMessage(self.id, made.run, made.revision, self.next_row))
@@ -122,6 +125,7 @@ class Subscription:
             return
         if self._described != made.described:
             self._described = made.described
+            self._shown = self._columns(made)
             yield self._run_message(made)
         while self._next_notice < len(made.notices):
             notice = made.notices[self._next_notice]

@@ -12,6 +12,7 @@ from functools import lru_cache
 from threading import RLock
 from time import monotonic
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,7 @@ class FrameReader:
         self._open: OrderedDict[StreamFile, Frames] = OrderedDict()
         self._used_at: dict[StreamFile, float] = {}
         self._lock = RLock()
+        finalize(self, _close_all, self._open)  # nobody closes a reader that :func:`reader_of` lets go
 
     def reduce(self, request: WindowRequest) -> WindowResult:
         """Reduce a window: the reducer's values for each index; never raises for a file's fault."""
@@ -142,6 +144,11 @@ def read_frames(file: StreamFile, indices: Sequence[int], roots: DataRoots) -> n
 def reader_of(roots: DataRoots) -> FrameReader:
     """This process's reader for ``roots``, with the files it keeps open."""
     return FrameReader(roots)
+
+
+def _close_all(files: OrderedDict[StreamFile, Frames]) -> None:
+    while files:
+        files.popitem()[1].close()
 
 
 def _status(fault: FrameError) -> FrameStatus:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scanspec.core import Path
 from scanspec.specs import Linspace
 
-from wpb_stream.core.geometry import Axis, Grid
+from wpb_stream.core.geometry import Axis, Grid, Scattered
 
 
 def grid(shape: list[int], snaking: list[bool]) -> Grid:
@@ -75,3 +75,33 @@ def test_points_outside_the_grid_are_refused(points: list[int]) -> None:
 def test_a_grid_without_points_or_with_missing_axes_is_refused(shape: tuple[int, ...], axes: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="dimension"):
         Grid(shape, tuple(map(Axis, axes)))
+
+
+def test_points_that_are_placed_one_by_one_are_where_they_were_placed() -> None:
+    placed = Scattered((2, 3), (Axis("y"), Axis("x")), np.array([4, 0, 4, 5], np.uint32))
+    assert (placed.size, placed.points) == (6, 4)
+    assert placed.cells([[3, 0], [2, 2]]).tolist() == [[5, 4], [4, 4]]
+    assert placed.cells([]).dtype == np.uint32
+    assert placed.holding(100) is placed
+
+
+@pytest.mark.parametrize("points", [[-1], [4], [0, 2**40]])
+def test_points_that_were_not_planned_are_refused(points: list[int]) -> None:
+    placed = Scattered((2, 3), (Axis("y"), Axis("x")), np.array([4, 0, 4, 5], np.uint32))
+    with pytest.raises(ValueError, match="outside a plan of 4"):
+        placed.cells(points)
+
+
+@pytest.mark.parametrize("cells", [[], [6], [0, 2**31]])
+def test_cells_outside_the_grid_are_refused(cells: list[int]) -> None:
+    with pytest.raises(ValueError, match="do not lie in a grid of 6"):
+        Scattered((2, 3), (Axis("y"), Axis("x")), np.array(cells, np.uint32))
+
+
+def test_two_ways_over_one_lattice_are_not_equal() -> None:
+    axes = (Axis("y"), Axis("x"))
+    there, back = (Scattered((2, 2), axes, np.array(cells, np.uint32)) for cells in ([0, 1, 2, 3], [3, 2, 1, 0]))
+    assert there != back
+    assert there != Grid((2, 2), axes)
+    assert there == Scattered((2, 2), axes, np.array([0, 1, 2, 3], np.uint32))
+    assert len({there, Scattered((2, 2), axes, np.array([0, 1, 2, 3], np.uint32))}) == 1

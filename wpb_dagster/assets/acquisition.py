@@ -76,7 +76,7 @@ def frames(
         return
     found = ScanFrames(tuple(refs), detector_files.roots())
     metadata = {
-        **({} if run.recipe.grows else {"points planned": run.recipe.grid.size}),
+        **({} if run.recipe.grows else {"points planned": run.recipe.grid.points}),
         "points announced": found.points,
         "shape a point": str(list(refs[0].file.shape or ())) if refs else "",
         "detector": refs[0].file.data_key if refs else "",

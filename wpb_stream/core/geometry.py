@@ -5,7 +5,7 @@ Words: ``point`` is the index in the scan from 0, ``cell`` the flat C-order inde
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
@@ -51,6 +51,11 @@ class Grid:
         """Number of cells."""
         return prod(self.shape)
 
+    @property
+    def points(self) -> int:
+        """Number of points that are planned: one a cell, unless they are :class:`Scattered`."""
+        return self.size
+
     def holding(self, points: int, *, exactly: bool = False) -> Grid:
         """This grid with its slow axis as long as so many points ask for, but for ``MAX_CELLS``.
 
@@ -83,3 +88,43 @@ class Grid:
                 index = np.where(passes % 2 == 1, length - 1 - index, index)
             cell += index * below
         return cell.astype(np.uint32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scattered(Grid):
+    """A grid whose points are visited in an order of their own: some cells never, perhaps, and some more than once."""
+
+    cell_of: npt.NDArray[np.uint32] = field(repr=False)
+    """Cell of each planned point."""
+
+    def __post_init__(self) -> None:
+        # Not super(): it does not find its class where dataclass made a new one for the slots.
+        Grid.__post_init__(self)
+        if not self.cell_of.size or int(self.cell_of.max()) >= self.size:
+            raise ValueError(f"the {self.cell_of.size} points do not lie in a grid of {self.size} cells")
+
+    # Whoever compared shape and axes only would take two ways over one lattice for one.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scattered) and Grid.__eq__(self, other) and np.array_equal(self.cell_of, other.cell_of)
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.axes))
+
+    @property
+    def points(self) -> int:
+        """See :attr:`Grid.points`."""
+        return len(self.cell_of)
+
+    def holding(self, points: int, *, exactly: bool = False) -> Grid:
+        """This grid: nobody knows where points would be that were not planned."""
+        return self
+
+    def cells(self, points: npt.ArrayLike) -> npt.NDArray[np.uint32]:
+        """See :meth:`Grid.cells`.
+
+        :raises ValueError: a point is not planned
+        """
+        flat = np.asarray(points, dtype=np.int64)
+        if flat.size and not 0 <= int(flat.min()) <= int(flat.max()) < self.points:
+            raise ValueError(f"points {flat.min()}..{flat.max()} outside a plan of {self.points}")
+        return self.cell_of[flat]

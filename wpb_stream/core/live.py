@@ -280,7 +280,7 @@ def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
             for c in (recipe.channels if recipe else ())
         ],
         arrays=[],
-        points_expected=grid.size if grid and recipe and not recipe.grows else None,
+        points_expected=grid.points if grid and recipe and not recipe.grows else None,
         rows=0,
         metadata=without_large_values(start),
         plan=run.plan,

@@ -70,7 +70,7 @@ class Run:
     _scalars: Scalars | None = None
     """What is shown of events, where no detector writes to files."""
     _latest: npt.NDArray[np.int64] = field(init=False)
-    """For each point of the grid the version of its newest frame, plus 1; 0 for a point without one."""
+    """For each planned point the version of its newest frame, plus 1; 0 for a point without one."""
     _beyond: int = 0
     """Points of the grid that have been announced, counted from the first."""
     _overrun: int = 0
@@ -80,7 +80,7 @@ class Run:
         self.grid = self.recipe.grid if self.recipe else None
         self._detectors = Detectors(self.recipe.data_key if self.recipe else None)
         # Zeros cost no memory before they are written: a hostile shape is not believed.
-        self._latest = np.zeros(self.grid.size if self.grid else 0, np.int64)
+        self._latest = np.zeros(self.grid.points if self.grid else 0, np.int64)
         if self.recipe is None:
             self.notice(
                 "no_recipe", "No reconstruction fits this run: its start document names no shape. It is kept, and can be reprocessed."
@@ -327,7 +327,7 @@ class Run:
             return
         if self._grows and points > len(self._latest):
             self.grid = self.grid.holding(points)
-            self._latest = np.concatenate([self._latest, np.zeros(self.grid.size - len(self._latest), np.int64)])
+            self._latest = np.concatenate([self._latest, np.zeros(self.grid.points - len(self._latest), np.int64)])
         if points > len(self._latest):
             reach = f"{len(self._latest)} points of its shape"
             self._overrun = max(self._overrun, points - len(self._latest))

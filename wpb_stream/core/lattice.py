@@ -51,11 +51,11 @@ class _Steps:
     length: int
 
     def index(self, positions: Positions) -> npt.NDArray[np.int64]:
-        """The place nearest to each position."""
+        """The place nearest to each position; the lower one in the middle between two, whatever rounding has left."""
         if self.length == 1:
             return np.zeros(len(positions), np.int64)
         step = (self.stop - self.start) / (self.length - 1)
-        return np.clip(np.rint((positions - self.start) / step), 0, self.length - 1).astype(np.int64)
+        return np.clip(np.rint((positions - self.start) / step - 1e-9), 0, self.length - 1).astype(np.int64)
 
 
 def place(positions: Mapping[str, Positions]) -> Placed:

@@ -1,8 +1,8 @@
 """The rectilinear part of scanspec: lines, products, repetitions and snakes, as start documents hold them.
 
 blueapi and ophyd-async's fly scans put the serialised spec into the metadata (``scanspec``), dodal's ``spec_scan`` only its text
-(``plan_args.spec``). Neither is ever evaluated. Other specs (spirals, masks, concatenations) are no grid, and are left to the shape
-the document names.
+(``plan_args.spec``). Neither is ever evaluated as code. Other specs (spirals, masks, concatenations) are no product of lines, and are
+left to :mod:`wpb_stream.recipes.waypoints`.
 """
 
 from __future__ import annotations
@@ -32,16 +32,21 @@ class Line:
     """What moves, as the spec names it."""
 
 
-def lines_of(start: Mapping[str, Any]) -> list[Line] | None:
-    """The lines a start document's spec is the product of, slow axis first; None if it names no spec, or one that is no such product."""
+def spec_of(start: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A start document's spec as it is serialised, read from its text if need be; an empty mapping if it names none."""
     spec = as_mapping(start.get("scanspec"))
     text = as_mapping(start.get("plan_args")).get("spec")
     if not spec and isinstance(text, str) and len(text) <= MAX_TEXT:
         try:
             spec = as_mapping(_call(ast.parse(text, mode="eval").body, MAX_DEPTH))
         except (SyntaxError, ValueError, MemoryError, RecursionError):
-            return None
-    return _lines(spec, MAX_DEPTH)
+            return {}
+    return spec
+
+
+def lines_of(start: Mapping[str, Any]) -> list[Line] | None:
+    """The lines a start document's spec is the product of, slow axis first; None if it names no spec, or one that is no such product."""
+    return _lines(spec_of(start), MAX_DEPTH)
 
 
 def _lines(spec: object, depth: int) -> list[Line] | None:

@@ -16,11 +16,11 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import numpy as np
-from bluesky.plan_patterns import outer_product
+from bluesky.plan_patterns import outer_product, spiral, spiral_fermat
 from bluesky.utils import FailedStatus, Msg, RunEngineInterrupted
 from cycler import cycler
 from ophyd_async.core import TriggerInfo
-from scanspec.specs import Concat, Linspace, Spec, Spiral, Static
+from scanspec.specs import Concat, Ellipse, Linspace, Polygon, Spec, Spiral, Squash, Static
 
 from tests.helpers.filekinds import KINDS
 from tests.helpers.laboratory import Laboratory
@@ -56,6 +56,10 @@ class PlanCase:
     """Frames an event."""
     course: Spec[str] | None = None
     """Where a fly scan's motors were at each event, as no motor moves in the simulation."""
+    nearest: bool = False
+    """Whether the motors stood near the positions of the grid, not on them."""
+    points_planned: int | None = None
+    """How many points there are, if not one for each cell of the grid or each point of a line."""
     label: str = ""
     """What sets it apart from others of its row."""
     grows: bool = field(default=False)
@@ -176,7 +180,7 @@ def fly_spec(lab: Laboratory, spec: Spec[str], per_event: int = 1, **metadata: A
     points = len(spec.midpoints())
 
     @bpp.stage_decorator([lab.blobs])
-    @bpp.run_decorator(md={"scanspec": spec.serialize(), **metadata})
+    @bpp.run_decorator(md={"scanspec": spec.serialize()} | metadata)
     def inner() -> Plan:
         yield from bps.prepare(lab.blobs, TriggerInfo(number_of_events=points, collections_per_event=per_event), wait=True)
         yield from bps.declare_stream(lab.blobs, name="primary", collect=True)
@@ -275,6 +279,64 @@ def _moved(lab: Laboratory, plan: Plan) -> Plan:
 LISTED: tuple[tuple[str, Along], ...] = (("y", [2.0, 1.0, 0.0]), ("x", [0.0, 1.0, 2.0, 3.0]))
 FLOWN = Linspace("y", 0.0, 2.0, 3) * ~Linspace("x", 0.0, 3.0, 4)
 RELATIVE = frozenset({"extents_relative"})
+BINNED = frozenset({"positions_binned"})
+binned = partial(PlanCase, nearest=True, told=BINNED)
+
+
+def _spans(grid: Sequence[tuple[str, Along]]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(along[0]), float(along[-1])) for _, along in grid)
+
+
+def _from_first_to_last(motor: str, stood: Along, places: int) -> tuple[str, Along]:
+    return motor, np.linspace(min(stood), max(stood), places)
+
+
+# What the rule of the docs makes of these spirals: so many places along each axis, reckoned by hand.
+SPIRAL = Spiral("x", 0.0, 1.0, 0.2, "y", 0.0)
+SPIRAL_GRID = (
+    _from_first_to_last("y", [point["y"] for point in SPIRAL.midpoints()], 6),
+    _from_first_to_last("x", [point["x"] for point in SPIRAL.midpoints()], 5),
+)
+RINGS = list(spiral("x", "y", 0, 0, 2, 3, 0.5, 3))
+RINGS_GRID = (
+    _from_first_to_last("y", [point["y"] for point in RINGS], 5),
+    _from_first_to_last("x", [point["x"] for point in RINGS], 4),
+)
+FERMAT_RINGS = list(spiral_fermat("x", "y", 0, 0, 4, 2, 0.5, 1, tilt=0.2))
+FERMAT = (
+    _from_first_to_last("y", [point["y"] for point in FERMAT_RINGS], 3),
+    _from_first_to_last("x", [point["x"] for point in FERMAT_RINGS], 5),
+)
+ELLIPSE = Ellipse("x", 0.0, 4.0, 1.0, "y", 1.0, 3.0, 0.5, snake=True)
+UNSNAKED = Ellipse("x", 0.0, 4.0, 1.0, "y", 1.0, 3.0, 0.5)
+ELLIPSE_GRID: tuple[tuple[str, Along], ...] = (("y", np.linspace(-0.5, 2.5, 7)), ("x", np.linspace(-2, 2, 5)))
+MASKED: list[tuple[str, Spec[str], tuple[tuple[str, Along], ...], int]] = [
+    ("ellipse", ELLIPSE, ELLIPSE_GRID, 19),
+    (
+        "vertical ellipse",
+        Ellipse("x", 0.0, 4.0, 1.0, "y", 1.0, 3.0, 0.5, snake=True, vertical=True),
+        (ELLIPSE_GRID[1], ELLIPSE_GRID[0]),
+        19,
+    ),
+    (
+        "polygon",
+        Polygon("x", "y", [(0.0, 0.0), (5.0, 0.0), (2.5, 4.0)], 1.0, 1.0, snake=True),
+        (("y", np.linspace(0, 3, 4)), ("x", np.linspace(0, 4, 5))),
+        13,
+    ),
+    (
+        "concatenated grids",
+        Concat(Linspace("y", 0.0, 1.0, 2) * ~Linspace("x", 0.0, 3.0, 4), Linspace("y", 2.0, 3.0, 2) * ~Linspace("x", 1.0, 2.0, 2)),
+        (("y", np.linspace(0, 3, 4)), ("x", np.linspace(0, 3, 4))),
+        12,
+    ),
+    (
+        "squashed grid",
+        Squash(Linspace("y", 0.0, 2.0, 3) * ~Linspace("x", 3.0, 0.0, 4)),
+        (("y", np.linspace(0, 2, 3)), ("x", np.linspace(0, 3, 4))),
+        12,
+    ),
+]
 
 STEP_SCANS = [
     PlanCase("scan", lambda lab: bp.scan([lab.camera], lab.x, -1, 1, 5), (("x", np.linspace(-1, 1, 5)),), extents=((-1.0, 1.0),)),
@@ -322,10 +384,37 @@ STEP_SCANS = [
     ),
     line("scan_nd", lambda lab: bp.scan_nd([lab.camera], outer_product([lab.y, 0, 2, 3, lab.x, 0, 3, 4, True])), points=12),
     line("count", lambda lab: bp.count([lab.camera], num=5), points=5),
-    line("spiral", lambda lab: bp.spiral([lab.camera], lab.x, lab.y, 0, 0, 2, 2, 0.5, 4)),
-    line("rel_spiral", lambda lab: _moved(lab, bp.rel_spiral([lab.camera], lab.x, lab.y, 2, 2, 0.5, 4))),
-    line("spiral_fermat", lambda lab: bp.spiral_fermat([lab.camera], lab.x, lab.y, 0, 0, 2, 2, 0.5, 1)),
-    line("spiral_square", lambda lab: bp.spiral_square([lab.camera], lab.x, lab.y, 0, 0, 2, 3, 3, 4), points=12),
+    binned(
+        "spiral",
+        lambda lab: bp.spiral([lab.camera], lab.x, lab.y, 0, 0, 2, 3, 0.5, 3),
+        RINGS_GRID,
+        extents=_spans(RINGS_GRID),
+        points_planned=13,
+        points=11,
+    ),
+    binned(
+        "rel_spiral",
+        lambda lab: _moved(lab, bp.rel_spiral([lab.camera], lab.x, lab.y, 2, 3, 0.5, 3)),
+        (("y", np.array(RINGS_GRID[0][1]) - 5), ("x", np.array(RINGS_GRID[1][1]) + 10)),
+        extents=_spans(RINGS_GRID),
+        points_planned=13,
+        points=11,
+        told=BINNED | RELATIVE,
+    ),
+    binned(
+        "spiral_fermat",
+        lambda lab: bp.spiral_fermat([lab.camera], lab.x, lab.y, 0, 0, 4, 2, 0.5, 1, tilt=0.2),
+        FERMAT,
+        extents=_spans(FERMAT),
+        points_planned=9,
+        points=9,
+    ),
+    PlanCase(
+        "spiral_square",
+        lambda lab: bp.spiral_square([lab.camera], lab.x, lab.y, 0, 0, 2, 3, 3, 4),
+        (("y", np.linspace(-1.5, 1.5, 4)), ("x", np.linspace(-1, 1, 3))),
+        extents=((-1.5, 1.5), (-1.0, 1.0)),
+    ),
 ]
 
 GRID_SCANS = [
@@ -414,15 +503,60 @@ SPEC_SCANS = [
         course=Linspace("z", -1.0, 0.0, 2) * ~(~Linspace("y", 0.0, 2.0, 3) * ~Linspace("x", 0.0, 3.0, 4)),
         label="3-D",
     ),
-    unknown(
-        "fly scan of another scanspec", lambda lab: fly_spec(lab, Spiral("x", 0.0, 1.0, 0.2, "y", 0.0)), detector="blobs", label="spiral"
+    binned(
+        "fly scan of another scanspec",
+        lambda lab: fly_spec(lab, SPIRAL),
+        SPIRAL_GRID,
+        extents=_spans(SPIRAL_GRID),
+        detector="blobs",
+        course=SPIRAL,
+        points_planned=20,
+        points=20,
+        label="spiral",
     ),
-    unknown(
+    *(
+        PlanCase(
+            "fly scan of another scanspec",
+            lambda lab, spec=spec: fly_spec(lab, spec),
+            grid,
+            extents=_spans(grid),
+            detector="blobs",
+            course=spec,
+            points_planned=points,
+            points=points,
+            label=label,
+        )
+        for label, spec, grid, points in MASKED
+    ),
+    PlanCase(
+        "fly scan of another scanspec",
+        lambda lab: fly_spec(lab, 2 * UNSNAKED, motors=["top", "side"]),
+        (("", [0, 0]), *ELLIPSE_GRID),
+        extents=(None, *_spans(ELLIPSE_GRID)),
+        axes=("axis 0", "top", "side"),
+        detector="blobs",
+        course=2 * UNSNAKED,
+        points_planned=38,
+        points=38,
+        label="repeated ellipse",
+    ),
+    PlanCase(
         "fly scan of another scanspec",
         lambda lab: fly_spec(lab, Concat(Linspace("x", 0.0, 1.0, 3), Linspace("x", 2.0, 4.0, 5))),
+        (("x", np.linspace(0, 4, 9)),),
+        extents=((0.0, 4.0),),
         detector="blobs",
+        course=Concat(Linspace("x", 0.0, 1.0, 3), Linspace("x", 2.0, 4.0, 5)),
+        points_planned=8,
         points=8,
-        label="concatenation",
+        label="concatenated lines",
+    ),
+    unknown(
+        "fly scan of an unknown scanspec",
+        lambda lab: fly_spec(lab, Linspace("x", 0.0, 1.0, 5), scanspec={"type": "Mask", "spec": {}, "region": {}}),
+        detector="blobs",
+        points=5,
+        told=frozenset({"shape_guessed", "positions_refused"}),
     ),
     raster("spec_scan", lambda lab: step_spec(lab, FLOWN), label="snaked"),
     PlanCase(
@@ -443,7 +577,24 @@ SPEC_SCANS = [
         axes=("axis 0", "y", "x"),
         label="repeated",
     ),
-    line("spec_scan", lambda lab: step_spec(lab, Spiral("x", 0.0, 1.0, 0.2, "y", 0.0)), label="spiral"),
+    binned(
+        "spec_scan",
+        lambda lab: step_spec(lab, SPIRAL),
+        SPIRAL_GRID,
+        extents=_spans(SPIRAL_GRID),
+        points_planned=20,
+        points=20,
+        label="spiral",
+    ),
+    PlanCase(
+        "spec_scan",
+        lambda lab: step_spec(lab, ELLIPSE),
+        ELLIPSE_GRID,
+        extents=_spans(ELLIPSE_GRID),
+        points_planned=19,
+        points=19,
+        label="ellipse",
+    ),
 ]
 
 OPEN_ENDED = [

@@ -8,13 +8,14 @@ from typing import Any
 
 from wpb_stream.core.recipe import PlanDefaults, Recipe, RecipeMaker, choose
 from wpb_stream.recipes.line import Line
+from wpb_stream.recipes.positions import Positions
 from wpb_stream.recipes.raster import Raster
 
 
 def all_makers() -> list[RecipeMaker]:
     """Every kind of recipe, a facility's own first, in the order they are tried."""
     own: list[RecipeMaker] = [point.load()() for point in entry_points(group="wpb.recipes")]
-    return [*own, Raster(), Line()]
+    return [*own, Positions(), Raster(), Line()]
 
 
 def chooser(defaults_of: Callable[[Mapping[str, Any]], PlanDefaults]) -> Callable[[dict[str, Any]], Recipe | None]:

@@ -16,7 +16,7 @@ ELLIPSE = Ellipse("x", 0.0, 4.0, 1.0, "y", 0.0, 4.0, 1.0)
 
 def made(spec: Spec[str] | None = None, **start: Any) -> Recipe:
     described = {"scanspec": spec.serialize()} if spec is not None else {}
-    recipe = chooser(load().plan_defaults)({"plan_name": "a plan", **described, **start})
+    recipe = chooser(load().defaults_of)({"plan_name": "a plan", **described, **start})
     assert recipe is not None
     return recipe
 

@@ -84,7 +84,7 @@ def test_absurd_arguments_are_refused_at_once_and_the_run_is_shown_all_the_same(
     arguments = (ROUND | SQUARE | absurd) if absurd else {}
     start = {"plan_name": pattern, "plan_pattern": pattern, "plan_pattern_args": arguments, "num_points": 5}
     began = perf_counter()
-    recipe = chooser(load().plan_defaults)(start)
+    recipe = chooser(load().defaults_of)(start)
     assert perf_counter() - began < 1.0
     assert recipe is not None
     assert recipe.grid.points == 5

@@ -92,7 +92,7 @@ def run_of(context: dg.AssetCheckExecutionContext) -> str | None:
 
 
 def _described(info: RunInfo) -> object:
-    return info.shape, [(channel.name, channel.region) for channel in info.channels]
+    return info.shape, [(channel.name, channel.label, channel.region) for channel in info.channels]  # the label tells the statistic
 
 
 def _sentence(found: list[Difference]) -> str:

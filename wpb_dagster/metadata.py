@@ -98,4 +98,6 @@ def _channel_row(channel: ChannelInfo) -> dict[str, Any]:
 def _region_text(region: Mapping[str, Any] | None) -> str:
     if region is None:
         return "whole frame"
-    return ", ".join(f"{side} {ends[0]} to {'end' if ends[1] is None else ends[1]}" for side, ends in region.items())
+    sides = [f"{side} {ends[0]} to {'end' if ends[1] is None else ends[1]}" for side, ends in region.items() if side in ("rows", "columns")]
+    told = f"{shape} in " if (shape := next((key for key in ("ellipse", "annulus", "polygon") if key in region), None)) else ""
+    return f"{'all outside ' if region.get('outside') else ''}{told}{', '.join(sides)}"

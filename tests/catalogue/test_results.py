@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from wpb_stream.catalogue.results import PREVIEW, Results, safe_name
 from wpb_stream.core.table import PointTable
-from wpb_stream.recipes.raster import MAX_REGIONS
+from wpb_stream.recipes.reductions import MAX_REGIONS
 
 HOSTILE_UIDS = [
     "../../etc",

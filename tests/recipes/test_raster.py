@@ -11,12 +11,13 @@ import pytest
 from tests.helpers.documents import apply_all
 from wpb_stream.core.documents import Document
 from wpb_stream.core.exceptions import RecipeError
-from wpb_stream.core.geometry import Axis
+from wpb_stream.core.geometry import MAX_CELLS, Axis
 from wpb_stream.core.recipe import PlanDefaults, Recipe, choose
 from wpb_stream.core.regions import thirds
 from wpb_stream.core.runs import Runs
 from wpb_stream.recipes import all_makers, chooser
-from wpb_stream.recipes.raster import MAX_CELLS, MAX_REGIONS, Raster
+from wpb_stream.recipes.raster import Raster
+from wpb_stream.recipes.reductions import MAX_REGIONS
 from wpb_stream.settings import load
 
 RECORDINGS = Path(__file__).parent.parent / "helpers" / "recordings"

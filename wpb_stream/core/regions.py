@@ -1,9 +1,13 @@
-"""Regions of interest: rectangles on the detector, resolved once the frame's real shape is known."""
+"""Regions of interest: rectangles and other shapes on the detector, resolved once the frame's real shape is known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+
+from wpb_stream.core.shapes import Mask, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +36,43 @@ WHOLE = Interval()
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A named rectangle: rows (down) by columns (across)."""
+    """A named part of the frame: a rectangle of rows (down) by columns (across), another shape, or all but one of them."""
 
     name: str
     rows: Interval = WHOLE
     columns: Interval = WHOLE
+    shape: Shape | None = None
+    """What lies inside instead of the rectangle, which is then the whole frame."""
+    outside: bool = False
+    """Whether the region is all of the frame that does not lie inside: its complement."""
+
+    @property
+    def rectangular(self) -> bool:
+        """Whether it is all of one rectangle of pixels, which is faster to sum than what needs a mask."""
+        return self.shape is None and not self.outside
 
     def resolve(self, frame_shape: tuple[int, int]) -> tuple[slice, slice]:
-        """The rectangle as slices into a frame of ``frame_shape`` (rows, columns)."""
-        return slice(*self.rows.resolve(frame_shape[0])), slice(*self.columns.resolve(frame_shape[1]))
+        """The smallest rectangle known to hold the region, as slices into a frame of ``frame_shape`` (rows, columns)."""
+        if self.outside:
+            return slice(0, frame_shape[0]), slice(0, frame_shape[1])
+        return self._inner_box(frame_shape)
+
+    def mask(self, frame_shape: tuple[int, int]) -> Mask:
+        """Which pixels of the rectangle that :meth:`resolve` gives belong to the region: those whose centre does."""
+        box = self._inner_box(frame_shape)
+        inside = self.shape.inside(box) if self.shape else np.ones([side.stop - side.start for side in box], np.bool_)
+        if not self.outside:
+            return inside
+        mask = np.ones(frame_shape, np.bool_)
+        mask[box] = ~inside
+        return mask
 
     def describe(self, frame_shape: tuple[int, int] | None = None) -> dict[str, Any]:
-        """The region for people and clients: pixels if the frame's shape is known or not needed, else fractions."""
+        """The region for people and clients: pixels if the frame's shape is known or not needed, else fractions.
+
+        A shape is described as it was asked for. ``rows`` and ``columns`` are always there: of a shape they are those of a rectangle
+        around it, also where the region is what lies outside.
+        """
 
         def side(interval: Interval, length: int | None) -> list[Any]:
             if length is not None:
@@ -53,7 +82,17 @@ class Region:
             return [interval.start, interval.stop]
 
         height, width = frame_shape or (None, None)
-        return {"rows": side(self.rows, height), "columns": side(self.columns, width)}
+        told: dict[str, Any] = {"rows": side(self.rows, height), "columns": side(self.columns, width)}
+        if self.shape and frame_shape:
+            rows, columns = self.shape.box(frame_shape)
+            told = {"rows": [rows.start, rows.stop], "columns": [columns.start, columns.stop]}
+        return told | (self.shape.describe() if self.shape else {}) | ({"outside": True} if self.outside else {})
+
+    def _inner_box(self, frame_shape: tuple[int, int]) -> tuple[slice, slice]:
+        """The rectangle, or that around the shape, outside or not."""
+        if self.shape:
+            return self.shape.box(frame_shape)
+        return slice(*self.rows.resolve(frame_shape[0])), slice(*self.columns.resolve(frame_shape[1]))
 
 
 def thirds(names: tuple[str, str, str] = ("red", "green", "blue")) -> tuple[Region, Region, Region]:

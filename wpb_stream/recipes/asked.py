@@ -30,6 +30,9 @@ class Asked(BaseModel):
     extents: list[Span | None] | None = Field(default=None, description="first and last position of each axis")
     axes: list[StrictStr] | None = Field(default=None, description="name of each axis")
     regions: dict[str, Any] | None = Field(default=None, description="name and place of each region of the detector")
+    reduction: StrictStr | None = Field(default=None, description="what frames become: values of regions, or a centre of mass")
+    mask: Any = Field(default=None, description="where the centre of mass is looked for")
+    bad_pixels: Any = Field(default=None, description="pixels that count nowhere")
 
 
 def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:

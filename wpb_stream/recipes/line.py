@@ -12,7 +12,8 @@ from typing import Any
 from wpb_stream.core.geometry import Axis, Grid
 from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe
 from wpb_stream.recipes.asked import asked_of
-from wpb_stream.recipes.raster import channels_of, data_key_of
+from wpb_stream.recipes.raster import data_key_of
+from wpb_stream.recipes.reductions import reduction_of
 
 FIRST_POINTS = 64
 """The length a line begins with; it is doubled as often as needed, and cut to its points at the end."""
@@ -35,5 +36,6 @@ class Line:
         asked_of(start)
         told = "The start document names no shape: the points are shown as a line, one after the other."
         notices = [Notice("shape_guessed", told)]
-        channels = channels_of(start, defaults, notices)
-        return Recipe(self.name, Grid((FIRST_POINTS,), (Axis("point"),)), channels, data_key_of(start), tuple(notices), grows=True)
+        made = reduction_of(start, defaults, notices)
+        grid = Grid((FIRST_POINTS,), (Axis("point"),))
+        return Recipe(self.name, grid, made.channels, data_key_of(start), tuple(notices), made.reducer, grows=True)

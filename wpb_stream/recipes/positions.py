@@ -18,7 +18,9 @@ from wpb_stream.core.narrow import as_integer, as_label, as_list, as_mapping
 from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe, RecipeMaker
 from wpb_stream.recipes import spirals, waypoints
 from wpb_stream.recipes.line import Line
-from wpb_stream.recipes.raster import Raster, channels_of, data_key_of
+from wpb_stream.recipes.asked import asked_of
+from wpb_stream.recipes.raster import Raster, data_key_of
+from wpb_stream.recipes.reductions import reduction_of
 from wpb_stream.recipes.scanspecs import lines_of, spec_of
 
 BINNED = "The positions lie on no grid: each is put into the nearest of about as many cells as there are points, the later one on top."
@@ -53,8 +55,8 @@ class Positions:
             makers: list[RecipeMaker] = [Raster(), Line()]
             other = next(maker for maker in makers if maker.fits(start, defaults)).make(start, defaults)
             return replace(other, notices=(told, *other.notices))
-        channels = channels_of(start, defaults, notices)
-        return Recipe(self.name, grid, channels, data_key_of(start), tuple(notices))
+        made = reduction_of(start, defaults, notices)
+        return Recipe(self.name, grid, made.channels, data_key_of(start), tuple(notices), made.reducer)
 
 
 def _placed(start: Mapping[str, Any], defaults: PlanDefaults) -> tuple[Scattered, list[Notice]]:

@@ -1,4 +1,4 @@
-"""Raster maps: the sum of three colour regions and of the whole frame, at each point of a grid.
+"""Raster maps: the sum of three colour regions and of the whole frame, or what else is asked for, at each point of a grid.
 
 What it reads from the start document, and what stands in where that is silent:
 
@@ -11,13 +11,13 @@ snaking        ``wpb.snaking``, ``snaking``, ``snake_axes``,  the plan's entry i
 extents        ``wpb.extents``, ``plan_pattern_args``,        the plan's entry in the settings; point numbers
                ``extents``, a scanspec
 axes           ``wpb.axes``, ``motors``, a scanspec           the plan's entry in the settings; ``axis 0``, ``axis 1``
-regions        ``wpb.regions`` (pixels), ``colour_rois``      the plan's entry in the settings; thirds of the height
 =============  =============================================  ======================================================
+
+What is made of the frames is read by :mod:`wpb_stream.recipes.reductions`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from math import isfinite, prod
 from typing import Any
@@ -25,19 +25,13 @@ from typing import Any
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.geometry import MAX_CELLS, Axis, Grid
 from wpb_stream.core.narrow import as_label, as_list, as_mapping
-from wpb_stream.core.recipe import Channel, Notice, PlanDefaults, Recipe
-from wpb_stream.core.regions import WHOLE, Interval, Region, thirds
+from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe
 from wpb_stream.recipes.asked import asked_of
 from wpb_stream.recipes.patterns import Course, courses_of, snaked_of
+from wpb_stream.recipes.reductions import reduction_of
 from wpb_stream.recipes.scanspecs import lines_of
 
-COLOURS = ("red", "green", "blue")
 MAX_DIMENSIONS = 8
-MAX_REGIONS = 32
-"""Each is a column of the table and a map in the viewer."""
-
-_REGION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .:+-]{0,63}")
-"""What may name a column, a dataset and a file."""
 
 
 class Raster:
@@ -60,18 +54,8 @@ class Raster:
             raise RecipeError("a raster needs a shape: two or more whole numbers, slow axis first")
         asked_of(start, len(shape))
         grid = Grid(shape, _axes(start, defaults, shape, notices))
-        channels = channels_of(start, defaults, notices)
-        return Recipe(self.name, grid, channels, data_key_of(start), tuple(notices))
-
-
-def channels_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Notice]) -> tuple[Channel, ...]:
-    """A channel for each region, and one for the whole frame; what was guessed is added to ``notices``.
-
-    :raises RecipeError: the ``wpb`` entry names regions that cannot be
-    """
-    regions = _regions(start, defaults, notices)
-    channels = [Channel(region.name, region.name.capitalize(), colour=_colour(region.name), region=region) for region in regions]
-    return (*channels, Channel("total", "Total"))
+        made = reduction_of(start, defaults, notices)
+        return Recipe(self.name, grid, made.channels, data_key_of(start), tuple(notices), made.reducer)
 
 
 def _wanted(start: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -87,10 +71,6 @@ def data_key_of(start: Mapping[str, Any]) -> str | None:
     if data_key is None or isinstance(data_key, str):
         return data_key
     raise RecipeError("wpb.data_key must be the name of a detector's data key")
-
-
-def _colour(name: str) -> str | None:
-    return name if name in COLOURS else None
 
 
 def _shape(start: Mapping[str, Any], defaults: PlanDefaults) -> tuple[int, ...] | None:
@@ -164,66 +144,3 @@ def _extent(value: Any) -> tuple[float | None, float | None]:
             return float(low), float(high)
         case _:
             return None, None
-
-
-def _regions(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Notice]) -> Sequence[Region]:
-    asked = as_mapping(_wanted(start).get("regions")) or defaults.regions
-    if len(asked) > MAX_REGIONS:
-        raise RecipeError(f"wpb.regions: {len(asked)} regions, more than the {MAX_REGIONS} allowed")
-    if asked:
-        return [_region(str(name), sides) for name, sides in asked.items()]
-    boxes = start.get("colour_rois") or start.get("color_rois")
-    found = _pixel_boxes(boxes)
-    if found:
-        return found
-    if boxes:
-        notices.append(
-            Notice(
-                "regions_guessed",
-                "The colour regions in the start document are no pixel boxes (stage units, perhaps): "
-                "thirds of the frame's height are used instead, red at the top, then green, then blue.",
-            )
-        )
-    else:
-        notices.append(
-            Notice("regions_guessed", "The start document names no regions: thirds of the frame's height are used, red at the top.")
-        )
-    return thirds()
-
-
-def _region(name: str, sides: Any) -> Region:
-    given = as_mapping(sides)
-    if not _may_name(name):
-        raise RecipeError(f"wpb.regions: {name[:80]!r} is no name for a region: letters, digits and `_ .:+-`, not point, cell or total")
-    if not given or not {"rows", "columns"} >= set(given):
-        raise RecipeError(f'wpb.regions.{name} must be like {{"rows": [0, 100], "columns": [20, 80]}}')
-    return Region(name, _pixels(name, given.get("rows")), _pixels(name, given.get("columns")))
-
-
-def _may_name(name: str) -> bool:
-    return _REGION_NAME.fullmatch(name) is not None and name not in ("point", "cell", "total")
-
-
-def _pixels(name: str, side: Any) -> Interval:
-    if side is None:
-        return WHOLE
-    match as_list(side):
-        case [int() as start, int() as stop] if 0 <= start < stop:
-            return Interval(start, stop)
-        case _:
-            raise RecipeError(f"wpb.regions.{name}: {str(side)[:80]} is no pair of pixels [start, stop] with 0 <= start < stop")
-
-
-def _pixel_boxes(boxes: Any) -> list[Region] | None:
-    """Regions from ``{"R": [row, column, row, column], ...}``: first corner, last corner, in whole pixels; None if it is not that."""
-    regions: dict[str, Region] = {}
-    for name, box in as_mapping(boxes).items():
-        match as_list(box):
-            case [int() as top, int() as left, int() as bottom, int() as right] if 0 <= top < bottom and 0 <= left < right:
-                full = {"R": "red", "G": "green", "B": "blue"}.get(str(name), str(name))
-                if not _may_name(full) or full in regions or len(regions) == MAX_REGIONS:
-                    return None
-                regions[full] = Region(full, Interval(top, bottom), Interval(left, right))
-            case _:
-                return None
-    return list(regions.values()) or None

@@ -1,0 +1,186 @@
+"""What is made of the frames of a raster or a line, as the start document asks: which channels, and what gives their values.
+
+=============================  ==============================================================================================
+key                            what it says
+=============================  ==============================================================================================
+``wpb.regions``                by name: where on the detector, and which statistic; else ``colour_rois`` of the start document,
+                               the plan's entry in the settings, thirds of the frame's height
+``wpb.reduction``              ``regions``, or ``centre_of_mass``
+``wpb.mask``                   where the centre of mass is looked for; else the whole frame
+``wpb.bad_pixels``             pixels that count nowhere
+=============================  ==============================================================================================
+
+docs/reference/recipes.md tells all that can be asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wpb_stream.core.exceptions import RecipeError
+from wpb_stream.core.masks import BadPixels
+from wpb_stream.core.moments import CentreOfMass
+from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.recipe import Channel, Notice, PlanDefaults
+from wpb_stream.core.reducers import Measure, Reducer, RegionStatistics, Statistic
+from wpb_stream.core.regions import Interval, Region, thirds
+from wpb_stream.recipes.regions import PLACE_KEYS, bad_pixels_of, is_number, region_of
+
+COLOURS = ("red", "green", "blue")
+MAX_REGIONS = 32
+"""Each is a column of the table and a map in the viewer."""
+MAX_THRESHOLD = 1e300
+"""Counts."""
+
+KEYS = ("regions", "reduction", "mask", "bad_pixels")
+"""Of the ``wpb`` entry."""
+REDUCTIONS = ("regions", "centre_of_mass")
+STATISTIC_KEYS = ("statistic", "threshold")
+UNITS = {Statistic.SUM: "counts", Statistic.MEAN: "counts/pixel", Statistic.MAXIMUM: "counts", Statistic.ABOVE: "pixels"}
+
+_REGION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .:+-]{0,63}")
+"""What may name a column, a dataset and a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """The channels of a recipe, and what gives their values, in their order."""
+
+    channels: tuple[Channel, ...]
+    reducer: Reducer | None = None
+    """None for the sums over the channels' regions."""
+
+
+def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Notice]) -> Reduction:
+    """What the start document asks for; what was guessed is added to ``notices``.
+
+    :raises RecipeError: the ``wpb`` entry, or the settings, ask for something impossible
+    """
+    wanted = as_mapping(start.get("wpb"))
+    kind = wanted.get("reduction", "regions")
+    if kind not in REDUCTIONS:
+        raise RecipeError(f"wpb.reduction: there is no {str(kind)[:80]!r}; known are {', '.join(REDUCTIONS)}")
+    bad = bad_pixels_of("wpb.bad_pixels", wanted.get("bad_pixels"))
+    if kind == "centre_of_mass":
+        return _centre_of_mass(wanted, bad)
+    if wanted.get("mask") is not None:
+        raise RecipeError('wpb.mask is where the centre of mass is looked for: it needs "reduction": "centre_of_mass" beside it')
+    return _statistics(_measures(start, defaults, notices), bad)
+
+
+def _centre_of_mass(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:
+    if wanted.get("regions"):
+        raise RecipeError("wpb.regions cannot be had together with the centre of mass; wpb.mask says where that is looked for")
+    asked = wanted.get("mask")
+    given = as_mapping(asked)
+    if asked is not None and (not given or not set(PLACE_KEYS) >= set(given)):
+        known = _told(PLACE_KEYS)
+        raise RecipeError(f'wpb.mask must be like {{"ellipse": {{"centre": [128, 128], "radii": [20, 20]}}}}; it may have {known}')
+    region = region_of("wpb.mask", "total", given)
+    place = region if given else None
+    channels = (
+        Channel("row", "Row of the centre of mass", "pixels", region=place),
+        Channel("column", "Column of the centre of mass", "pixels", region=place),
+        Channel("total", "Total", region=place),
+    )
+    return Reduction(channels, CentreOfMass(region, bad))
+
+
+def _statistics(measures: Sequence[Measure], bad: BadPixels) -> Reduction:
+    channels = [_channel(measure) for measure in measures]
+    channels.append(Channel("total", "Total"))
+    if not bad and all(measure.statistic is Statistic.SUM for measure in measures):
+        return Reduction(tuple(channels))
+    return Reduction(tuple(channels), RegionStatistics((*measures, Measure(Region("total"))), bad))
+
+
+def _channel(measure: Measure) -> Channel:
+    name, statistic = measure.region.name, measure.statistic
+    label = name.capitalize()
+    if statistic is Statistic.ABOVE:
+        label = f"{label} above {measure.threshold:.12g}"
+    elif statistic is not Statistic.SUM:
+        label = f"{label} ({statistic.value})"
+    return Channel(name, label, UNITS[statistic], name if name in COLOURS else None, measure.region)
+
+
+def _measures(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Notice]) -> Sequence[Measure]:
+    asked = as_mapping(as_mapping(start.get("wpb")).get("regions")) or defaults.regions
+    if len(asked) > MAX_REGIONS:
+        raise RecipeError(f"wpb.regions: {len(asked)} regions, more than the {MAX_REGIONS} allowed")
+    if asked:
+        return [_measure(str(name), entry) for name, entry in asked.items()]
+    boxes = start.get("colour_rois") or start.get("color_rois")
+    found = _pixel_boxes(boxes)
+    if found:
+        return [Measure(region) for region in found]
+    if boxes:
+        notices.append(
+            Notice(
+                "regions_guessed",
+                "The colour regions in the start document are no pixel boxes (stage units, perhaps): "
+                "thirds of the frame's height are used instead, red at the top, then green, then blue.",
+            )
+        )
+    else:
+        notices.append(
+            Notice("regions_guessed", "The start document names no regions: thirds of the frame's height are used, red at the top.")
+        )
+    return [Measure(region) for region in thirds()]
+
+
+def _measure(name: str, entry: Any) -> Measure:
+    given = as_mapping(entry)
+    if not _may_name(name):
+        raise RecipeError(f"wpb.regions: {name[:80]!r} is no name for a region: letters, digits and `_ .:+-`, not point, cell or total")
+    key = f"wpb.regions.{name}"
+    if not given or not {*PLACE_KEYS, *STATISTIC_KEYS} >= set(given):
+        known = _told((*PLACE_KEYS, *STATISTIC_KEYS))
+        raise RecipeError(f'{key} must be like {{"rows": [0, 100], "columns": [20, 80]}}; it may have {known}')
+    statistic = _statistic(f"{key}.statistic", given.get("statistic"))
+    return Measure(region_of(key, name, given), statistic, _threshold(f"{key}.threshold", statistic, given.get("threshold")))
+
+
+def _statistic(key: str, value: Any) -> Statistic:
+    if value is None:
+        return Statistic.SUM
+    known = [statistic.value for statistic in Statistic]
+    if value not in known:
+        raise RecipeError(f"{key}: there is no {str(value)[:80]!r}; known are {', '.join(known)}")
+    return Statistic(value)
+
+
+def _threshold(key: str, statistic: Statistic, value: Any) -> float | None:
+    if statistic is not Statistic.ABOVE:
+        if value is not None:
+            raise RecipeError(f'{key} is for "statistic": "above" only')
+        return None
+    if not is_number(value, MAX_THRESHOLD):
+        raise RecipeError(f"{key} must be a number of counts, above which pixels are counted, not {str(value)[:80]}")
+    return value
+
+
+def _may_name(name: str) -> bool:
+    return _REGION_NAME.fullmatch(name) is not None and name not in ("point", "cell", "total")
+
+
+def _told(keys: Sequence[str]) -> str:
+    return ", ".join(keys)
+
+
+def _pixel_boxes(boxes: Any) -> list[Region] | None:
+    """Regions from ``{"R": [row, column, row, column], ...}``: first corner, last corner, in whole pixels; None if it is not that."""
+    regions: dict[str, Region] = {}
+    for name, box in as_mapping(boxes).items():
+        match as_list(box):
+            case [int() as top, int() as left, int() as bottom, int() as right] if 0 <= top < bottom and 0 <= left < right:
+                full = {"R": "red", "G": "green", "B": "blue"}.get(str(name), str(name))
+                if not _may_name(full) or full in regions or len(regions) == MAX_REGIONS:
+                    return None
+                regions[full] = Region(full, Interval(top, bottom), Interval(left, right))
+            case _:
+                return None
+    return list(regions.values()) or None

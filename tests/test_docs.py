@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from pathlib import Path
 
 import pytest
+
+from wpb_stream.core.masks import MAX_BAD_PIXELS
+from wpb_stream.core.recipe import PlanDefaults
+from wpb_stream.core.reducers import Statistic
+from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
+from wpb_stream.recipes import reductions, regions
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -34,3 +41,28 @@ def test_every_notice_and_error_code_is_explained() -> None:
 def test_every_link_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
+    page = (ROOT / "docs" / "reference" / "recipes.md").read_text()
+    keys = {*reductions.KEYS, *reductions.STATISTIC_KEYS, *regions.PLACE_KEYS, *regions.ELLIPSE_KEYS, *regions.ANNULUS_KEYS}
+    assert {"polygon", "threshold", "mask"} <= keys
+    assert sorted(key for key in {*keys, *Statistic} if f"`{key}`" not in page) == []
+    assert sorted(kind for kind in reductions.REDUCTIONS if f'`"{kind}"`' not in page) == []
+    limits = (reductions.MAX_REGIONS, MAX_BAD_PIXELS, MAX_VERTICES, MAX_COORDINATE)
+    assert [limit for limit in limits if f"{limit:,}" not in page] == []
+
+
+def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
+    page = (ROOT / "docs" / "reference" / "recipes.md").read_text()
+    calls = [ast.parse(code).body[0].value for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]  # type: ignore[attr-defined]
+    entries = [ast.literal_eval(keyword.value) for call in calls for keyword in call.keywords if keyword.arg == "wpb"]
+    assert len(entries) == 2
+    asked = {
+        key
+        for wpb in entries
+        for key in [*wpb, *wpb.get("mask", {}), *(key for region in wpb.get("regions", {}).values() for key in region)]
+    }
+    assert asked >= {*reductions.KEYS, *reductions.STATISTIC_KEYS, *regions.PLACE_KEYS}
+    for wpb in entries:
+        assert reductions.reduction_of({"wpb": wpb}, PlanDefaults(), []).reducer is not None

@@ -27,7 +27,7 @@ class CentreOfMass:
 
     ``row = sum(r I[r, c]) / sum(I[r, c])``, ``column = sum(c I[r, c]) / sum(I[r, c])``, over the pixels of the region that are not bad,
     the pixel at the upper left having its centre at (0, 0): what LiberTEM calls ``raw_com`` (libertem.udf.com.CoMUDF, with the masks 1,
-    gradient_y and gradient_x, each times the mask asked for), after H. Rose, Optik 39 (1974) 416 and 45 (1976) 187.
+    gradient_y and gradient_x, each times the mask asked for), after H. Rose, Ultramicroscopy 2 (1976) 251.
 
     Of several frames a point, that of their sum. Counts may be negative, where a background was taken off; where they sum up to 0 there
     is no centre: row and column are NaN.

@@ -189,6 +189,7 @@ def test_a_maximum_that_is_no_number_stays_so_over_the_frames_of_a_point(order: 
     ("pixel", "threshold", "above"),
     [
         (np.uint64(2**63 + 1), 2**63, 1),
+        (np.uint64(2**63 + 1), 2.0**63, 1),
         (np.int64(2**53 + 1), 2**53, 1),
         (np.float32(0.1), 0.1, 1),
         (np.uint8(255), 1e300, 0),

@@ -374,3 +374,17 @@ def test_files_that_name_no_run_are_in_the_order_in_which_they_came_not_in_that_
     order = [start, descriptor, one, other] if start_first else [one, other, start, descriptor]
     (ref,) = apply_all([*order, *datums])
     assert ref.file.uid == later.stream_resource_doc["uid"]
+
+
+def test_a_run_made_anew_keeps_the_order_of_its_files_though_one_of_them_has_not_been_pointed_at() -> None:
+    run = Acquisition((1, 1))
+    stream = run.stream()
+    earlier, later = run.file(names_run=False), run.file(names_run=False)
+    run.frames(stream, earlier, 0, 1)
+    start, descriptor, one, other, datum = run.documents
+    runs = Runs(recipe_for)
+    apply_all([start, descriptor, one, other, datum], runs)
+    anew = runs.anew(run.uid, [start, descriptor, one, datum])  # nothing in the catalogue tells whose the other is
+    run.frames(stream, later, 0, 1)
+    refs = apply_all([*anew, run.documents[-1]], runs)
+    assert [ref.file.uid for ref in refs] == [earlier.stream_resource_doc["uid"], later.stream_resource_doc["uid"]]

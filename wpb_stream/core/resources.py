@@ -63,6 +63,11 @@ class Resources:
         """A resource came of which is not known yet whether it belongs to this run; if it does, this is its place among the others."""
         self._orders.setdefault(uid, len(self._orders))
 
+    @property
+    def in_order(self) -> list[str]:
+        """All uids, the one that came first in front."""
+        return list(self._orders)
+
     def order(self, uid: str) -> int:
         """How many resources came before it."""
         return self._orders[uid]

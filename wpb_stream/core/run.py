@@ -153,6 +153,11 @@ class Run:
         """A resource came that does not say which run it belongs to: this one, perhaps."""
         self._resources.expect(resource)
 
+    @property
+    def resources(self) -> list[str]:
+        """Uids of the resources that are, or may be, of this run, in the order they came."""
+        return self._resources.in_order
+
     def awaits(self, resource: str) -> bool:
         """Whether an event of this run has named a datum of a resource that has not come yet."""
         return self._datums.awaits(resource)

@@ -47,6 +47,8 @@ class Runs:
         self._runs: dict[str, Run] = {}
         self._owners: dict[str, str] = {}
         self._unclaimed: dict[str, Document] = {}
+        self._expected: dict[str, list[str]] = {}
+        """By run that is being made anew, its resources in the order they came: one that nothing has pointed at yet may be among them."""
         self._parked: defaultdict[str, list[Document]] = defaultdict(list)
         self.parked = 0
         """Documents waiting for a parent."""
@@ -87,7 +89,7 @@ class Runs:
             if uid in self._runs:
                 return []
             run = self._runs[uid] = Run(document.doc, self._recipe_for(document.doc))
-            for resource in self._unclaimed:
+            for resource in (*self._expected.pop(uid, ()), *self._unclaimed):
                 run.expect(resource)
             if document.task is not None:
                 self.plans.began(document.task, run)
@@ -115,6 +117,7 @@ class Runs:
         waiting = [document for parent in (run.awaited if run else ()) for document in self._take_parked(parent, uid)]
         self.forget(uid)
         ordered = described_first([*stored, *waiting])
+        self._expected[uid] = run.resources if run else [document.doc["uid"] for document in ordered if document.name in RESOURCES]
         # Which task of blueapi it is part of is not stored.
         return [replace(document, task=run.plan.task) for document in ordered] if run and run.plan else ordered
 

@@ -2,6 +2,7 @@
 #
 #   PYTHON=...   the interpreter, else the newest of 3.13, 3.12, 3.11 found
 #   ARGS="..."   passed on to `wpb demo`, pytest or the benchmark
+#   WORKERS=...  processes that run the tests, else 3; 0 runs them one after the other, in pytest's own process
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,6 +13,8 @@ SHELL := /bin/bash
 
 UV_VERSION := 0.13.9
 ARGS ?=
+# More than a small machine has cores: much of a test is waiting for servers. Each worker starts servers of its own.
+WORKERS ?= 3
 # Deferred on purpose: looked for only when something has to be set up.
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && command -v $$name && break; done)
@@ -21,6 +24,9 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_PREFERENCE := only-system
 export UV_PROJECT_ENVIRONMENT := .venv
 unexport VIRTUAL_ENV
+# Hundreds of processes start in a test run, and each would compile all that it imports: more than half of all the work.
+unexport PYTHONDONTWRITEBYTECODE
+export UV_COMPILE_BYTECODE := true
 export DAGSTER_DISABLE_TELEMETRY := 1
 # uv brings its own list of certificate authorities; a site's proxy has its own authority in the system's.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
@@ -48,7 +54,7 @@ test: setup chromium rabbitmq ## Set up, then run all checks and all tests: `mak
 	check $(BIN)/dagster definitions validate -w workspace.yaml; \
 	[ -z "$$failed" ] || printf '\n==== failed before the tests:\n%s' "$$failed" >&2; \
 	echo; echo "==== $(BIN)/pytest"; \
-	$(BIN)/pytest $(ARGS) || failed=pytest; \
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=pytest; \
 	[ -z "$$failed" ]
 
 lint: setup ## Style, format and the direction of imports

@@ -20,6 +20,8 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 from make_reference import PAGES  # noqa: E402
 
+from wpb_stream.core.plans import problems  # noqa: E402
+
 CODE = "\n".join(path.read_text() for package in ("wpb_stream", "wpb_dagster") for path in (ROOT / package).rglob("*.py"))
 
 
@@ -32,9 +34,14 @@ def test_the_reference_says_what_the_code_says(page: str, monkeypatch: pytest.Mo
 
 def test_every_notice_and_error_code_is_explained() -> None:
     page = (ROOT / "docs" / "reference" / "codes.md").read_text()
-    codes = set(re.findall(r'(?:notice|Notice)\(\s*"([a-z_]+)"', CODE)) | set(re.findall(r'ProtocolError\(\s*"([a-z_]+)"', CODE))
-    assert {"frame_missing", "unknown_run"} <= codes
-    assert sorted(code for code in codes if f"`{code}`" not in page) == []
+    notices = set(re.findall(r'(?:notice|Notice)\(\s*"([a-z_]+)"', CODE))
+    notices |= {problem.code for problem in problems({"errors": ["it"], "warnings": ["it"]})}
+    errors = set(re.findall(r'ProtocolError\(\s*"([a-z_]+)"', CODE)) | {"internal"}
+    assert {"frame_missing", "plan_failed"} <= notices
+    assert "unknown_run" in errors
+    for codes, title in ((notices, "## Notices"), (errors, "## Errors")):
+        told = re.findall(r"^\| `([a-z_]+)` \|", page.partition(title)[2].partition("\n## ")[0], re.MULTILINE)
+        assert sorted(told) == sorted(codes)
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)

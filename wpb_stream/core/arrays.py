@@ -16,7 +16,7 @@ from wpb_stream.core.exceptions import DocumentError
 from wpb_stream.core.narrow import as_list
 
 _DTYPE = re.compile(r"[<>|]?(?:[biufSU][0-9]{1,6}|c(?:8|16))")
-_MAX_FIELDS = 256
+MAX_FIELDS = 256
 """Columns of a structured array; more are refused."""
 
 Array = np.ndarray[Any, Any]
@@ -43,8 +43,8 @@ def _dtype(told: object) -> np.dtype[Any]:
     fields = as_list(told)
     if fields is None:
         return np.dtype(_checked(told))
-    if not 0 < len(fields) <= _MAX_FIELDS:
-        raise DocumentError(f"the message holds an array of {len(fields)} columns; 1 to {_MAX_FIELDS} are read")
+    if not 0 < len(fields) <= MAX_FIELDS:
+        raise DocumentError(f"the message holds an array of {len(fields)} columns; 1 to {MAX_FIELDS} are read")
     pairs = [as_list(field) or [] for field in fields]
     if not all(len(pair) == 2 for pair in pairs):
         raise DocumentError("the message holds an array with columns that are arrays themselves: only numbers and text are read")

@@ -82,9 +82,8 @@ class Run:
         # Zeros cost no memory before they are written: a hostile shape is not believed.
         self._latest = np.zeros(self.grid.points if self.grid else 0, np.int64)
         if self.recipe is None:
-            self.notice(
-                "no_recipe", "No reconstruction fits this run: its start document names no shape. It is kept, and can be reprocessed."
-            )
+            told = "No reconstruction fits this run: its start document names no shape a map can have. It is kept and can be reprocessed."
+            self.notice("no_recipe", told)
         else:
             for told in self.recipe.notices:
                 if told.code != OF_FRAMES:

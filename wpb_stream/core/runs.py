@@ -17,6 +17,8 @@ from wpb_stream.core.window import FrameRef
 
 log = logging.getLogger(__name__)
 
+MAX_PARKED = 10_000
+"""Documents that wait for others, in all; and resources that nothing has pointed at."""
 MAX_PARKED_BYTES = 256 * 2**20
 """Of documents that wait for others, in all."""
 RESOURCES = ("stream_resource", "resource")
@@ -40,7 +42,7 @@ def described_first(documents: Iterable[Document]) -> list[Document]:
 class Runs:
     """The runs in progress. Documents that come before the ones they refer to wait for them, within a bound."""
 
-    def __init__(self, recipe_for: Callable[[dict[str, Any]], Recipe | None], max_parked: int = 10_000) -> None:
+    def __init__(self, recipe_for: Callable[[dict[str, Any]], Recipe | None], max_parked: int = MAX_PARKED) -> None:
         self.plans = Plans()
         self._recipe_for = recipe_for
         self._max_parked = max_parked

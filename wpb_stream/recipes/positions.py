@@ -17,8 +17,8 @@ from wpb_stream.core.lattice import place
 from wpb_stream.core.narrow import as_integer, as_label, as_list, as_mapping
 from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe, RecipeMaker
 from wpb_stream.recipes import spirals, waypoints
-from wpb_stream.recipes.line import Line
 from wpb_stream.recipes.asked import asked_of
+from wpb_stream.recipes.line import Line
 from wpb_stream.recipes.raster import Raster, data_key_of
 from wpb_stream.recipes.reductions import reduction_of
 from wpb_stream.recipes.scanspecs import lines_of, spec_of
@@ -55,6 +55,7 @@ class Positions:
             makers: list[RecipeMaker] = [Raster(), Line()]
             other = next(maker for maker in makers if maker.fits(start, defaults)).make(start, defaults)
             return replace(other, notices=(told, *other.notices))
+        asked_of(start)
         made = reduction_of(start, defaults, notices)
         return Recipe(self.name, grid, made.channels, data_key_of(start), tuple(notices), made.reducer)
 

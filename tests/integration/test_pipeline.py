@@ -274,7 +274,7 @@ async def test_a_run_without_frames_is_kept_with_a_notice(settings: Settings, st
         await publish(documents, settings.sources[0], speed=0)
         update = await until_latest_stopped(settings, run.uid)
     told = [notice.code for notice in update.notices]
-    assert told == ["shape_guessed", "regions_guessed", "no_frames"]
+    assert told == ["shape_guessed", "no_frames"]
     assert (update.run.recipe, update.run.shape, update.run.channels, update.rows) == (None, [], [], 0)
     with CatalogueReader(settings.database_url or "") as catalogue:
         (row,) = catalogue.runs()

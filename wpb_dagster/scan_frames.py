@@ -42,7 +42,8 @@ class ScanFrames:
         stretches = [list(stretch) for _, stretch in groupby(refs, key=lambda ref: ref.file)]
         if not stretches:
             return np.empty((0, 0, 0, 0))
-        return np.concatenate([read_frames(stretch[0].file, [ref.index for ref in stretch], self.roots) for stretch in stretches])
+        read = [read_frames(stretch[0].file, [ref.index for ref in stretch], self.roots) for stretch in stretches]
+        return np.concatenate(read) if len(read) > 1 else read[0]
 
     @property
     def files(self) -> list[StreamFile]:

@@ -11,12 +11,12 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from wpb_stream.catalogue.deadletters import LetterShelf
+from wpb_stream.catalogue.deadletters import LISTENING_LOCK, LetterShelf
 from wpb_stream.catalogue.letterbox import Letterbox
 from wpb_stream.catalogue.migrations import HERE, upgrade
 from wpb_stream.catalogue.orphans import count_orphans, find_orphans
 from wpb_stream.catalogue.records import Batch
-from wpb_stream.catalogue.replayed import ReplayedLetters
+from wpb_stream.catalogue.replayed import APPLICATION, ReplayedLetters
 from wpb_stream.catalogue.writer import CatalogueWriter
 from wpb_stream.core.documents import Document, Message
 from wpb_stream.core.exceptions import ServiceError
@@ -182,6 +182,26 @@ async def test_a_database_that_goes_away_is_told_so_that_the_source_is_entered_a
         asked = box.request()
         async with source:
             assert await taken_in(writer, source) == asked
+
+
+async def test_a_process_that_ends_while_it_begins_to_listen_leaves_no_connection(catalogue: str, box: Letterbox) -> None:
+    async def connections(state: str = "%") -> int:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND coalesce(wait_event_type, '') LIKE %s"
+        (count,) = box.connection.execute(query, [APPLICATION, state]).fetchone() or (0,)
+        await asyncio.sleep(0.01)
+        return count
+
+    source = ReplayedLetters(catalogue)
+    box.connection.execute("SELECT pg_advisory_lock(%s)", [LISTENING_LOCK])
+    async with asyncio.timeout(WAIT_S):
+        entering = asyncio.ensure_future(source.__aenter__())
+        while not await connections("Lock"):
+            pass
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        while await connections():
+            pass
 
 
 async def test_the_oldest_letters_are_given_up_beyond_the_bound_and_counted(catalogue: str, box: Letterbox) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from typing import Self
 
 import psycopg
@@ -13,6 +14,8 @@ from wpb_stream.catalogue.deadletters import CHANNEL, LISTENING_LOCK, SOURCE
 from wpb_stream.core.documents import Message
 from wpb_stream.core.exceptions import ServiceError
 
+APPLICATION = "wpb stream, dead letters"
+"""How the connection calls itself at the database."""
 POLL_S = 2.0
 """How often requests are looked for where no notification comes."""
 ANSWER_S = 30.0
@@ -36,12 +39,14 @@ class ReplayedLetters:
 
     async def __aenter__(self) -> Self:
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(ANSWER_S), AsyncExitStack() as opened:
                 self._connection = await psycopg.AsyncConnection.connect(
-                    self._database_url, autocommit=True, connect_timeout=10, application_name="wpb stream, dead letters"
+                    self._database_url, autocommit=True, connect_timeout=10, application_name=APPLICATION
                 )
+                opened.push_async_callback(self._connection.close)
                 await self._connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
                 await self._connection.execute("SELECT pg_advisory_lock_shared(%s)", [LISTENING_LOCK])
+                opened.pop_all()
         except (psycopg.Error, TimeoutError) as error:
             raise _away(error) from error
         return self

@@ -318,3 +318,19 @@ def test_every_message_of_every_recording_is_understood() -> None:
     assert kinds["b01-1-demo-plan-2025-06.json"] == run | {"event", "worker"}
     assert kinds["sim-fly_scanspec_snake_7x9.jsonl"] == run
     assert kinds["stomp-blueapi-excerpt.jsonl"] == run | {"event", "worker", "progress"}
+
+
+OLDER = {"uid": "a", "spec": "AD_HDF5_SWMR_SLICE", "root": "/x", "resource_path": "a.h5", "resource_kwargs": {}, "path_semantics": "posix"}
+
+
+@pytest.mark.parametrize("more", [{}, {"data_key": "camera"}, {"stream_names": ["primary"]}, {"run_start": "b", "data_key": "camera"}])
+def test_a_stream_resource_of_each_older_event_model_is_one(more: dict[str, Any]) -> None:
+    document = parse(msgspec.msgpack.encode(["stream_resource", {**OLDER, **more}]))
+    assert isinstance(document, Document)
+    assert document.doc["spec"] == "AD_HDF5_SWMR_SLICE"
+
+
+@pytest.mark.parametrize("more", [{"data_key": 5}, {"datakey": "camera"}])
+def test_an_older_stream_resource_is_checked_all_the_same(more: dict[str, Any]) -> None:
+    with pytest.raises(DocumentError, match="stream_resource"):
+        parse(msgspec.msgpack.encode(["stream_resource", {**OLDER, **more}]))

@@ -50,6 +50,10 @@ _VALIDATORS = {
 }
 
 
+_ONLY_OLDER = ("data_key", "stream_names")
+"""What a stream resource of event-model 1.20, and of 1.18 and 1.19, had to have beyond a resource."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What came off a bus, not yet looked at."""
@@ -213,13 +217,18 @@ def validate(document: Document) -> None:
     validator = _VALIDATORS.get("resource" if older else document.name)
     if validator is None:
         raise DocumentError(f"unknown document name {document.name[:80]!r}")
+    doc = as_schema_wants(document.name, document.doc)
+    if older:
+        doc = {key: value for key, value in doc.items() if key not in _ONLY_OLDER}
     try:
-        validator.validate(as_schema_wants(document.name, document.doc))
+        validator.validate(doc)
     except jsonschema_rs.ValidationError as error:
         where = ".".join(str(part) for part in error.instance_path) or "the document"
         raise DocumentError(f"{document.name}: {where[:200]}: {error.message[:300]}") from None
     except ValueError as error:
         raise DocumentError(f"{document.name}: {error}") from None
+    if older and not isinstance(document.doc.get("data_key", ""), str):
+        raise DocumentError("stream_resource: data_key is not of type string")
     for key in ("uid", "run_start", "descriptor", "stream_resource", "resource"):
         if key in document.doc and not _sane_uid(document.doc[key]):
             if (key, document.name) == ("uid", "event_page"):

@@ -281,6 +281,8 @@ def corpus() -> dict[str, Case]:
         ),
         "an event of ten megabytes": Case(_large_event(), in_order(range(2))),
         "stream resources of the generation before": Case(_older_generation(plain), six),
+        "stream resources of event-model 1.20": Case(_older_generation(plain, data_key="camera"), six),
+        "stream resources of event-model 1.18": Case(_older_generation(plain, stream_names=["primary"]), six),
         "stream resources of the generation before, from Windows": Case(
             _older_generation(plain, root="C:\\data", resource_path="run 1\\camera.h5", path_semantics="windows"), six
         ),

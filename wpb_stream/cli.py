@@ -1,4 +1,4 @@
-"""The command line: ``wpb demo``, ``up``, ``stream``, ``replay``, ``runs``, ``doctor``, ``dead-letters``."""
+"""The command line: ``wpb demo``, ``up``, ``stream``, ``replay``, ``runs``, ``explain``, ``doctor``, ``dead-letters``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Column, Table
 
 from wpb_stream.commands.dead_letters import dead_letters
 from wpb_stream.commands.doctor import doctor
+from wpb_stream.commands.explain import explain
 from wpb_stream.commands.flags import settings_flags
 from wpb_stream.commands.terminal import console, output
 from wpb_stream.core.exceptions import WpbError
@@ -173,6 +174,7 @@ def runs(limit: int, plan: str | None, as_json: bool, **flags: Any) -> None:
 
 main.add_command(dead_letters)
 main.add_command(doctor)
+main.add_command(explain)
 
 
 if __name__ == "__main__":

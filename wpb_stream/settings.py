@@ -37,7 +37,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WPB_", extra="forbid", frozen=True)
 
-    sources: Words = Field((), description="Buses to listen to, separated by spaces: kafka://host:9092/topic[,topic].")
+    sources: Words = Field(
+        (), description="What to listen to, separated by spaces: kafka://host:9092/topic[,topic], stomp://, zmq://, file://."
+    )
     database_url: str | None = Field(None, description="PostgreSQL of the catalogue, postgresql://...; `wpb up` starts its own if absent.")
     data: Path = Field(Path(".wpb"), description="Folder for everything wpb keeps: results, logs, its own PostgreSQL, Dagster's home.")
     data_roots: Paths = Field((), description="Folders detector files may be read from, separated by `:`. None is read from anywhere else.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -366,3 +367,10 @@ async def test_a_login_or_certificate_that_is_wrong_is_told_as_what_cannot_be_re
         await listen(KafkaSource(f"kafka://{apache_kafka.address(listener)}/topic", options=options), 1)
     assert "\n" not in str(error.value)
     assert "wrong" not in str(error.value)
+
+
+@pytest.mark.parametrize("parse", [KafkaAddress.parse, KafkaAddress.parse_one])
+def test_credentials_in_a_url_are_refused_and_not_told(parse: Callable[[str], KafkaAddress]) -> None:
+    with pytest.raises(ServiceError, match="sasl_plain_password") as caught:
+        parse("kafka://user:very secret@host:9092/topic")
+    assert "secret" not in str(caught.value)

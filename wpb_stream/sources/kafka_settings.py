@@ -64,9 +64,14 @@ class KafkaAddress:
     def parse(cls, url: str) -> KafkaAddress:
         """The address in a URL.
 
-        :raises ServiceError: the URL has another form
+        :raises ServiceError: the URL has another form, or holds credentials
         """
         parts = urlsplit(url)
+        if "@" in parts.netloc:  # not told whole: it would go to the log
+            raise ServiceError(
+                "a kafka:// URL holds credentials, which everybody who sees the settings would read: leave them out, and give them as "
+                "options sasl_plain_username and sasl_plain_password (WPB_KAFKA_OPTIONS, or options= of the Publisher)"
+            )
         topics = tuple(topic for topic in parts.path.strip("/").split(",") if topic)
         if parts.scheme != "kafka" or not parts.netloc or not topics:
             raise ServiceError(f"source {url!r} is not of the form kafka://host:9092/topic[,topic]")
@@ -84,10 +89,10 @@ class KafkaAddress:
 
         :raises ServiceError: the URL has another form
         """
-        topic = urlsplit(url).path.strip("/")
-        if not _TOPIC.fullmatch(topic):
+        address = cls.parse(url)
+        if not _TOPIC.fullmatch(urlsplit(url).path.strip("/")):
             raise ServiceError(f"{url!r} is not of the form kafka://host:9092/topic, with one topic to publish to")
-        return cls.parse(url)
+        return address
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,8 +127,8 @@ class Pipeline:
     async def _begin_again(self, uid: str) -> None:
         """Documents of a run came too late for what was made of them: it is made anew, from all of them."""
         log.warning("run %s: documents came too late for what was made of it; it is reconstructed again", uid)
-        stored = await insist(lambda: self._catalogue.documents(uid))
-        for document in self._runs.anew(uid, stored):
+        await insist(lambda: self._catalogue.adopt(uid, self._runs.waiting(uid)))
+        for document in self._runs.anew(uid, await insist(lambda: self._catalogue.documents(uid))):
             await self._apply(document)
 
     async def _reconstruct(self, growing: Growing) -> None:
@@ -139,11 +139,11 @@ class Pipeline:
         ended_at = live.end()
         file = await growing.saved(self._results, self._board.changed) if made.run.recipe else None
         await insist(lambda: self._catalogue.end_run(made, ended_at, file))
-        made.ended = True
-        self._board.changed()
         async with self._applying:
+            made.ended = True  # no sooner: it could be forgotten, and with it what came while it was saved
             if live.outdated and self._growing.get(made.run.uid) is growing:
                 return await self._begin_again(made.run.uid)
+        self._board.changed()
         log.info("run %s ended: %s, %d rows, %d points missing", made.run.uid, made.run.status, made.table.rows, len(live.missing))
         for uid in self._board.forget_ended(KEPT_ENDED):
             del self._growing[uid]

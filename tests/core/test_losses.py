@@ -177,6 +177,8 @@ def test_what_a_run_that_is_made_anew_still_waits_for_is_not_forgotten() -> None
     start, descriptor, resource, datum = run.documents
     runs = Runs(recipe_for)
     assert apply_all([datum, start, descriptor], runs) == []  # the datum's run was not known when it was stored
-    assert [document.name for document in runs.anew(run.uid, [start, descriptor])] == ["start", "descriptor", "stream_datum"]
+    assert runs.waiting(run.uid) == [datum]
+    anew = runs.anew(run.uid, [datum, start, descriptor])
+    assert anew == [start, descriptor, datum]
     assert runs.parked == 0
-    assert len(apply_all([start, descriptor, datum, resource], runs)) == 6
+    assert len(apply_all([*anew, resource], runs)) == 6

@@ -157,21 +157,26 @@ class Walk:
         owner = self.runs.owner(document)
         if owner is not None:
             self._stored[owner].append(document)
-        self._apply(document, now)
+        self._apply(document, now, stored_with_owner=owner is not None)
 
-    def _apply(self, document: Document, now: float) -> None:
+    def _adopt(self, uid: str, documents: list[Document]) -> None:
+        """As the catalogue does: what is of a run comes out in the order it came."""
+        self._stored[uid] += [document for document in documents if document not in self._stored[uid]]
+        self._stored[uid].sort(key=lambda document: self._seen[document.name, document.uid])
+
+    def _apply(self, document: Document, now: float, *, stored_with_owner: bool = True) -> None:
         together = self.runs.apply(document)
         for applied in together:
             if applied.document.name == "start":
                 self.lives[applied.run.uid] = LiveRun.begin(applied.run, "live", PACE, now)
         for applied in together:
             self.lives[applied.run.uid].add(applied.frames, now)
-            if applied.document not in self._stored[applied.run.uid]:
-                self._stored[applied.run.uid].append(applied.document)
+            if applied.document is not document or not stored_with_owner:
+                self._adopt(applied.run.uid, [applied.document])
         for uid in {applied.run.uid for applied in together}:
             if self.lives[uid].outdated:
-                stored = sorted(self._stored[uid], key=lambda known: self._seen[known.name, known.uid])  # as the catalogue gives them
-                for known in self.runs.anew(uid, stored):
+                self._adopt(uid, self.runs.waiting(uid))
+                for known in self.runs.anew(uid, list(self._stored[uid])):
                     self._apply(known, now)
 
     def read(self, now: float) -> None:

@@ -132,7 +132,7 @@ def frames_by_run(documents: Iterable[Document], runs: Runs) -> dict[str, list[F
             taken.setdefault(applied.run.uid, []).append(applied.document)
         for uid in {applied.run.uid for applied in together if applied.run.superseded}:
             refs[uid] = []
-            for known in runs.anew(uid, taken.pop(uid)):
+            for known in runs.anew(uid, [*taken.pop(uid), *runs.waiting(uid)]):
                 take(known)
 
     for document in documents:

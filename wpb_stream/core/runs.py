@@ -110,15 +110,24 @@ class Runs:
         waiting = self._parked.get(parent) if parent is not None else None
         return parent if waiting and waiting[0] is document else None
 
-    def anew(self, uid: str, stored: Iterable[Document]) -> list[Document]:
-        """Forget a run that is to be made anew; gives all its documents, in the order to take them in.
+    def waiting(self, uid: str) -> list[Document]:
+        """Documents known to be of a run that wait for others of it: when they were stored, nobody knew whose they are."""
+        run = self._runs.get(uid)
+        parked = [document for parent in (run.awaited if run else ()) for document in self._parked.get(parent, ())]
+        return [document for document in parked if self.owner(document) == uid]
 
-        :param stored: those in the catalogue that are known to be of this run
+    def anew(self, uid: str, stored: Iterable[Document]) -> list[Document]:
+        """Forget a run that is to be made anew; gives its documents in the order to take them in.
+
+        :param stored: all in the catalogue that are known to be of this run, with those that are :meth:`waiting`
         """
         run = self._runs.get(uid)
-        waiting = [document for parent in (run.awaited if run else ()) for document in self._take_parked(parent, uid)]
+        for parent in run.awaited if run else ():
+            for document in self._unpark(parent):
+                if self.owner(document) != uid:
+                    self._park(parent, document)
         self.forget(uid)
-        ordered = described_first([*stored, *waiting])
+        ordered = described_first(stored)
         self._expected[uid] = run.resources if run else [document.doc["uid"] for document in ordered if document.name in RESOURCES]
         # Which task of blueapi it is part of is not stored.
         return [replace(document, task=run.plan.task) for document in ordered] if run and run.plan else ordered
@@ -196,14 +205,6 @@ class Runs:
             run.awaited.discard(parent)
         for document in self._unpark(parent):
             yield from self.apply(document)
-
-    def _take_parked(self, parent: str, uid: str) -> list[Document]:
-        """The documents of one run that wait for a parent; those of others go on waiting."""
-        waiting = self._unpark(parent)
-        for document in waiting:
-            if self.owner(document) != uid:
-                self._park(parent, document)
-        return [document for document in waiting if self.owner(document) == uid]
 
     def _unpark(self, parent: str) -> list[Document]:
         waiting = self._parked.pop(parent, [])

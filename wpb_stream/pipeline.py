@@ -62,8 +62,10 @@ class Pipeline:
         """Walk for ever; ends only by cancellation or by an error that a restart must cure."""
         async with asyncio.TaskGroup() as self._tasks:
             await insist(self._catalogue.take_over)  # from here on nobody else stores documents that we would not see
+            outdated: set[str] = set()
             for document in await insist(self._catalogue.unfinished):
-                await self._apply(document)
+                outdated |= await self._apply(document)
+            await self._make_anew(outdated)
             self.restored.set()
             for source in self._sources:
                 self._tasks.create_task(self._listen(source))
@@ -87,15 +89,17 @@ class Pipeline:
             if positions := intake.positions_of(source.identity):
                 await source.stored(positions)
         async with self._applying:
+            outdated: set[str] = set()
             for (owner, document), is_new in zip(owned, new, strict=True):
                 if is_new:
-                    await self._apply(document, stored_with_owner=owner is not None)
+                    outdated |= await self._apply(document, stored_with_owner=owner is not None)
+            await self._make_anew(outdated)
         for run in self._runs.plans.told(intake.worker_events):
             self._growing[run.uid].describe()
             self._board.changed()
 
-    async def _apply(self, document: Document, *, stored_with_owner: bool = True) -> None:
-        """Document -> Run -> FrameRef: what it means for its run, and for the runs of documents that waited for it."""
+    async def _apply(self, document: Document, *, stored_with_owner: bool = True) -> set[str]:
+        """Document -> Run -> FrameRef, with the documents that waited for it; gives the runs for which it comes too late."""
         together = self._runs.apply(document)
         for applied in together:
             if applied.document.name == "start":
@@ -109,8 +113,7 @@ class Pipeline:
                 await insist(partial(self._catalogue.adopt, applied.run.uid, [applied.document]))
         if (parent := self._runs.first_to_wait(document)) is not None:
             outdated.update(await insist(lambda: self._catalogue.ended_runs_of(parent)))
-        for uid in outdated:
-            await self._begin_again(uid)
+        return outdated
 
     async def _begin(self, run: Run) -> None:
         live = LiveRun.begin(run, "live", self._pace, monotonic())
@@ -124,12 +127,14 @@ class Pipeline:
         self._tasks.create_task(self._reconstruct(self._growing[run.uid]))
         log.info("run %s began: %s, recipe %s, revision %s", run.uid, made.run.plan_name, made.run.recipe, made.revision)
 
-    async def _begin_again(self, uid: str) -> None:
-        """Documents of a run came too late for what was made of them: it is made anew, from all of them."""
-        log.warning("run %s: documents came too late for what was made of it; it is reconstructed again", uid)
-        await insist(lambda: self._catalogue.adopt(uid, self._runs.waiting(uid)))
-        for document in self._runs.anew(uid, await insist(lambda: self._catalogue.documents(uid))):
-            await self._apply(document)
+    async def _make_anew(self, outdated: set[str]) -> None:
+        """Documents came too late for what was made of their runs: each is made anew once, however many came together."""
+        while outdated:
+            uid = outdated.pop()
+            log.warning("run %s: documents came too late for what was made of it; it is reconstructed again", uid)
+            await insist(partial(self._catalogue.adopt, uid, self._runs.waiting(uid)))
+            for document in self._runs.anew(uid, await insist(partial(self._catalogue.documents, uid))):
+                outdated |= await self._apply(document) - {uid}
 
     async def _reconstruct(self, growing: Growing) -> None:
         """FrameRef -> values -> rows, until the run is over and nothing is owed; then it is kept, and all may see that it ended."""
@@ -142,7 +147,7 @@ class Pipeline:
         async with self._applying:
             made.ended = True  # no sooner: it could be forgotten, and with it what came while it was saved
             if live.outdated and self._growing.get(made.run.uid) is growing:
-                return await self._begin_again(made.run.uid)
+                return await self._make_anew({made.run.uid})
         self._board.changed()
         log.info("run %s ended: %s, %d rows, %d points missing", made.run.uid, made.run.status, made.table.rows, len(live.missing))
         for uid in self._board.forget_ended(KEPT_ENDED):

@@ -170,6 +170,16 @@ def test_a_data_key_that_was_asked_for_and_writes_no_files_is_named(data_key: st
     assert f"called {data_key!r}" in told(ended(run.documents), "no_frames")
 
 
+def test_a_run_that_is_made_anew_takes_its_stop_document_in_last_for_it_must_not_end_before_its_points() -> None:
+    documents = raster_run((2, 3))
+    runs = Runs(recipe_for)
+    apply_all(documents, runs)
+    stop = documents[-1]
+    assert stop.name == "stop"
+    anew = runs.anew(documents[0].uid, [stop, *documents[:-1]])
+    assert anew == documents
+
+
 def test_what_a_run_that_is_made_anew_still_waits_for_is_not_forgotten() -> None:
     run = Acquisition((2, 3))
     stream, file = run.stream(), run.file()

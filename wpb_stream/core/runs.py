@@ -35,8 +35,12 @@ class Applied:
 
 
 def described_first(documents: Iterable[Document]) -> list[Document]:
-    """All documents of a run in the order to take them in at once: which detector is meant is then known before its first frame."""
-    return sorted(documents, key=lambda document: (document.name != "start", document.name != "descriptor"))
+    """All documents of a run in the order to take them in at once.
+
+    Which detector is meant is then known before its first frame, and the run cannot end before its last one is announced: a run that did,
+    whenever it was made anew, would be made anew for ever.
+    """
+    return sorted(documents, key=lambda document: (document.name != "start", document.name != "descriptor", document.name == "stop"))
 
 
 class Runs:

@@ -139,3 +139,16 @@ def test_a_run_that_shows_another_detector_than_is_meant_is_outdated_but_not_whi
     assert not live.outdated
     live.reconstruction.ended = True
     assert live.outdated
+
+
+def test_it_is_over_at_the_very_moment_it_asked_to_be_woken_whatever_rounding_makes_of_it() -> None:
+    documents = [document for document in raster_run((1, 3)) if document.doc.get("uid", "").rpartition("/")[2] != "1"]
+    for step in range(2000):
+        runs, live = begin(documents[0])
+        now = 0.3 * step + 0.1
+        for document in documents[1:]:
+            feed(runs, live, document, now)
+        while window := live.take(now):
+            live.place(window, read(window, CHANNELS), now)
+        wake = now + live.due_in(now)
+        assert live.finished(wake) or live.due_in(wake) > 0.0

@@ -205,10 +205,10 @@ class LiveRun:
 
     def _over(self, now: float) -> bool:
         """Whether no document is expected any more."""
-        silent_s = now - self.last_document_at
+        # Reckoned as in due_in: by the difference of the two times, rounding could have it woken a moment before there is anything to do.
         if self.run.stop is None:
-            return silent_s >= self.pace.idle_s
-        return self.run.complete or silent_s >= self.pace.stop_grace_s
+            return now >= self.last_document_at + self.pace.idle_s
+        return self.run.complete or now >= self.last_document_at + self.pace.stop_grace_s
 
     @property
     def outdated(self) -> bool:

@@ -84,8 +84,10 @@ export class RunModel {
     /** Cell of each row, in order of arrival; longer than `rows`. */
     this.cells = new Uint32Array(256);
     this.rows = 0;
-    /** Cells that have been measured. */
+    /** Points that have been measured; of a spiral several may share a cell, and of a masked grid cells stay without one. */
     this.measured = 0;
+    /** By point, whether it has been measured. */
+    this.seen = new Uint8Array(256);
     /** 0 where nobody knows. */
     this.pointsExpected = run.points_expected ?? 0;
   }
@@ -104,11 +106,11 @@ export class RunModel {
     const cells = columns.get("cell");
     const points = columns.get("point");
     if (!cells || !points) throw new TypeError("rows without a cell or a point");
-    this.#reserve(this.rows + rows);
+    this.cells = enlarged(this.cells, this.rows + rows);
     for (let row = 0; row < rows; row++) {
       const cell = cells[row];
       if (cell >= this.size) throw new RangeError(`cell ${cell} lies outside the shape ${this.shape.join(" × ")}`);
-      if (this.pointAt[cell] < 0) this.measured++;
+      this.#count(points[row]);
       this.pointAt[cell] = points[row];
       this.cells[this.rows + row] = cell;
     }
@@ -120,11 +122,28 @@ export class RunModel {
     if (pointsExpected !== null) this.pointsExpected = pointsExpected;
   }
 
-  /** @param {number} rows */
-  #reserve(rows) {
-    if (rows <= this.cells.length) return;
-    const grown = new Uint32Array(Math.max(rows, 2 * this.cells.length));
-    grown.set(this.cells);
-    this.cells = grown;
+  /**
+   * A point that is measured again counts once.
+   * @param {number} point
+   */
+  #count(point) {
+    if (point >= MOST_CELLS) throw new RangeError(`point ${point} is none of a map that can be drawn`);
+    this.seen = enlarged(this.seen, point + 1);
+    if (!this.seen[point]) this.measured++;
+    this.seen[point] = 1;
   }
+}
+
+/**
+ * The array, or a copy with room for so many elements.
+ * @template {Uint8Array | Uint32Array} T
+ * @param {T} array
+ * @param {number} length
+ * @returns {T}
+ */
+function enlarged(array, length) {
+  if (length <= array.length) return array;
+  const grown = new /** @type {new (length: number) => T} */ (array.constructor)(Math.max(length, 2 * array.length));
+  grown.set(array);
+  return grown;
 }

@@ -14,7 +14,7 @@ from tests.helpers.hostile import DATUM, MALFORMED, START
 from wpb_stream.catalogue import deadletters
 from wpb_stream.core import arrays, documents, geometry, run, runs
 from wpb_stream.core.exceptions import DocumentError
-from wpb_stream.recipes import raster, reductions
+from wpb_stream.recipes import asked, reductions
 from wpb_stream.sources import stomp_frames, zmq
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -29,7 +29,7 @@ LIMITS = {
     "MAX_WIDTH": f"| {run.MAX_WIDTH:,} |",
     "MAX_NOTICES": f"| {run.MAX_NOTICES} |",
     "MAX_CELLS": f"| {geometry.MAX_CELLS:,} |",
-    "MAX_DIMENSIONS": f"| {raster.MAX_DIMENSIONS} |",
+    "MAX_DIMENSIONS": f"| {asked.MAX_DIMENSIONS} |",
     "MAX_REGIONS": f"| {reductions.MAX_REGIONS} |",
     "MAX_PARKED": f"{runs.MAX_PARKED:,} of {runs.MAX_PARKED_BYTES // 2**20} MiB together",
     "MAX_MESSAGE_BYTES": f"beyond {zmq.MAX_MESSAGE_BYTES // 2**20} MiB the connection",

@@ -67,3 +67,13 @@ def test_a_long_value_is_not_told_in_full() -> None:
     with pytest.raises(RecipeError) as caught:
         asked_of({"wpb": {"shape": "x" * 10_000}})
     assert len(str(caught.value)) < 250
+
+
+def test_axes_of_planned_positions_are_counted_as_well() -> None:
+    spiral = {"plan_name": "spiral", "plan_pattern": "spiral", "hints": {"gridding": "rectilinear_nonsequential"}}
+    arguments = {"x_motor": "x", "y_motor": "y", "x_start": 0, "y_start": 0, "x_range": 4, "y_range": 4, "dr": 0.5, "nth": 6}
+    start = {"uid": "u", "time": 1.0, **spiral, "plan_pattern_args": arguments, "wpb": {"axes": ["only one"]}}
+    recipe = chooser(lambda _: PlanDefaults())(start)
+    assert recipe is not None
+    assert recipe.name == "positions"
+    assert [notice.message for notice in recipe.notices if "wpb.axes has 1 entries; the scan has 2 axes" in notice.message]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_stream.core.exceptions import FrameBroken
-from wpb_stream.core.masks import NO_BAD_PIXELS, Area, BadPixels, area_of
+from wpb_stream.core.masks import Area, area_of
 from wpb_stream.core.regions import Region
 
 try:
@@ -30,16 +30,15 @@ _VECTORISED = frozenset({"uint8", "uint16"})
 """Where numkong is many times faster than numpy; its 64-bit accumulators cannot overflow on a frame of 1 GiB."""
 
 
-def region_sums(frame: npt.NDArray[np.generic], regions: tuple[Region, ...], bad: BadPixels = NO_BAD_PIXELS) -> list[float]:
+def region_sums(frame: npt.NDArray[np.generic], regions: tuple[Region, ...]) -> list[float]:
     """Sum of each region of one frame.
 
     :param frame: shape (rows, columns), integer, boolean or floating point; any strides and byte order
-    :param bad: pixels that are left out
     :returns: one sum a region, in counts of the detector; 0 for a region outside the frame
     :raises FrameBroken: the frame has no numbers to sum, or a sum is above 2**53
     """
     shape = shape_of(frame)
-    totals = area_sums(frame, [area_of(region, shape, bad) for region in regions])
+    totals = area_sums(frame, [area_of(region, shape) for region in regions])
     return [as_exact(total, region) for region, total in zip(regions, totals, strict=True)]
 
 

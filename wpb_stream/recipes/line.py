@@ -12,7 +12,6 @@ from typing import Any
 from wpb_stream.core.geometry import Axis, Grid
 from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe
 from wpb_stream.recipes.asked import asked_of
-from wpb_stream.recipes.raster import data_key_of
 from wpb_stream.recipes.reductions import reduction_of
 
 FIRST_POINTS = 64
@@ -33,9 +32,9 @@ class Line:
 
         :raises RecipeError: the ``wpb`` entry asks for something impossible
         """
-        asked_of(start)
+        asked = asked_of(start)
         told = "The start document names no shape: the points are shown as a line, one after the other."
         notices = [Notice("shape_guessed", told)]
         made = reduction_of(start, defaults, notices)
         grid = Grid((FIRST_POINTS,), (Axis("point"),))
-        return Recipe(self.name, grid, made.channels, data_key_of(start), tuple(notices), made.reducer, grows=True)
+        return Recipe(self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, grows=True)

@@ -19,7 +19,7 @@ from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe, RecipeMaker
 from wpb_stream.recipes import spirals, waypoints
 from wpb_stream.recipes.asked import asked_of
 from wpb_stream.recipes.line import Line
-from wpb_stream.recipes.raster import Raster, data_key_of
+from wpb_stream.recipes.raster import Raster
 from wpb_stream.recipes.reductions import reduction_of
 from wpb_stream.recipes.scanspecs import lines_of, spec_of
 
@@ -55,9 +55,9 @@ class Positions:
             makers: list[RecipeMaker] = [Raster(), Line()]
             other = next(maker for maker in makers if maker.fits(start, defaults)).make(start, defaults)
             return replace(other, notices=(told, *other.notices))
-        asked_of(start)
+        asked = asked_of(start, len(grid.axes))
         made = reduction_of(start, defaults, notices)
-        return Recipe(self.name, grid, made.channels, data_key_of(start), tuple(notices), made.reducer)
+        return Recipe(self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer)
 
 
 def _placed(start: Mapping[str, Any], defaults: PlanDefaults) -> tuple[Scattered, list[Notice]]:

@@ -26,12 +26,10 @@ from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.geometry import MAX_CELLS, Axis, Grid
 from wpb_stream.core.narrow import as_label, as_list, as_mapping
 from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe
-from wpb_stream.recipes.asked import asked_of
+from wpb_stream.recipes.asked import MAX_DIMENSIONS, asked_of
 from wpb_stream.recipes.patterns import Course, courses_of, snaked_of
 from wpb_stream.recipes.reductions import reduction_of
 from wpb_stream.recipes.scanspecs import lines_of
-
-MAX_DIMENSIONS = 8
 
 
 class Raster:
@@ -52,25 +50,14 @@ class Raster:
         shape = _shape(start, defaults)
         if shape is None:
             raise RecipeError("a raster needs a shape: two or more whole numbers, slow axis first")
-        asked_of(start, len(shape))
+        asked = asked_of(start, len(shape))
         grid = Grid(shape, _axes(start, defaults, shape, notices))
         made = reduction_of(start, defaults, notices)
-        return Recipe(self.name, grid, made.channels, data_key_of(start), tuple(notices), made.reducer)
+        return Recipe(self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer)
 
 
 def _wanted(start: Mapping[str, Any]) -> Mapping[str, Any]:
     return as_mapping(start.get("wpb"))
-
-
-def data_key_of(start: Mapping[str, Any]) -> str | None:
-    """The detector that the ``wpb`` entry names.
-
-    :raises RecipeError: it is no name
-    """
-    data_key = _wanted(start).get("data_key")
-    if data_key is None or isinstance(data_key, str):
-        return data_key
-    raise RecipeError("wpb.data_key must be the name of a detector's data key")
 
 
 def _shape(start: Mapping[str, Any], defaults: PlanDefaults) -> tuple[int, ...] | None:

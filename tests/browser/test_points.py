@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.pages import viewer_page
 from tests.helpers.laboratory import Laboratory
-from tests.helpers.plans import PLANS
+from tests.helpers.plan_cases import PLANS
 from wpb_stream.replay import parse_kafka_url
 from wpb_stream.settings import Settings
 from wpb_stream.sim.publisher import RunPublisher

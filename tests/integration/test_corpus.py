@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 from tests.helpers.corpus import Case, Expected, corpus
 from tests.helpers.documents import FRAME_SHAPE
 from tests.helpers.scans import DATASET, scan
-from tests.integration.test_pipeline import WAIT_S, assert_is_map_of, until_latest_stopped, until_stopped
+from tests.integration.watching import WAIT_S, assert_is_map_of, until_latest_stopped, until_stopped
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.client import Update
 from wpb_stream.core.documents import MAX_BYTES

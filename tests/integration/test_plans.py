@@ -17,9 +17,10 @@ from event_model import sanitize_doc
 
 from tests.helpers.documents import as_json
 from tests.helpers.laboratory import Laboratory, Shot
-from tests.helpers.plans import INNER, OUTER, PLANS, THROUGH_THE_BUS, Plan, PlanCase, interleaved, nested
+from tests.helpers.plan_cases import INNER, OUTER, PLANS, THROUGH_THE_BUS, PlanCase, interleaved, nested
+from tests.helpers.plans import Plan
 from tests.integration.conftest import Streaming
-from tests.integration.test_pipeline import until_latest_stopped
+from tests.integration.watching import until_latest_stopped
 from wpb_dagster.reconstruction import Reconstructed, reconstruct_run
 from wpb_dagster.scan_frames import ScanFrames
 from wpb_stream.core.documents import Document, parse

@@ -15,7 +15,7 @@ import pytest
 from tests.helpers.census import census
 from tests.helpers.scans import Scan, scan
 from tests.integration.conftest import Streaming, feed_url
-from tests.integration.test_pipeline import publish_values
+from tests.integration.watching import publish_values
 from wpb_stream.client import Update, watch
 from wpb_stream.pipeline import KEPT_ENDED
 from wpb_stream.replay import Recorded, publish, with_new_uids

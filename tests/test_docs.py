@@ -64,7 +64,7 @@ def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
     page = (ROOT / "docs" / "reference" / "recipes.md").read_text()
     calls = [ast.parse(code).body[0].value for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]  # type: ignore[attr-defined]
     entries = [ast.literal_eval(keyword.value) for call in calls for keyword in call.keywords if keyword.arg == "wpb"]
-    assert len(entries) == 2
+    assert len(entries) == 3
     asked = {
         key
         for wpb in entries

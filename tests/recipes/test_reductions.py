@@ -18,6 +18,7 @@ from wpb_stream.core.recipe import Channel, PlanDefaults, Recipe
 from wpb_stream.core.reducers import Measure, RegionStatistics, RegionSums, Statistic
 from wpb_stream.core.regions import Interval, Region
 from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES, Annulus, Ellipse, Polygon
+from wpb_stream.core.spectra import ElementCounts, ElementWindow
 from wpb_stream.core.window import StreamFile, WindowRequest
 from wpb_stream.frames.reader import reduce_window
 from wpb_stream.frames.roots import DataRoots
@@ -27,6 +28,7 @@ from wpb_stream.recipes.reductions import reduction_of
 
 DISK = {"ellipse": {"centre": [5, 6], "radii": [3, 3]}}
 RING = {"annulus": {"centre": [5, 6], "inner": 3, "outer": 5.5}}
+IRON = {"Fe": {"window": [6, 9], "background": [[3, 5], [10, 12]]}}
 TRIANGLE = {"polygon": [[0, 0], [0, 9.5], [9, 0]]}
 
 
@@ -168,9 +170,26 @@ def test_a_region_that_cannot_be_is_refused_by_its_key(entry: Any, told: str) ->
 @pytest.mark.parametrize(
     ("wpb", "told"),
     [
-        ({"reduction": "median"}, "wpb.reduction: there is no 'median'; known are regions, centre_of_mass"),
+        ({"reduction": "median"}, "wpb.reduction: there is no 'median'; known are regions, centre_of_mass, xrf"),
         ({"reduction": ["centre_of_mass"]}, "wpb.reduction"),
-        ({"mask": DISK}, "wpb.mask is where the centre of mass is looked for"),
+        ({"mask": DISK}, 'wpb.mask is for "reduction": "centre_of_mass" only'),
+        ({"elements": IRON}, 'wpb.elements is for "reduction": "xrf" only'),
+        ({"energy": {"step": 1}}, 'wpb.energy is for "reduction": "xrf" only'),
+        ({"reduction": "xrf", "elements": IRON, "regions": {"red": DISK}}, "wpb.regions cannot be had together"),
+        ({"reduction": "xrf", "elements": IRON, "mask": DISK}, "wpb.mask is for"),
+        ({"reduction": "xrf"}, "wpb.elements must name 1 to 32 elements"),
+        ({"reduction": "xrf", "elements": {f"e{k}": IRON["Fe"] for k in range(33)}}, "wpb.elements must name 1 to 32 elements"),
+        ({"reduction": "xrf", "elements": {"total": IRON["Fe"]}}, "wpb.elements: 'total' is no name"),
+        ({"reduction": "xrf", "elements": {"Fe": {}}}, "wpb.elements.Fe must be like"),
+        ({"reduction": "xrf", "elements": {"Fe": {"window": [5, 9], "line": "Ka"}}}, "wpb.elements.Fe must be like"),
+        ({"reduction": "xrf", "elements": {"Fe": {"window": [9, 5]}}}, "wpb.elements.Fe.window: [9, 5] is no pair"),
+        ({"reduction": "xrf", "elements": {"Fe": {"window": [-9, 0]}}}, "wpb.elements.Fe.window: there is no channel"),
+        ({"reduction": "xrf", "elements": {"Fe": {"window": [5, 9], "background": [1, 2]}}}, "wpb.elements.Fe.background: 1 is no pair"),
+        ({"reduction": "xrf", "elements": {"Fe": {"window": [5, 9], "background": [[1, 2]] * 3}}}, "a list of one or two windows"),
+        ({"reduction": "xrf", "elements": {"Fe": {"window": [5, 9], "background": 7}}}, "a list of one or two windows"),
+        ({"reduction": "xrf", "elements": IRON, "energy": {"step": 0}}, "wpb.energy must be like"),
+        ({"reduction": "xrf", "elements": IRON, "energy": {"offset": 1}}, "wpb.energy must be like"),
+        ({"reduction": "xrf", "elements": IRON, "energy": {"step": 1, "units": "keV"}}, "wpb.energy must be like"),
         ({"reduction": "centre_of_mass", "mask": {}}, "wpb.mask must be like"),
         ({"reduction": "centre_of_mass", "mask": 5}, "wpb.mask must be like"),
         ({"reduction": "centre_of_mass", "mask": {**DISK, "statistic": "mean"}}, "wpb.mask must be like"),
@@ -190,6 +209,21 @@ def test_a_reduction_that_cannot_be_is_refused_by_its_key(wpb: dict[str, Any], t
     assert told in refused(wpb)
 
 
+def test_elements_are_maps_of_net_counts_the_first_three_in_colours() -> None:
+    elements = {name: {"window": [k, k + 2]} for k, name in enumerate(("Fe", "Ca", "K", "S"))}
+    recipe = make({"reduction": "xrf", "elements": elements})
+    assert [(channel.name, channel.colour) for channel in recipe.channels] == [
+        ("Fe", "red"), ("Ca", "green"), ("K", "blue"), ("S", None), ("total", None),
+    ]  # fmt: skip
+    assert [channel.colour for channel in make({"reduction": "xrf", "elements": IRON}).channels] == ["red", None]
+
+
+def test_windows_of_energies_hold_the_channels_whose_centre_they_do() -> None:
+    asked = {"Fe": {"window": [6.2, 6.6], "background": [[5.995, 6.1]]}}
+    recipe = make({"reduction": "xrf", "elements": asked, "energy": {"offset": 0.1, "step": 0.05}})
+    assert recipe.reducer == ElementCounts((ElementWindow("Fe", Interval(122, 130), (Interval(118, 120),)),))
+
+
 def test_the_most_that_is_allowed_is_taken() -> None:
     corners = [[k % 7, k % 11] for k in range(MAX_VERTICES)]
     pixels = [[k // 200, k % 200] for k in range(MAX_BAD_PIXELS)]
@@ -205,6 +239,7 @@ def test_the_most_that_is_allowed_is_taken() -> None:
         {"regions": {"a": {**DISK, "statistic": "mean"}, "b": RING, "c": {**TRIANGLE, "statistic": "maximum"}}, "bad_pixels": [[4, 6]]},
         {"regions": {"a": {**DISK, "outside": True, "statistic": "above", "threshold": 50}}},
         {"reduction": "centre_of_mass", "mask": DISK, "bad_pixels": [[4, 6]]},
+        {"reduction": "xrf", "elements": IRON, "bad_pixels": [[4, 6]]},
     ],
 )
 def test_the_size_of_a_window_never_changes_a_value(

@@ -30,8 +30,10 @@ class Asked(BaseModel):
     extents: list[Span | None] | None = Field(default=None, description="first and last position of each axis")
     axes: list[StrictStr] | None = Field(default=None, description="name of each axis")
     regions: dict[str, Any] | None = Field(default=None, description="name and place of each region of the detector")
-    reduction: StrictStr | None = Field(default=None, description="what frames become: values of regions, or a centre of mass")
+    reduction: StrictStr | None = Field(default=None, description="what frames become: values of regions, a centre of mass, elements")
     mask: Any = Field(default=None, description="where the centre of mass is looked for")
+    elements: dict[str, Any] | None = Field(default=None, description="windows of the elements in the spectra of a fluorescence detector")
+    energy: dict[str, Any] | None = Field(default=None, description="offset and step of the energies of a spectrum's channels")
     bad_pixels: Any = Field(default=None, description="pixels that count nowhere")
 
 

@@ -5,8 +5,10 @@ key                            what it says
 =============================  ==============================================================================================
 ``wpb.regions``                by name: where on the detector, and which statistic; else ``colour_rois`` of the start document,
                                the plan's entry in the settings, thirds of the frame's height
-``wpb.reduction``              ``regions``, or ``centre_of_mass``
+``wpb.reduction``              ``regions``, ``centre_of_mass``, or ``xrf``
 ``wpb.mask``                   where the centre of mass is looked for; else the whole frame
+``wpb.elements``               the elements of ``xrf``, see :mod:`wpb_stream.recipes.elements`
+``wpb.energy``                 the energies of the channels that they are given in
 ``wpb.bad_pixels``             pixels that count nowhere
 =============================  ==============================================================================================
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from wpb_stream.core.exceptions import RecipeError
@@ -27,6 +30,8 @@ from wpb_stream.core.narrow import as_list, as_mapping
 from wpb_stream.core.recipe import Channel, Notice, PlanDefaults
 from wpb_stream.core.reducers import Measure, Reducer, RegionStatistics, Statistic
 from wpb_stream.core.regions import Interval, Region, thirds
+from wpb_stream.core.spectra import ElementCounts
+from wpb_stream.recipes.elements import element_of, energies_of
 from wpb_stream.recipes.regions import PLACE_KEYS, bad_pixels_of, is_number, region_of
 
 COLOURS = ("red", "green", "blue")
@@ -35,9 +40,11 @@ MAX_REGIONS = 32
 MAX_THRESHOLD = 1e300
 """Counts."""
 
-KEYS = ("regions", "reduction", "mask", "bad_pixels")
+KEYS = ("regions", "reduction", "mask", "elements", "energy", "bad_pixels")
 """Of the ``wpb`` entry."""
-REDUCTIONS = ("regions", "centre_of_mass")
+REDUCTIONS = ("regions", "centre_of_mass", "xrf")
+BELONGS_TO = {"mask": "centre_of_mass", "elements": "xrf", "energy": "xrf"}
+"""Keys that say nothing without the reduction they are for."""
 STATISTIC_KEYS = ("statistic", "threshold")
 UNITS = {Statistic.SUM: "counts", Statistic.MEAN: "counts/pixel", Statistic.MAXIMUM: "counts", Statistic.ABOVE: "pixels"}
 
@@ -64,16 +71,19 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
     if kind not in REDUCTIONS:
         raise RecipeError(f"wpb.reduction: there is no {str(kind)[:80]!r}; known are {', '.join(REDUCTIONS)}")
     bad = bad_pixels_of("wpb.bad_pixels", wanted.get("bad_pixels"))
+    for key, of in BELONGS_TO.items():
+        if wanted.get(key) is not None and kind != of:
+            raise RecipeError(f'wpb.{key} is for "reduction": "{of}" only')
+    if kind != "regions" and wanted.get("regions"):
+        raise RecipeError(f'wpb.regions cannot be had together with "reduction": "{kind}"')
     if kind == "centre_of_mass":
         return _centre_of_mass(wanted, bad)
-    if wanted.get("mask") is not None:
-        raise RecipeError('wpb.mask is where the centre of mass is looked for: it needs "reduction": "centre_of_mass" beside it')
+    if kind == "xrf":
+        return _elements(wanted, bad)
     return _statistics(_measures(start, defaults, notices), bad)
 
 
 def _centre_of_mass(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:
-    if wanted.get("regions"):
-        raise RecipeError("wpb.regions cannot be had together with the centre of mass; wpb.mask says where that is looked for")
     asked = wanted.get("mask")
     given = as_mapping(asked)
     if asked is not None and (not given or not set(PLACE_KEYS) >= set(given)):
@@ -87,6 +97,23 @@ def _centre_of_mass(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:
         Channel("total", "Total", region=place),
     )
     return Reduction(channels, CentreOfMass(region, bad))
+
+
+def _elements(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:
+    asked = as_mapping(wanted.get("elements"))
+    if not asked or len(asked) > MAX_REGIONS:
+        raise RecipeError(f'wpb.elements must name 1 to {MAX_REGIONS} elements, like {{"Fe": {{"window": [620, 660]}}}}')
+    for name in map(str, asked):
+        if not _may_name(name):
+            raise RecipeError(f"wpb.elements: {name[:80]!r} is no name: letters, digits and `_ .:+-`, not point, cell or total")
+    energies = energies_of(wanted.get("energy"))
+    elements = tuple(element_of(str(name), given, energies) for name, given in asked.items())
+    channels = [
+        # The first three are the composite, as people name first what they look for.
+        Channel(element.name, element.name, "counts", colour, Region(element.name, columns=element.window))
+        for element, colour in zip_longest(elements, COLOURS[: len(elements)])
+    ]
+    return Reduction((*channels, Channel("total", "Total")), ElementCounts(elements, bad))
 
 
 def _statistics(measures: Sequence[Measure], bad: BadPixels) -> Reduction:

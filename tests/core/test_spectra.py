@@ -15,7 +15,7 @@ from wpb_stream.core.masks import BadPixels
 from wpb_stream.core.regions import Interval
 from wpb_stream.core.spectra import ElementCounts, ElementWindow
 
-windows = st.tuples(st.integers(0, 30), st.integers(1, 12)).map(lambda told: Interval(told[0], sum(told)))
+windows = st.tuples(st.integers(0, 45), st.integers(1, 12)).map(lambda told: Interval(told[0], sum(told)))
 elements = st.builds(ElementWindow, st.just("Fe"), windows, st.lists(windows, max_size=2).map(tuple))
 pixels = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 44)), max_size=20)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from wpb_stream.core.derived import Derived
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.narrow import as_mapping
@@ -51,6 +52,8 @@ class Recipe:
     """What was guessed for want of metadata."""
     reduction: Reducer | None = None
     """What makes the channels' values of frames; None for the sum over each channel's region."""
+    derived: tuple[Derived, ...] = ()
+    """What makes arrays of the channels' maps."""
     grows: bool = False
     """Whether nobody knows beforehand how long the scan is: the slow axis grows with its points."""
 

@@ -37,4 +37,4 @@ class Line:
         notices = [Notice("shape_guessed", told)]
         made = reduction_of(start, defaults, notices)
         grid = Grid((FIRST_POINTS,), (Axis("point"),))
-        return Recipe(self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, grows=True)
+        return Recipe(self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, made.derived, grows=True)

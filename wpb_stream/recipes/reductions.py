@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from wpb_stream.core.derived import Derived
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.masks import BadPixels
 from wpb_stream.core.moments import CentreOfMass
@@ -59,6 +60,8 @@ class Reduction:
     channels: tuple[Channel, ...]
     reducer: Reducer | None = None
     """None for the sums over the channels' regions."""
+    derived: tuple[Derived, ...] = ()
+    """What makes arrays of the channels' maps."""
 
 
 def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Notice]) -> Reduction:

@@ -12,6 +12,7 @@ import pytest
 from tests.helpers.documents import raster_run, read, recipe_for
 from wpb_stream import growing as module
 from wpb_stream.catalogue.results import Results
+from wpb_stream.core.accumulation import Accumulation
 from wpb_stream.core.live import LiveRun, Pace
 from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.runs import Runs
@@ -41,14 +42,14 @@ def nothing() -> None:
     """Nobody watches."""
 
 
-async def reduced(window: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
+async def reduced(window: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None = None) -> WindowResult:
     return read(window, reducer.size)
 
 
 async def test_a_window_that_fails_once_is_read_again_and_no_point_is_missing() -> None:
     growing, failed = whole_run(), []
 
-    async def reduce(window: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
+    async def reduce(window: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None = None) -> WindowResult:
         if len(failed) < module.ATTEMPTS - 1:
             failed.append(window)
             raise BlockingIOError("no process to be had just now")
@@ -63,7 +64,7 @@ async def test_a_window_that_fails_once_is_read_again_and_no_point_is_missing() 
 async def test_a_window_that_fails_for_good_leaves_its_points_empty_and_the_run_goes_on() -> None:
     growing = whole_run()
 
-    async def reduce(window: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
+    async def reduce(window: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None = None) -> WindowResult:
         if window[0].point == 2:
             raise RuntimeError("a fault of ours")
         return await reduced(window, reducer)
@@ -77,7 +78,7 @@ async def test_a_window_that_fails_for_good_leaves_its_points_empty_and_the_run_
 async def test_what_another_takes_the_place_of_reads_no_further_and_is_no_end_of_the_run() -> None:
     growing, read_until_then = whole_run(), []
 
-    async def reduce(window: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
+    async def reduce(window: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None = None) -> WindowResult:
         read_until_then.append(window)
         Growing(growing.live, instead_of=growing)
         return await reduced(window, reducer)

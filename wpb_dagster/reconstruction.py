@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_dagster.scan_frames import ScanFrames, reduce_frames
+from wpb_stream.core.board import Versioned
 from wpb_stream.core.documents import Document
 from wpb_stream.core.live import LiveRun, Pace, reconstruct
 from wpb_stream.core.messages import RunInfo
@@ -53,6 +54,8 @@ class Reconstructed:
     table: PointTable
     missing: list[int]
     notices: list[Notice]
+    arrays: dict[str, Versioned]
+    """What is accumulated of all frames, and made of the maps."""
 
 
 def replay(documents: Iterable[Document], recipe_for: Callable[[dict[str, Any]], Recipe | None]) -> tuple[Run, list[FrameRef]]:
@@ -79,14 +82,15 @@ def reconstruct_run(run: Run, frames: ScanFrames, *, window_frames: int, ended: 
     :param ended: whether the run is over; False if someone asks while it still streams
     """
     assert run.recipe is not None, "frames are only announced where there is a recipe"
-    reducer = run.recipe.reducer
+    reducer, accumulation = run.recipe.reducer, run.recipe.accumulation
     live = LiveRun.begin(run, revision, Pace(window_frames=window_frames), 0.0, produced_by)
 
     def reduce(window: Sequence[FrameRef]) -> Any:
-        return reduce_frames(window, reducer, frames.roots)
+        return reduce_frames(window, reducer, frames.roots, accumulation)
 
     reconstruct(live, frames.refs, reduce)
     if ended:
         live.end()
+    live.show(live.arrays(), 0.0)
     made = live.reconstruction
-    return Reconstructed(made.run, made.table, sorted(live.missing), list(made.notices))
+    return Reconstructed(made.run, made.table, sorted(live.missing), list(made.notices), made.arrays)

@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from wpb_stream.core.accumulation import Accumulation, Tally, merged
 from wpb_stream.core.reducers import Reducer
-from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowRequest, WindowResult
+from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowResult, window_request
 from wpb_stream.frames.reader import read_frames, reduce_window
 from wpb_stream.frames.roots import DataRoots
 
@@ -61,7 +62,7 @@ class ScanFrames:
             yield ScanFrames(self.refs[first : first + size], self.roots)
 
 
-def reduce_frames(refs: Sequence[FrameRef], reducer: Reducer, roots: DataRoots) -> WindowResult:
+def reduce_frames(refs: Sequence[FrameRef], reducer: Reducer, roots: DataRoots, accumulation: Accumulation | None = None) -> WindowResult:
     """Read and reduce frames here and now, file by file; never raises for a file's fault.
 
     The reader processes of :mod:`wpb_stream.frames.pool` do the same for the streaming process, with deadlines.
@@ -72,12 +73,13 @@ def reduce_frames(refs: Sequence[FrameRef], reducer: Reducer, roots: DataRoots) 
     status = np.full(len(refs), FrameStatus.BROKEN, np.uint8)
     shape: tuple[int, int] | None = None
     reason: str | None = None
+    tally: Tally | None = None
     for rows in _by_file(refs):
-        first = refs[rows[0]]
-        result = reduce_window(WindowRequest(first.file, tuple(refs[row].index for row in rows), reducer), roots)
+        result = reduce_window(window_request([refs[row] for row in rows], reducer, accumulation), roots)
         values[rows], status[rows] = result.values, result.status
         shape, reason = shape or result.frame_shape, reason or result.reason
-    return WindowResult(values, status, shape, reason)
+        tally = merged([tally, result.tally])
+    return WindowResult(values, status, shape, reason, tally)
 
 
 def _by_file(refs: Sequence[FrameRef]) -> Iterable[list[int]]:

@@ -15,8 +15,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -69,6 +70,8 @@ class Update:
     notices: tuple[Notice, ...] = ()
     stopped: RunStopped | None = None
     """How the run ended, once it has and all its rows are here."""
+    arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict[str, npt.NDArray[Any]])
+    """The latest version of each array that came: ``mean_frame``, ``sum_spectrum``, ...; ``run.arrays`` names those that may come."""
 
     @property
     def rows(self) -> int:
@@ -94,6 +97,7 @@ class _Held:
     table: PointTable
     notices: list[Notice] = field(default_factory=list[Notice])
     stopped: RunStopped | None = None
+    arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict[str, npt.NDArray[Any]])
 
     @classmethod
     def begin(cls, message: RunMessage, channels: Sequence[str] | None) -> _Held:
@@ -117,7 +121,7 @@ class _Held:
     def update(self, first_new: int) -> Update:
         # A view of the rows so far: an update that somebody keeps stays as it was.
         rows = PointTable.from_array(self.table.data)
-        return Update(self.run, self.revision, rows, first_new, tuple(self.notices), self.stopped)
+        return Update(self.run, self.revision, rows, first_new, tuple(self.notices), self.stopped, dict(self.arrays))
 
 
 class Follower:
@@ -148,12 +152,13 @@ class Follower:
             return self._control(parse_reply(message))
         header, columns = decode_binary(message)
         held = self._held
-        if held is None or not isinstance(header, PointsHeader) or header.id != self._asked.id:
-            return None
-        if (header.run, header.revision) != (held.run.uid, held.revision):
+        if held is None or header.id != self._asked.id or (header.run, header.revision) != (held.run.uid, held.revision):
             return None
         first_new = held.table.rows
-        held.append(header, columns)
+        if isinstance(header, PointsHeader):
+            held.append(header, columns)
+        else:
+            held.arrays |= columns
         return held.update(first_new)
 
     def _ask(self, held: _Held | None) -> None:

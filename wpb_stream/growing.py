@@ -11,6 +11,7 @@ from time import monotonic
 import numpy as np
 
 from wpb_stream.catalogue.results import Results
+from wpb_stream.core.accumulation import Accumulation
 from wpb_stream.core.live import LiveRun
 from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult, carried
@@ -23,10 +24,12 @@ PAUSE_S = 1.0
 """Between two attempts: what was short (memory, processes, file handles) may be there again."""
 MOTION_S = 0.5
 """How often clients are told at most how far the motors have come."""
+SHOW_S = 1.0
+"""How often arrays are made anew at most."""
 SAVE_AGAIN_S = 10.0
 """How long to wait before rows that could not be written are written again."""
 
-Reduce = Callable[[Sequence[FrameRef], Reducer], Awaitable[WindowResult]]
+Reduce = Callable[[Sequence[FrameRef], Reducer, Accumulation | None], Awaitable[WindowResult]]
 
 
 class Growing:
@@ -70,6 +73,9 @@ class Growing:
         """
         live = self.live
         while not self._abandoned and not live.finished(monotonic()):
+            if live.shows(monotonic()):
+                await self._show()
+                changed()
             window = live.take(monotonic())
             if window:
                 await self._read(window, reduce)
@@ -86,7 +92,7 @@ class Growing:
         assert recipe is not None, "frames are only asked for where there is a recipe"
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                result = carried(window) or await reduce(window, recipe.reducer)
+                result = carried(window) or await reduce(window, recipe.reducer, recipe.accumulation)
                 break
             except Exception:
                 log.exception("run %s: %d frames could not be read (attempt %d of %d)", self.live.run.uid, len(window), attempt, ATTEMPTS)
@@ -97,6 +103,19 @@ class Growing:
             result = WindowResult(values, np.full(len(window), FrameStatus.BROKEN, np.uint8), reason="wpb failed to read it")
         self.live.place(window, result, monotonic())
 
+    async def _show(self) -> None:
+        """Have the arrays made, which may take a while, no more than a fifth of the time."""
+        began = monotonic()
+        arrays = await asyncio.to_thread(self.live.arrays)
+        self.live.show(arrays, monotonic() + max(SHOW_S, 4 * (monotonic() - began)))
+
+    async def end(self) -> float:
+        """Conclude how the run ended, with all its arrays; see :meth:`LiveRun.end`."""
+        ended_at = self.live.end()
+        if self.live.reconstruction.run.arrays:
+            await self._show()
+        return ended_at
+
     async def saved(self, results: Results, changed: Callable[[], None]) -> str:
         """Save the rows; while they cannot be written (disk full, folder away) the run stays as it is, and says so.
 
@@ -105,7 +124,7 @@ class Growing:
         made = self.live.reconstruction
         while True:
             try:
-                return await asyncio.to_thread(results.save, made.run.uid, made.revision, made.table)
+                return await asyncio.to_thread(results.save, made.run.uid, made.revision, made.table, made.arrays)
             except OSError as error:
                 log.error("run %s cannot be saved (%s); trying again in %g s", made.run.uid, error, SAVE_AGAIN_S)
                 self.live.run.notice("not_saved", f"The rows of this run cannot be saved: {error}. wpb tries again until they can.")

@@ -141,7 +141,7 @@ class Pipeline:
         if not await growing.to_its_end(self._readers.reduce, self._board.changed):
             return
         live, made = growing.live, growing.live.reconstruction
-        ended_at = live.end()
+        ended_at = await growing.end()
         file = await growing.saved(self._results, self._board.changed) if made.run.recipe else None
         await insist(lambda: self._catalogue.end_run(made, ended_at, file))
         async with self._applying:

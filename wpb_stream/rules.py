@@ -30,6 +30,7 @@ class Plan(BaseModel):
     snaking: tuple[bool, ...] | None = None
     extents: tuple[tuple[float, float], ...] | None = None
     axes: tuple[str, ...] | None = None
+    arrays: tuple[str, ...] | None = None
     regions: dict[str, dict[str, tuple[int, int]]] = {}
 
 

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from tests.helpers.corpus import OLDER_CAMERA, OlderAcquisition
 from tests.helpers.documents import CAMERA, MOTOR, Acquisition, maps_of, read
 from tests.helpers.liverun import BROKEN, CHANNELS, NOT_YET, READ
+from wpb_stream.core.accumulation import Kind
 from wpb_stream.core.documents import Document
 from wpb_stream.core.live import LiveRun, Pace
 from wpb_stream.core.recipe import PlanDefaults, choose
 from wpb_stream.core.runs import Runs
-from wpb_stream.core.window import FrameRef, FrameStatus
+from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
 from wpb_stream.recipes.line import Line
 from wpb_stream.recipes.raster import Raster
 
@@ -144,7 +145,7 @@ class Walk:
     """The core driven as the pipeline drives it, by a clock that is told."""
 
     def __init__(self, status: Any) -> None:
-        self.runs = Runs(lambda start: choose(start, [Raster(), Line()], PlanDefaults()))
+        self.runs = Runs(lambda start: choose(start, [Raster(), Line()], PlanDefaults(arrays=tuple(Kind))))
         self.lives: dict[str, LiveRun] = {}
         self._seen: dict[tuple[str, str], int] = {}
         self._stored: defaultdict[str, list[Document]] = defaultdict(list)
@@ -182,7 +183,11 @@ class Walk:
     def read(self, now: float) -> None:
         for live in self.lives.values():
             while window := live.take(now):
-                live.place(window, read(window, CHANNELS, self._status), now)
+                live.place(window, self._read(live, window), now)
+
+    def _read(self, live: LiveRun, window: list[FrameRef]) -> WindowResult:
+        assert live.run.recipe is not None
+        return read(window, CHANNELS, self._status, live.run.recipe.accumulation)
 
     def end(self, now: float) -> None:
         for live in self.lives.values():  # each by a clock of its own, as they go side by side
@@ -190,8 +195,10 @@ class Walk:
             while not live.finished(clock):
                 steps += 1
                 assert steps < 1000, "a run that never ends"
+                if live.shows(clock):
+                    live.show(live.arrays(), clock + 1.0)
                 if window := live.take(clock):
-                    live.place(window, read(window, CHANNELS, self._status), clock)
+                    live.place(window, self._read(live, window), clock)
                 else:
                     clock += max(live.due_in(clock), 1e-6)
             live.end()
@@ -201,7 +208,12 @@ class Walk:
         return {uid: {notice.code for notice in live.run.notices} for uid, live in self.lives.items()}
 
     def maps(self) -> dict[str, tuple[list[int], dict[str, bytes]]]:
-        return {uid: (live.reconstruction.run.shape, maps_of(live)) for uid, live in self.lives.items()}
+        return {uid: (live.reconstruction.run.shape, maps_of(live) | arrays_of(live)) for uid, live in self.lives.items()}
+
+
+def arrays_of(live: LiveRun) -> dict[str, bytes]:
+    """The bits of what was accumulated: of every frame that counts once, and of no other."""
+    return {name: array.tobytes() for name, array in live.arrays().items()}
 
 
 def never_late(ref: FrameRef) -> FrameStatus:

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from event_model import compose_run
 
+from wpb_stream.core.accumulation import Accumulation, Tally
 from wpb_stream.core.documents import Document
 from wpb_stream.core.live import LiveRun
 from wpb_stream.core.recipe import PlanDefaults, Recipe, choose
@@ -149,16 +150,25 @@ def winners(refs: Iterable[FrameRef]) -> dict[int, tuple[str, int]]:
     return {point: (ref.file.uid, ref.index) for point, ref in latest.items()}
 
 
-def read(refs: Sequence[FrameRef], channels: int, status: Callable[[FrameRef], FrameStatus] = lambda _: FrameStatus.READ) -> WindowResult:
+def read(
+    refs: Sequence[FrameRef],
+    channels: int,
+    status: Callable[[FrameRef], FrameStatus] = lambda _: FrameStatus.READ,
+    accumulation: Accumulation | None = None,
+) -> WindowResult:
     """A reader's answer: values that no two frames have in common; NaN for what ``status`` says was not read."""
     statuses = [status(ref) for ref in refs]
     values = np.full((len(refs), channels), np.nan)
+    tally = Tally(accumulation) if accumulation else None
     for row, (ref, became) in enumerate(zip(refs, statuses, strict=True)):
         if became == FrameStatus.READ:
             base = int.from_bytes(ref.file.uid.encode()[:3]) * 1000.0 + ref.index
             values[row] = [base + channel / 64 for channel in range(channels)]
+            if tally:
+                tally.take(np.array([[base, base / 7]]))
+                tally.take_last(ref.point, np.array([[base, base / 7]]))
     reason = None if all(became == FrameStatus.READ for became in statuses) else "Some frames are not there."
-    return WindowResult(values, np.array(statuses, np.uint8), FRAME_SHAPE, reason)
+    return WindowResult(values, np.array(statuses, np.uint8), FRAME_SHAPE, reason, tally)
 
 
 def maps_of(live: LiveRun) -> dict[str, bytes]:

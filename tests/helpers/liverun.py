@@ -29,6 +29,8 @@ def feed(runs: Runs, live: LiveRun, document: Document, now: float) -> None:
 def drain(live: LiveRun, now: float = 0.0, status: Callable[[FrameRef], FrameStatus] = lambda _: READ) -> float:
     """Read until nothing more can come; returns the time it is then."""
     while not live.finished(now):
+        if live.shows(now):
+            live.show(live.arrays(), now + 1.0)
         window = live.take(now)
         if window:
             live.place(window, read(window, CHANNELS, status), now)

@@ -12,6 +12,7 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.helpers.documents import as_json
@@ -20,6 +21,7 @@ from tests.helpers.plans import after_point, grid, until_over
 from tests.integration.conftest import Streaming
 from tests.integration.test_plans import as_received, reconstructed
 from tests.integration.watching import publish_values, until_latest_stopped
+from wpb_stream.core.accumulation import Kind
 from wpb_stream.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -34,6 +36,7 @@ ASKED: dict[str, dict[str, Any]] = {
             "hits": {"statistic": "above", "threshold": 99.5},
         },
         "bad_pixels": [[1, 1], [5, 0]],
+        "arrays": [kind.value for kind in Kind],
     },
     "centre of mass": {"reduction": "centre_of_mass", "mask": DISK, "bad_pixels": [[3, 2]]},
     "elements": {
@@ -66,4 +69,11 @@ async def test_what_is_shown_live_is_what_a_recomputation_gives(
     for channel, values in maps.items():
         assert update.map(channel).tobytes() == values.tobytes(), channel
         assert np.isfinite(values).all(), channel
+    assert list(update.arrays) == update.run.arrays == list(batch.arrays)
+    for name, array in update.arrays.items():
+        assert _whole(array) == _whole(batch.arrays[name].values), name
     assert {notice.code for notice in update.notices} == {notice.code for notice in batch.notices} == set()
+
+
+def _whole(array: npt.NDArray[Any]) -> tuple[np.dtype[Any], tuple[int, ...], bytes]:
+    return array.dtype, array.shape, array.tobytes()

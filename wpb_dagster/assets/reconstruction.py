@@ -36,7 +36,7 @@ def point_values(
         made = reconstruct_run(
             run, frames, window_frames=detector_files.frames_in_window(), ended=ended, produced_by=f"dagster {revision}", revision=revision
         )
-        file = results.save(uid, revision, made.table)
+        file = results.save(uid, revision, made.table, made.arrays)
         reader.add_revision(made.info, revision, f"dagster {revision}", file)
     values = Values(made.info, revision, file, frames.points, made.missing, made.notices)
     metadata = about_run(made.info, viewer) | plan_of(made.info) | about_frames(values)

@@ -5,6 +5,8 @@ Plain ``.npy`` files of a structured array: what :attr:`PointTable.data` is, rea
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +14,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from wpb_stream.core.board import Versioned
 from wpb_stream.core.table import PointTable
 from wpb_stream.wholefile import whole_file
 
@@ -43,12 +46,21 @@ class Results:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def save(self, run: str, revision: str, table: PointTable) -> str:
-        """Write a table so that it is there whole or not at all.
+    def save(self, run: str, revision: str, table: PointTable, arrays: Mapping[str, Versioned] | None = None) -> str:
+        """Write a table so that it is there whole or not at all; before it the arrays, beside it.
 
         :returns: the file, relative to :attr:`root`
         """
         path = self.folder(run) / f"{safe_name(revision)}.npy"
+        beside = path.with_suffix(".npz")
+        if arrays:
+            # Numbered, because arrays are called what people like, and names of members of a zip file are not.
+            members = {str(number): each.values for number, each in enumerate(arrays.values())}
+            about = json.dumps([[name, each.version] for name, each in arrays.items()]).encode()
+            with whole_file(beside) as unfinished, unfinished.open("wb") as file:
+                np.savez(file, allow_pickle=False, about=np.frombuffer(about, np.uint8), **members)
+        else:
+            beside.unlink(missing_ok=True)
         with whole_file(path) as unfinished, unfinished.open("wb") as file:
             np.save(file, table.data, allow_pickle=False)
         return str(path.relative_to(self.root))
@@ -59,6 +71,18 @@ class Results:
         :raises OSError: the file is gone
         """
         return PointTable.from_array(np.load(self.root / file, mmap_mode="r", allow_pickle=False))
+
+    def arrays(self, file: str) -> dict[str, Versioned]:
+        """The arrays that :meth:`save` wrote with the table in that file; none if it had none.
+
+        :raises OSError: they cannot be read
+        """
+        beside = (self.root / file).with_suffix(".npz")
+        if not beside.exists():
+            return {}
+        with np.load(beside, allow_pickle=False) as stored:
+            about: list[tuple[str, int]] = json.loads(stored["about"].tobytes())
+            return {name: Versioned(stored[str(number)], version) for number, (name, version) in enumerate(about)}
 
     def preview(self, run: str) -> bytes | None:
         """The preview picture of a run as PNG; None if there is none (yet)."""

@@ -82,6 +82,14 @@ def encode_points(
     return _binary(PointsHeader(subscription, run, revision, first_row, len(rows), points_expected, columns), parts)
 
 
+def encode_array(values: npt.NDArray[Any], *, subscription: int, run: str, revision: str, name: str, version: int) -> bytes:
+    """An array as one binary message, in C order and little-endian."""
+    part = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    header = ArrayHeader(subscription, run, revision, name, version, part.dtype.str, list(values.shape), 0)
+    payload = part.tobytes()
+    return _binary(header, [payload, b"\0" * (-len(payload) % 8)])
+
+
 def _binary(header: PointsHeader | ArrayHeader, parts: Sequence[bytes]) -> bytes:
     text = msgspec.json.encode(header)
     text += b" " * (-(4 + len(text)) % 8)

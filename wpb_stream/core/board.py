@@ -5,12 +5,23 @@ One writer, many readers: a reader holds a position (the next row, the next noti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
 
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice
 from wpb_stream.core.table import PointTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Versioned:
+    """An array of which only the latest version counts."""
+
+    values: npt.NDArray[Any]
+    version: int = 1
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +41,22 @@ class Reconstruction:
     """Counts how often the run's description grew (units, regions in pixels) since it began."""
     ended: bool = False
     """No row follows, and ``run.status`` says how the run ended."""
+    arrays: dict[str, Versioned] = field(default_factory=dict[str, Versioned])
+    """What is accumulated, and made of the maps, by name; each is replaced as it grows."""
+
+    def show(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """These are the arrays now: one that is what it was keeps its version."""
+        held = self.arrays
+        self.arrays = {
+            name: before
+            if (before := held.get(name)) and _same(before.values, values)
+            else Versioned(values, before.version + 1 if before else 1)
+            for name, values in arrays.items()
+        }
+
+
+def _same(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
 @dataclass(slots=True)

@@ -5,14 +5,18 @@ Holds no clock and does no IO; the streaming process and Dagster drive the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from itertools import count
+from typing import Any
 
 import msgspec
+import numpy.typing as npt
 
+from wpb_stream.core.accumulation import Tally, merged
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo, without_large_values
 from wpb_stream.core.narrow import as_integer, as_label
@@ -84,7 +88,18 @@ class LiveRun:
     _filled: int = 0
     """Points that were marked missing and came after all."""
     _turns: Iterator[int] = field(default_factory=count)
-    _placed: dict[int, int] = field(default_factory=dict[int, int])
+    _placed: dict[int, FrameRef] = field(default_factory=dict[int, FrameRef])
+    """The newest frame of each point that has a row."""
+    _tally: Tally | None = None
+    """What is accumulated of the frames."""
+    _spoiled: bool = False
+    """Whether frames were accumulated in whose place newer ones count."""
+    _again: deque[FrameRef] = field(default_factory=deque[FrameRef])
+    """The frames that are still to be accumulated once more, for that reason."""
+    _grown: bool = False
+    """Whether there is more than the arrays show."""
+    _show_at: float = 0.0
+    """Not before then are arrays to be made again."""
 
     def __post_init__(self) -> None:
         self._window = Window(self.pace.window_frames, self.pace.window_seconds)
@@ -120,10 +135,14 @@ class LiveRun:
             if len(self._window) or (len(self._late) == self._missed and self._over(now)):
                 return 0.0
             waits = [late.retry_at for late in self._late[:1]]
+            if self._grown:
+                waits.append(self._show_at)
             if len(self._late) == self._missed:
                 waits.append(self.last_document_at + self.pace.stop_grace_s)
             return max(0.0, min(waits) - now)
         waits = [self.last_document_at + self.pace.idle_s - now, *(late.retry_at - now for late in self._late[:1])]
+        if self._grown:
+            waits.append(self._show_at - now)
         closes_in = self._window.closes_in(now)
         return max(0.0, min(waits if closes_in is None else [*waits, closes_in]))
 
@@ -139,7 +158,16 @@ class LiveRun:
             self._missed -= late.missed
             due.append(late.ref)
         closed = self._window.closes_in(now) == 0.0 or self.run.stop is not None
-        return due + (self._window.take(now) if closed else [])
+        return due + (self._window.take(now) if closed else []) or self._take_again(now)
+
+    def _take_again(self, now: float) -> list[FrameRef]:
+        """Once nothing new is to be read: frames to accumulate anew, if some were accumulated that do not count."""
+        if not self._settled(now):
+            return []
+        if self._spoiled and not self._again:
+            self._tally, self._spoiled = None, False
+            self._again.extend(self._placed.values())
+        return [self._again.popleft() for _ in range(min(self.pace.window_frames, len(self._again)))]
 
     def place(self, frames: Sequence[FrameRef], result: WindowResult, now: float) -> None:
         """Append a row for each frame that was read; late ones are asked for again, broken ones are given up."""
@@ -148,12 +176,16 @@ class LiveRun:
         read: list[int] = []
         for position, (ref, status) in enumerate(zip(frames, result.status, strict=True)):
             late = self._asked.pop(id(ref), None)
+            before = self._placed.get(ref.point)
             if status == FrameStatus.READ:
-                if self._placed.get(ref.point, -1) < ref.version:
-                    self._placed[ref.point] = ref.version
+                if before is None or before.version < ref.version:
+                    self._placed[ref.point] = ref
                     self._filled += ref.point in self.missing
                     self.missing.discard(ref.point)
                     read.append(position)
+                self._spoiled |= before is not None and before.version != ref.version
+            elif before is not None and before.version == ref.version:
+                continue  # read when its row was made; there is nothing to accumulate of it any more
             elif status == FrameStatus.NOT_YET:
                 self._ask_again(ref, late, now, result.reason)
             else:
@@ -163,12 +195,43 @@ class LiveRun:
             self.describe_again()  # regions in pixels of the real frame
         elif result.frame_shape is not None and self._frame_shape not in (None, result.frame_shape):
             self.run.notice("frames_differ", _differ(self._frame_shape, result.frame_shape))
+        self._accumulate(result.tally)
         points = [frames[position].point for position in read]
         assert self.run.grid is not None, "with a recipe there is a grid"
         if list(self.run.grid.shape) != self.reconstruction.run.shape:
             self.describe_again()
         self.reconstruction.table.append(points, self.run.grid.cells(points), result.values[read])
+        self._grown = bool(recipe.arrays) and not self._again
         self.reconstruction.run = msgspec.structs.replace(self.reconstruction.run, rows=self.reconstruction.table.rows)
+
+    def _accumulate(self, tally: Tally | None) -> None:
+        self._tally = merged([self._tally, tally])
+        self._spoiled &= self._tally is not None
+        if self._tally is not None and self._tally.differing:
+            self.run.notice("frames_differ", "The frames have different shapes or types: nothing is accumulated of them.")
+
+    def shows(self, now: float) -> bool:
+        """Whether the arrays are to be made anew."""
+        return self._grown and now >= self._show_at
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is accumulated, and made of the maps, as it is now. Takes a while where fits are made; changes nothing."""
+        recipe, grid, table = self.run.recipe, self.run.grid, self.reconstruction.table
+        made = self._tally.arrays() if self._tally is not None else {}
+        if recipe is None or grid is None or not recipe.derived:
+            return made
+        maps = table.maps(grid.shape)
+        for derived in recipe.derived:
+            try:
+                made |= derived.arrays(maps, grid)
+            except Exception as error:  # a facility's own must not end the run
+                self.run.notice("arrays_failed", f"{', '.join(derived.names)} could not be made of the maps: {error!r}.")
+        return made
+
+    def show(self, arrays: Mapping[str, npt.NDArray[Any]], not_before: float) -> None:
+        """Put arrays on the board, and leave them so until then."""
+        self._grown, self._show_at = False, not_before
+        self.reconstruction.show(arrays)
 
     def describe_again(self) -> None:
         """Have the run described anew, if there is anything new to say."""
@@ -195,12 +258,15 @@ class LiveRun:
         self._missed += missed
 
     def _give_up(self, ref: FrameRef, reason: str | None) -> None:
-        if self._placed.get(ref.point, -1) < 0:
+        if ref.point not in self._placed:
             self.missing.add(ref.point)
         self.run.notice("frame_missing", reason or f"Frame {ref.index} of {ref.file.uri} did not appear.")
 
     def finished(self, now: float) -> bool:
         """Whether the run is over and nothing more can come of it."""
+        return self._settled(now) and not self._spoiled and not self._again
+
+    def _settled(self, now: float) -> bool:
         return self._over(now) and not len(self._window) and not self._late and not self._asked
 
     def _over(self, now: float) -> bool:
@@ -279,7 +345,7 @@ def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
             ChannelInfo(c.name, c.label, c.units, c.colour, c.region.describe(frame_shape) if c.region else None)
             for c in (recipe.channels if recipe else ())
         ],
-        arrays=[],
+        arrays=list(recipe.arrays) if recipe else [],
         points_expected=grid.points if grid and recipe and not recipe.grows else None,
         rows=0,
         metadata=without_large_values(start),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from wpb_stream.core.accumulation import Accumulation
 from wpb_stream.core.derived import Derived
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.geometry import Grid
@@ -52,6 +53,8 @@ class Recipe:
     """What was guessed for want of metadata."""
     reduction: Reducer | None = None
     """What makes the channels' values of frames; None for the sum over each channel's region."""
+    accumulation: Accumulation | None = None
+    """What becomes of all frames together."""
     derived: tuple[Derived, ...] = ()
     """What makes arrays of the channels' maps."""
     grows: bool = False
@@ -61,6 +64,11 @@ class Recipe:
     def reducer(self) -> Reducer:
         """What makes the values of each point, in the order of the channels."""
         return self.reduction or RegionSums(self.regions)
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The names of what accumulates and of what is made of the maps."""
+        return (*(self.accumulation.names if self.accumulation else ()), *(name for each in self.derived for name in each.names))
 
     @property
     def regions(self) -> tuple[Region, ...]:
@@ -77,6 +85,7 @@ class PlanDefaults:
     snaking: tuple[bool, ...] | None = None
     extents: tuple[tuple[float, float], ...] | None = None
     axes: tuple[str, ...] | None = None
+    arrays: tuple[str, ...] | None = None
     regions: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 

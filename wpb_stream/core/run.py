@@ -284,7 +284,7 @@ class Run:
         if self._scalars is None and (chosen is None or chosen[0] == STREAM):
             self._scalars = scalars_of(descriptor, self.start, self.recipe.data_key)
             if self._scalars is not None:
-                self.recipe = replace(self.recipe, channels=self._scalars.channels, reduction=None)
+                self.recipe = replace(self.recipe, channels=self._scalars.channels, reduction=None, accumulation=None)
         if self._scalars is None:
             return
         # A point that was measured again after a pause has the same number, and a later time.

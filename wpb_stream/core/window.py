@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wpb_stream.core.accumulation import Accumulation, Tally
 from wpb_stream.core.reducers import Reducer
 
 
@@ -54,6 +55,16 @@ class WindowRequest:
     indices: tuple[int, ...]
     reducer: Reducer
     """Gives its values for each of ``indices``."""
+    accumulation: Accumulation | None = None
+    """What is made of all of them together, besides."""
+    points: tuple[int, ...] = ()
+    """Of each of ``indices``, where there is something to accumulate."""
+
+
+def window_request(refs: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None = None) -> WindowRequest:
+    """What is asked for frames of one file, at least one."""
+    points = tuple(ref.point for ref in refs) if accumulation else ()
+    return WindowRequest(refs[0].file, tuple(ref.index for ref in refs), reducer, accumulation, points)
 
 
 class FrameStatus(IntEnum):
@@ -78,6 +89,8 @@ class WindowResult:
     """Rows, columns, as the file has them; None if it could not be opened."""
     reason: str | None = None
     """One sentence on the frames that were not read, if there are any."""
+    tally: Tally | None = None
+    """What was accumulated of the frames that were read, and of no other; None where nothing was asked for."""
 
 
 def carried(refs: Sequence[FrameRef]) -> WindowResult | None:

@@ -93,11 +93,12 @@ class Finder:
             return Reconstruction(_up_to_date(row), "live", empty, "", row.notices, row.reason, ended=row.ended_seq is not None), gone
         info = msgspec.structs.replace(found.info, status=row.status)
         try:
-            table = self._results.load(found.file)
+            table, arrays = self._results.load(found.file), self._results.arrays(found.file)
         except (OSError, ValueError) as error:
             log.error("the rows of run %s, revision %s cannot be read: %s", uid, found.revision, error)
             raise ProtocolError("internal", f"The rows of run {uid[:80]}, revision {found.revision}, cannot be read any more.") from error
-        return Reconstruction(info, found.revision, table, found.produced_by, row.notices, row.reason, ended=True), gone
+        made = Reconstruction(info, found.revision, table, found.produced_by, row.notices, row.reason, ended=True, arrays=arrays)
+        return made, gone
 
 
 def _up_to_date(row: RunRow) -> RunInfo:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from weakref import ref
 
-from wpb_stream.core.binary import encode_points
+from wpb_stream.core.binary import encode_array, encode_points
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.messages import NoticeMessage, Revised, RunMessage, RunStopped, Subscribe, encode_reply
@@ -18,6 +18,8 @@ MAX_SLICE_BYTES = 1_000_000
 
 MAX_KEPT_BYTES = 16 * 2**20
 """Encoded slices are kept for other clients up to this, over all runs."""
+_ARRAY = -1
+"""Where the last row of a slice stands in what it is found by."""
 SWEEP_SLICES = 100
 """Slices that have to come before those of tables that are gone are looked for again; and as many again as there are."""
 
@@ -35,19 +37,35 @@ class Slices:
 
     def encoded(self, made: Reconstruction, subscription: int, channels: tuple[str, ...], first: int, last: int) -> bytes:
         """Rows ``first`` to ``last`` (exclusive) as a message of the protocol."""
-        key = (ref(made.table), subscription, channels, first, last)
+
+        def encode() -> bytes:
+            return encode_points(
+                made.table.data[first:last],
+                subscription=subscription,
+                run=made.run.uid,
+                revision=made.revision,
+                first_row=first,
+                points_expected=made.run.points_expected,
+                channels=channels,
+            )
+
+        return self._shared((ref(made.table), subscription, channels, first, last), encode)
+
+    def array(self, made: Reconstruction, subscription: int, name: str) -> bytes:
+        """The latest version of an array as a message of the protocol."""
+        each = made.arrays[name]
+
+        def encode() -> bytes:
+            about = {"subscription": subscription, "run": made.run.uid, "revision": made.revision, "name": name, "version": each.version}
+            return encode_array(each.values, **about)
+
+        return self._shared((ref(made.table), subscription, (name,), each.version, _ARRAY), encode)
+
+    def _shared(self, key: tuple[ref[PointTable], int, tuple[str, ...], int, int], encode: Callable[[], bytes]) -> bytes:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        message = self._kept[key] = encode_points(
-            made.table.data[first:last],
-            subscription=subscription,
-            run=made.run.uid,
-            revision=made.revision,
-            first_row=first,
-            points_expected=made.run.points_expected,
-            channels=channels,
-        )
+        message = self._kept[key] = encode()
         self._bytes += len(message)
         if len(self._kept) > 2 * self._swept + SWEEP_SLICES:
             self._sweep()
@@ -79,6 +97,8 @@ class Subscription:
         """The row owed next."""
         self._next_notice = self._described = 0
         self._stop_told = False
+        self._sent = dict[str, int]()
+        """Of each array, the version sent last."""
 
     @property
     def complete(self) -> bool:
@@ -97,7 +117,7 @@ class Subscription:
         :param instead: it is not the one that was asked for, as that is gone: rows start at 0
         :raises ProtocolError: ``unknown_channel``, or ``bad_message`` if the client holds rows that do not exist
         """
-        known = [channel.name for channel in made.run.channels]
+        known = [*(channel.name for channel in made.run.channels), *made.run.arrays]
         unknown = sorted(set(self._channels or ()) - set(known))
         if unknown:
             raise ProtocolError(
@@ -107,6 +127,7 @@ class Subscription:
             raise ProtocolError("bad_message", f"subscribe: from_row {from_row} is beyond the {made.table.rows} rows there are.", self.id)
         self.made, self._described, self._stop_told = made, made.described, False
         self.next_row, self._next_notice = 0 if instead else from_row, 0
+        self._sent.clear()
         self._shown = self._columns(made)
         if instead:
             yield encode_reply(Revised(self.id, made.run.uid, made.revision, made.produced_by))
@@ -135,6 +156,10 @@ class Subscription:
         if self.next_row < rows:
             first, self.next_row = self.next_row, min(rows, self.next_row + MAX_SLICE_BYTES // made.table.data.itemsize)
             yield self._slices.encoded(made, self.id, self._shown, first, self.next_row)
+        for name, each in list(made.arrays.items()):
+            if self._sent.get(name) != each.version and (self._channels is None or name in self._channels):
+                self._sent[name] = each.version
+                yield self._slices.array(made, self.id, name)
         if made.ended and not self._stop_told and self.next_row == made.table.rows:
             self._stop_told = True
             yield encode_reply(RunStopped(self.id, made.run.uid, made.run.status, made.reason, made.table.rows))

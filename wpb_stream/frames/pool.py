@@ -22,9 +22,10 @@ import anyio
 import numpy as np
 from anyio import to_process
 
+from wpb_stream.core.accumulation import Accumulation, merged
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.reducers import Reducer
-from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowRequest, WindowResult
+from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowResult, window_request
 from wpb_stream.frames import worker
 from wpb_stream.frames.roots import DataRoots
 
@@ -116,16 +117,17 @@ class FrameReaders:
         """Counts since the start: :class:`ReaderStatistics` as a dict."""
         return asdict(self._statistics)
 
-    async def reduce(self, refs: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
+    async def reduce(self, refs: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None = None) -> WindowResult:
         """Read and reduce the frames of one window; never raises for a file's fault.
 
+        :param accumulation: what is to be made of all of them together, besides
         :returns: one row for each of ``refs``, in their order; ``frame_shape`` is that of the first file that could be opened
         """
         values = np.full((len(refs), reducer.size), np.nan)
         status = np.full(len(refs), FrameStatus.BROKEN, np.uint8)
         shares = _shares(refs, self.processes)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._share([refs[row] for row in rows], reducer)) for rows in shares]
+            tasks = [group.create_task(self._share([refs[row] for row in rows], reducer, accumulation)) for rows in shares]
         results = [task.result() for task in tasks]
         for rows, result in zip(shares, results, strict=True):
             values[rows] = result.values
@@ -136,10 +138,10 @@ class FrameReaders:
         counts = np.bincount(status, minlength=3)
         self._statistics.not_yet += int(counts[FrameStatus.NOT_YET])
         self._statistics.broken += int(counts[FrameStatus.BROKEN])
-        return WindowResult(values, status, shape, worst[0].reason if worst else None)
+        return WindowResult(values, status, shape, worst[0].reason if worst else None, merged(result.tally for result in results))
 
-    async def _share(self, refs: Sequence[FrameRef], reducer: Reducer) -> WindowResult:
-        request = WindowRequest(refs[0].file, tuple(ref.index for ref in refs), reducer)
+    async def _share(self, refs: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None) -> WindowResult:
+        request = window_request(refs, reducer, accumulation)
         why = ""
         for attempt in range(1, ATTEMPTS + 1):
             pause_s = 0.0

@@ -17,6 +17,7 @@ from weakref import finalize
 import numpy as np
 import numpy.typing as npt
 
+from wpb_stream.core.accumulation import Kind, Tally
 from wpb_stream.core.exceptions import FrameBroken, FrameError, FrameNotYet
 from wpb_stream.core.window import FrameStatus, StreamFile, WindowRequest, WindowResult
 from wpb_stream.frames.mimetypes import Frames, open_frames
@@ -46,22 +47,28 @@ class FrameReader:
         status = np.full(len(request.indices), FrameStatus.READ, np.uint8)
         faults: list[FrameError] = []
         shape: tuple[int, int] | None = None
+        tally = Tally(request.accumulation) if request.accumulation else None
+        spoiled = False
         with self._lock:
             try:
                 frames = self._frames(request.file)
                 for row, index in enumerate(request.indices):
+                    taken = tally.frames if tally else 0
                     try:
-                        values[row] = request.reducer.values(self._each(frames, request.file, index))
+                        values[row] = request.reducer.values(_taken_in(tally, self._each(frames, request.file, index)))
                     except FrameError as fault:
                         status[row] = _status(fault)
                         faults.append(fault)
+                        spoiled |= tally is not None and tally.frames != taken
                 shape = frames.frame_shape
+                if request.accumulation:
+                    tally = self._accumulate(frames, request, values, status, faults, None if spoiled else tally)
             except FrameError as fault:
                 status[:] = _status(fault)
                 faults.append(fault)
             if any(not fault.retriable for fault in faults):
                 self._forget(request.file)
-        return WindowResult(values, status, shape, _reason(faults))
+        return WindowResult(values, status, shape, _reason(faults), tally)
 
     def read(self, file: StreamFile, indices: Sequence[int]) -> npt.NDArray[Any]:
         """Frames as they are: shape (indices, frames an index, rows, columns), in the file's dtype.
@@ -91,6 +98,40 @@ class FrameReader:
         with self._lock:
             for file in list(self._open):
                 self._forget(file)
+
+    def _accumulate(
+        self,
+        frames: Frames,
+        request: WindowRequest,
+        values: npt.NDArray[np.float64],
+        status: npt.NDArray[np.uint8],
+        faults: list[FrameError],
+        tally: Tally | None,
+    ) -> Tally:
+        """What is accumulated of the frames that were read, and of these alone; a frame that cannot be read again was not read.
+
+        :param tally: as far as it came; None if it took in frames of an index that was given up after them
+        """
+        assert request.accumulation is not None, "there is something to accumulate"
+        while True:
+            row = 0
+            try:
+                read = np.flatnonzero(status == FrameStatus.READ).tolist()
+                if tally is None:
+                    tally = Tally(request.accumulation)
+                    for row in read:
+                        for frame in self._each(frames, request.file, request.indices[row]):
+                            tally.take(frame)
+                if read and Kind.LAST in request.accumulation.kinds:
+                    row = max(read, key=lambda row: (request.points[row], row))
+                    for frame in self._each(frames, request.file, request.indices[row]):
+                        tally.take_last(request.points[row], frame)
+            except FrameError as fault:
+                values[row], status[row], tally = np.nan, _status(fault), None
+                faults.append(fault)
+            else:
+                tally.pack()
+                return tally
 
     def _each(self, frames: Frames, file: StreamFile, index: int) -> Iterator[npt.NDArray[Any]]:
         try:
@@ -144,6 +185,14 @@ def read_frames(file: StreamFile, indices: Sequence[int], roots: DataRoots) -> n
 def reader_of(roots: DataRoots) -> FrameReader:
     """This process's reader for ``roots``, with the files it keeps open."""
     return FrameReader(roots)
+
+
+def _taken_in(tally: Tally | None, frames: Iterator[npt.NDArray[Any]]) -> Iterator[npt.NDArray[Any]]:
+    """The frames, each of which ``tally`` takes in on its way."""
+    for frame in frames:
+        if tally is not None:
+            tally.take(frame)
+        yield frame
 
 
 def _close_all(files: OrderedDict[StreamFile, Frames]) -> None:

@@ -34,6 +34,7 @@ class Asked(BaseModel):
     mask: Any = Field(default=None, description="where the centre of mass is looked for")
     elements: dict[str, Any] | None = Field(default=None, description="windows of the elements in the spectra of a fluorescence detector")
     energy: dict[str, Any] | None = Field(default=None, description="offset and step of the energies of a spectrum's channels")
+    arrays: list[StrictStr] | None = Field(default=None, description="images that are accumulated of all frames: mean_frame, ...")
     bad_pixels: Any = Field(default=None, description="pixels that count nowhere")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from wpb_stream.core.accumulation import Kind
 from wpb_stream.core.geometry import Axis, Grid
 from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe
 from wpb_stream.recipes.asked import asked_of
@@ -35,6 +36,8 @@ class Line:
         asked = asked_of(start)
         told = "The start document names no shape: the points are shown as a line, one after the other."
         notices = [Notice("shape_guessed", told)]
-        made = reduction_of(start, defaults, notices)
+        made = reduction_of(start, defaults, notices, arrays=(Kind.MEAN.value,))
         grid = Grid((FIRST_POINTS,), (Axis("point"),))
-        return Recipe(self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, made.derived, grows=True)
+        return Recipe(
+            self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, made.accumulation, made.derived, grows=True
+        )

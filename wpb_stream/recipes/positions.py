@@ -57,7 +57,7 @@ class Positions:
             return replace(other, notices=(told, *other.notices))
         asked = asked_of(start, len(grid.axes))
         made = reduction_of(start, defaults, notices)
-        return Recipe(self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, made.derived)
+        return Recipe(self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, made.accumulation, made.derived)
 
 
 def _placed(start: Mapping[str, Any], defaults: PlanDefaults) -> tuple[Scattered, list[Notice]]:

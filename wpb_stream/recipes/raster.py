@@ -53,7 +53,7 @@ class Raster:
         asked = asked_of(start, len(shape))
         grid = Grid(shape, _axes(start, defaults, shape, notices))
         made = reduction_of(start, defaults, notices)
-        return Recipe(self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, made.derived)
+        return Recipe(self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, made.accumulation, made.derived)
 
 
 def _wanted(start: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,6 +10,8 @@ key                            what it says
 ``wpb.elements``               the elements of ``xrf``, see :mod:`wpb_stream.recipes.elements`
 ``wpb.energy``                 the energies of the channels that they are given in
 ``wpb.bad_pixels``             pixels that count nowhere
+``wpb.arrays``                 images that are accumulated, see :mod:`wpb_stream.recipes.accumulations`; else the plan's entry in
+                               the settings, the summed spectrum for ``xrf``
 =============================  ==============================================================================================
 
 docs/reference/recipes.md tells all that can be asked for.
@@ -19,10 +21,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
+from wpb_stream.core.accumulation import Accumulation, Kind
 from wpb_stream.core.derived import Derived
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.masks import BadPixels
@@ -32,6 +35,7 @@ from wpb_stream.core.recipe import Channel, Notice, PlanDefaults
 from wpb_stream.core.reducers import Measure, Reducer, RegionStatistics, Statistic
 from wpb_stream.core.regions import Interval, Region, thirds
 from wpb_stream.core.spectra import ElementCounts
+from wpb_stream.recipes.accumulations import accumulation_of
 from wpb_stream.recipes.elements import element_of, energies_of
 from wpb_stream.recipes.regions import PLACE_KEYS, bad_pixels_of, is_number, region_of
 
@@ -41,7 +45,7 @@ MAX_REGIONS = 32
 MAX_THRESHOLD = 1e300
 """Counts."""
 
-KEYS = ("regions", "reduction", "mask", "elements", "energy", "bad_pixels")
+KEYS = ("regions", "reduction", "mask", "elements", "energy", "bad_pixels", "arrays")
 """Of the ``wpb`` entry."""
 REDUCTIONS = ("regions", "centre_of_mass", "xrf")
 BELONGS_TO = {"mask": "centre_of_mass", "elements": "xrf", "energy": "xrf"}
@@ -60,13 +64,16 @@ class Reduction:
     channels: tuple[Channel, ...]
     reducer: Reducer | None = None
     """None for the sums over the channels' regions."""
+    accumulation: Accumulation | None = None
+    """What becomes of all frames together."""
     derived: tuple[Derived, ...] = ()
     """What makes arrays of the channels' maps."""
 
 
-def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Notice]) -> Reduction:
+def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Notice], arrays: tuple[str, ...] = ()) -> Reduction:
     """What the start document asks for; what was guessed is added to ``notices``.
 
+    :param arrays: what is accumulated where neither start document nor settings say so
     :raises RecipeError: the ``wpb`` entry, or the settings, ask for something impossible
     """
     wanted = as_mapping(start.get("wpb"))
@@ -80,10 +87,13 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
     if kind != "regions" and wanted.get("regions"):
         raise RecipeError(f'wpb.regions cannot be had together with "reduction": "{kind}"')
     if kind == "centre_of_mass":
-        return _centre_of_mass(wanted, bad)
-    if kind == "xrf":
-        return _elements(wanted, bad)
-    return _statistics(_measures(start, defaults, notices), bad)
+        made = _centre_of_mass(wanted, bad)
+    elif kind == "xrf":
+        made, arrays = _elements(wanted, bad), (Kind.SPECTRUM.value,)
+    else:
+        made = _statistics(_measures(start, defaults, notices), bad)
+    asked = as_list(wanted.get("arrays"))
+    return replace(made, accumulation=accumulation_of(asked if asked is not None else defaults.arrays or arrays, bad))
 
 
 def _centre_of_mass(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:

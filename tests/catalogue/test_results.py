@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wpb_stream.catalogue.results import PREVIEW, Results, safe_name
+from wpb_stream.core.board import Versioned
 from wpb_stream.core.table import PointTable
 from wpb_stream.recipes.reductions import MAX_REGIONS
 
@@ -114,3 +115,23 @@ def test_a_run_without_a_preview_has_none(tmp_path: Path) -> None:
     (results.folder("run") / PREVIEW).write_bytes(b"\x89PNG")
     assert results.preview("run") == b"\x89PNG"
     assert results.preview("other") is None
+
+
+def test_arrays_are_kept_beside_the_table_with_their_versions(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    arrays = {"mean_frame": np.ones((2, 3), np.float32), "fit.a/b ü.centre": np.array([np.nan, 1.5])}
+    file = results.save("run", "live", table(), {name: Versioned(values, 4) for name, values in arrays.items()})
+    found = results.arrays(file)
+    assert list(found) == list(arrays)
+    for name, each in found.items():
+        assert each.version == 4
+        assert each.values.dtype == arrays[name].dtype
+        assert each.values.tobytes() == arrays[name].tobytes()
+    assert results.load(file).rows == 3
+
+
+def test_a_table_without_arrays_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.save("run", "live", table(), {"mean_frame": Versioned(np.ones(2))})
+    file = results.save("run", "live", table())
+    assert results.arrays(file) == {}

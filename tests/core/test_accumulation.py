@@ -139,6 +139,9 @@ def test_of_frames_that_differ_there_is_no_array(other: npt.NDArray[Any], apart:
     if apart:
         made.merge(tally([other]))
         made.merge(tally([first]))
+    told = tally([first])
+    told.merge(tally([first, other]))
+    assert told.arrays() == {}
     assert made.differing
     assert made.arrays() == {}
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wpb_stream.core.binary import PointsHeader, decode_binary
+from wpb_stream.core.binary import ArrayHeader, PointsHeader, decode_binary, encode_array
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.messages import ChannelInfo, NoticeMessage, Reply, Revised, RunInfo, RunMessage, RunStopped, Subscribe, parse_reply
@@ -260,3 +260,70 @@ def test_the_slices_kept_for_others_are_those_used_last_within_a_bound_of_bytes(
 
 def test_the_pause_between_updates_follows_from_the_rate_asked_for() -> None:
     assert Subscription(Subscribe(1, "u", max_rate=4.0)).interval_s == 0.25
+
+
+def arrays_of(messages: Iterable[Any]) -> list[tuple[str, int, Any]]:
+    return [
+        (header.name, header.version, columns[header.name].tolist())
+        for header, columns in (message for message in read(messages) if isinstance(message, tuple))
+        if isinstance(header, ArrayHeader)
+    ]
+
+
+def accumulating(**arrays: list[float]) -> Reconstruction:
+    made = reconstruction(rows=1)
+    made.run = msgspec.structs.replace(made.run, arrays=["mean_frame", "last_frame"])
+    made.show({name: np.array(values) for name, values in arrays.items()})
+    return made
+
+
+def test_each_version_of_an_array_is_sent_once_after_the_rows_and_before_the_end() -> None:
+    made = accumulating(mean_frame=[1.0])
+    subscription = follow(made)
+    first = list(subscription.due())
+    assert arrays_of(first) == [("mean_frame", 1, [1.0])]
+    assert [type(header).__name__ for header, _ in read(first)] == ["PointsHeader", "ArrayHeader"]  # type: ignore[misc]
+    assert list(subscription.due()) == []
+    made.show({"mean_frame": np.array([2.0]), "last_frame": np.array([7.0])})
+    made.show({"mean_frame": np.array([3.0]), "last_frame": np.array([7.0])})  # versions may be skipped
+    end(made)
+    last = list(subscription.due())
+    assert arrays_of(last) == [("mean_frame", 3, [3.0]), ("last_frame", 1, [7.0])]
+    assert isinstance(read(last)[-1], RunStopped)
+
+
+def test_a_client_that_comes_back_is_told_the_arrays_again_whatever_rows_it_holds() -> None:
+    made = accumulating(mean_frame=[1.0])
+    assert arrays_of(follow(made, from_row=1).due()) == [("mean_frame", 1, [1.0])]
+    again = follow(made)
+    list(again.due())
+    list(again.attach(made))
+    assert arrays_of(again.due()) == [("mean_frame", 1, [1.0])]
+
+
+def test_who_names_channels_gets_those_arrays_alone_that_are_named() -> None:
+    made = accumulating(mean_frame=[1.0], last_frame=[2.0])
+    assert arrays_of(follow(made, channels=["total"]).due()) == []
+    assert arrays_of(follow(made, channels=["total", "last_frame"]).due()) == [("last_frame", 1, [2.0])]
+
+
+def test_clients_share_the_bytes_of_an_array() -> None:
+    made, slices = accumulating(mean_frame=[1.0]), Slices()
+    one, other = (list(follow(made, slices=slices).due())[-1] for _ in range(2))
+    assert one is other
+    made.show({"mean_frame": np.array([2.0])})
+    assert arrays_of(follow(made, slices=slices).due()) == [("mean_frame", 2, [2.0])]
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<u2", "|u1"])
+@pytest.mark.parametrize("shape", [(2, 3), (5,), ()])
+def test_an_array_arrives_as_it_was(dtype: str, shape: tuple[int, ...]) -> None:
+    values = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+    message = encode_array(values, subscription=3, run="u", revision="live", name="mean_frame", version=7)
+    header, arrays = decode_binary(message)
+    assert isinstance(header, ArrayHeader)
+    assert (header.id, header.run, header.revision, header.name, header.version) == (3, "u", "live", "mean_frame", 7)
+    assert header.dtype == values.dtype.newbyteorder("<").str
+    assert arrays["mean_frame"].shape == shape
+    assert (arrays["mean_frame"] == values).all()
+    assert len(message) % 8 == 0

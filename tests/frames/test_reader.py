@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from wpb_stream.core.accumulation import Accumulation, Kind, Tally
 from wpb_stream.core.exceptions import FrameNotYet
 from wpb_stream.core.reducers import RegionSums
 from wpb_stream.core.regions import Region, thirds
@@ -161,3 +162,51 @@ def test_a_reader_that_is_let_go_leaves_no_file_open(folder: Path, roots: DataRo
     assert len(os.listdir("/proc/self/fd")) > before
     del reader
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+EVERYTHING = Accumulation(tuple(Kind))
+
+
+def accumulated(frames: Iterable[tuple[int, np.ndarray]]) -> Tally:
+    tally = Tally(EVERYTHING)
+    for point, frame in frames:
+        tally.take(frame)
+        tally.take_last(point, frame)
+    return tally
+
+
+def same(one: Tally | None, other: Tally) -> bool:
+    assert one is not None
+    made, expected = one.arrays(), other.arrays()
+    return (
+        list(made) == list(expected)
+        and all(made[name].tobytes() == expected[name].tobytes() for name in made)
+        and one.frames == other.frames
+    )
+
+
+def test_all_frames_of_a_window_are_accumulated(file: StreamFile, roots: DataRoots) -> None:
+    asked = WindowRequest(file, (3, 8, 0), SUMS, EVERYTHING, points=(30, 10, 20))
+    assert same(reduce_window(asked, roots).tally, accumulated((point, DATA[index]) for index, point in ((3, 30), (8, 10), (0, 20))))
+    assert reduce_window(WindowRequest(file, (3,), SUMS), roots).tally is None
+
+
+def test_of_several_frames_a_point_each_is_accumulated(file: StreamFile, roots: DataRoots) -> None:
+    asked = WindowRequest(replace(file, shape=(3, 12, 16)), (0, 2), SUMS, EVERYTHING, points=(0, 2))
+    assert same(reduce_window(asked, roots).tally, accumulated((index // 3, DATA[index]) for index in (0, 1, 2, 6, 7, 8)))
+
+
+def test_what_is_not_read_is_not_accumulated_even_if_some_of_its_frames_are_there(file: StreamFile, roots: DataRoots) -> None:
+    asked = WindowRequest(
+        replace(file, shape=(2, 12, 16)), (1, 4, 99), SUMS, EVERYTHING, points=(1, 4, 99)
+    )  # of index 4 one frame is there
+    result = reduce_window(asked, roots)
+    assert result.status.tolist() == [FrameStatus.READ, FrameStatus.NOT_YET, FrameStatus.NOT_YET]
+    assert same(result.tally, accumulated([(1, DATA[2]), (1, DATA[3])]))
+
+
+def test_frames_that_make_no_values_are_not_accumulated(folder: Path, file: StreamFile, stream_file: Make, roots: DataRoots) -> None:
+    asked = WindowRequest(replace(stream_file(folder / "a.h5", "large"), shape=(2, 12, 16)), (0,), SUMS, EVERYTHING, points=(0,))
+    tally = reduce_window(asked, roots).tally
+    assert tally is not None
+    assert tally.arrays() == {}

@@ -153,7 +153,8 @@ class Tally:
             elif kind is Kind.SPECTRUM and total is not None:
                 made[kind] = np.where(self._counts(kind) > 0, total, np.nan)
             elif kind is Kind.MAXIMUM and self._largest is not None:
-                made[kind] = self._largest.astype(image)
+                # Of 0 and -0, and of several kinds of NaN, whichever came first would be kept.
+                made[kind] = np.where(np.isnan(self._largest), np.nan, self._largest + 0.0).astype(image)
             elif kind is Kind.LAST and self._last is not None:
                 made[kind] = self._last[1].astype(image)
         return made

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from wpb_stream.core.accumulation import Kind
 from wpb_stream.core.masks import MAX_BAD_PIXELS
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import Statistic
@@ -64,12 +65,15 @@ def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
     page = (ROOT / "docs" / "reference" / "recipes.md").read_text()
     calls = [ast.parse(code).body[0].value for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]  # type: ignore[attr-defined]
     entries = [ast.literal_eval(keyword.value) for call in calls for keyword in call.keywords if keyword.arg == "wpb"]
-    assert len(entries) == 3
+    assert len(entries) == 4
     asked = {
         key
         for wpb in entries
         for key in [*wpb, *wpb.get("mask", {}), *(key for region in wpb.get("regions", {}).values() for key in region)]
     }
     assert asked >= {*reductions.KEYS, *reductions.STATISTIC_KEYS, *regions.PLACE_KEYS}
+    assert set(Kind) <= {name for wpb in entries for name in wpb.get("arrays", ())} | {"sum_spectrum"}
     for wpb in entries:
-        assert reductions.reduction_of({"wpb": wpb}, PlanDefaults(), []).reducer is not None
+        made = reductions.reduction_of({"wpb": wpb}, PlanDefaults(), [])
+        assert made.reducer is not None
+        assert (made.accumulation is not None) == ("arrays" in wpb or wpb.get("reduction") == "xrf")

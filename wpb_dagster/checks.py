@@ -14,9 +14,11 @@ from wpb_dagster.comparison import Difference, differences
 from wpb_dagster.io_managers import stored_maps, stored_values
 from wpb_dagster.metadata import about_frames
 from wpb_dagster.resources import Catalogue, ResultsFolder
+from wpb_stream.core.board import Versioned
 from wpb_stream.core.messages import RunInfo
 
 SHOWN_POINTS = 20
+_ADVICE = "Look whether the detector's file changed after the scan; otherwise this is a bug in wpb worth reporting."
 
 
 @dg.asset_check(asset=point_values)
@@ -70,15 +72,21 @@ def live_equals_batch(context: dg.AssetCheckExecutionContext, catalogue: Catalog
             "The recomputed maps have another shape or other channels than those shown live: the recipe has changed since. "
             "They cannot be compared; materialise the run with the settings of that time to do so.",
         )
+    values = stored_values(results, uid)
     try:
         live = results.load(row.file).maps(row.info.shape)
+        arrays, recomputed = results.arrays(row.file), results.arrays(values.file) if values else {}
     except OSError as error:
         return _warning(uid, f"The live revision's file cannot be read ({error}); is the results folder the one `wpb stream` writes to?")
+    others = sorted(name for name in {*arrays, *recomputed} if not _equal(arrays.get(name), recomputed.get(name)))
     found = differences(live, batch.channels)
     cells = {f"differing cells: {name}": 0 for name in batch.channels} | {f"differing cells: {d.channel}": d.cells for d in found}
     metadata: dict[str, Any] = {"live revision": row.revision, "recomputed revision": batch.revision, **cells}
+    if not found and not others:
+        told = f" and {len(recomputed)} arrays" if recomputed else ""
+        return _result(uid, True, f"All {len(batch.channels)} maps{told} are equal to the last bit.", metadata)
     if not found:
-        return _result(uid, True, f"All {len(batch.channels)} maps are equal to the last bit.", metadata)
+        return _result(uid, False, f"The maps are equal, but not what was made besides: {', '.join(others)}. {_ADVICE}", metadata)
     records = [dg.TableRecord(line) for difference in found for line in _lines(difference)]
     return _result(uid, False, _sentence(found), metadata | {"first differences": dg.MetadataValue.table(records)})
 
@@ -99,8 +107,14 @@ def _sentence(found: list[Difference]) -> str:
     told = ", ".join(f"{difference.cells} in {difference.channel}" for difference in found)
     late = max(difference.only_batch for difference in found)
     hint = f" {late} of them were measured in the recomputed map alone: their frames came late." if late else ""
-    advice = "Look whether the detector's file changed after the scan; otherwise this is a bug in wpb worth reporting."
-    return f"Cells differ between the live map and the recomputed one: {told}.{hint} {advice}"
+    return f"Cells differ between the live map and the recomputed one: {told}.{hint} {_ADVICE}"
+
+
+def _equal(one: Versioned | None, other: Versioned | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    a, b = one.values, other.values
+    return (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
 
 
 def _lines(difference: Difference) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from wpb_dagster.assets.acquisition import documents, frames
-from wpb_dagster.assets.reconstruction import maps, point_values
+from wpb_dagster.assets.reconstruction import arrays, maps, point_values
 from wpb_dagster.assets.results import line_statistics, nexus_file, preview
 
 MAX_RUNTIME_S = 3600
@@ -13,7 +13,7 @@ MAX_RUNTIME_S = 3600
 
 reconstruct_scan = dg.define_asset_job(
     "reconstruct_scan",
-    selection=dg.AssetSelection.assets(documents, frames, point_values, maps, preview, nexus_file, line_statistics),
+    selection=dg.AssetSelection.assets(documents, frames, point_values, arrays, maps, preview, nexus_file, line_statistics),
     description="Everything that is made of a run once it is over: documents, frames, values, maps, picture, file, and their checks.",
     tags={"dagster/max_runtime": str(MAX_RUNTIME_S)},
 )

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+import numpy as np
+import numpy.typing as npt
 
 from wpb_dagster.reconstruction import Values
 from wpb_dagster.resources import Viewer
@@ -64,11 +66,20 @@ def notices_text(notices: list[Notice]) -> dg.MarkdownMetadataValue | None:
 
 def picture(url: str, png: bytes) -> dict[str, Any]:
     """A picture twice: small by its address, shown in the page itself, and within the metadata, for where the address is not reached."""
-    data = base64.b64encode(png).decode()
-    return {
-        "preview": dg.MetadataValue.md(f"![preview]({url})"),
-        "preview (kept here)": dg.MetadataValue.md(f"![preview](data:image/png;base64,{data})"),
-    }
+    return {"preview": dg.MetadataValue.md(f"![preview]({url})"), "preview (kept here)": kept_picture(png)}
+
+
+def kept_picture(png: bytes) -> dg.MarkdownMetadataValue:
+    """A picture within the metadata."""
+    return dg.MetadataValue.md(f"![preview](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def about_array(name: str, values: npt.NDArray[Any]) -> dict[str, Any]:
+    """What is told of an array, as a row of a table."""
+    known = values[np.isfinite(values)]
+    lowest, highest = (f"{known.min():.6g}", f"{known.max():.6g}") if known.size else ("", "")
+    shape = " x ".join(map(str, values.shape))
+    return {"name": name, "shape": shape, "type": str(values.dtype), "lowest": lowest, "highest": highest}
 
 
 def run_tags(info: RunInfo) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,8 @@ GAP = 10
 BACKGROUND, INK = (255, 255, 255), (40, 44, 52)
 HATCH_LIGHT, HATCH_DARK = (224, 226, 230), (190, 194, 200)
 HATCH_STEP = 6
+KEPT_PREVIEW_BYTES = 24_000
+"""Largest picture that is kept within Dagster's event log, once a materialisation."""
 COLOURS = ("red", "green", "blue")
 
 _STOPS = {
@@ -54,6 +57,15 @@ def draw(info: RunInfo, maps: Mapping[str, Map]) -> bytes:
         if channel.name in flat:
             panels.append((channel.label, *shaded(flat[channel.name], channel.colour or "viridis")))
     return _png(_side_by_side(panels))
+
+
+def draw_images(images: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Images as they are, row 0 at the top, in shades from the lowest to the highest value.
+
+    :param images: name to shape (rows, columns)
+    :returns: PNG
+    """
+    return _png(_side_by_side([(name, *shaded(values.astype(np.float64), "viridis")) for name, values in images.items()]))
 
 
 def composite(channels: list[Map | None]) -> tuple[Pixels, npt.NDArray[np.bool_]]:

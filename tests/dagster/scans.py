@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from wpb_dagster.scan_frames import ScanFrames
 from wpb_stream.catalogue.records import Batch
 from wpb_stream.catalogue.results import Results
 from wpb_stream.catalogue.writer import CatalogueWriter
+from wpb_stream.core.board import Versioned
 from wpb_stream.core.documents import Document
 from wpb_stream.core.live import LiveRun, Pace
 from wpb_stream.core.table import PointTable
@@ -94,7 +95,7 @@ class Beamline:
             return live, None
         frames = ScanFrames(tuple(refs), self.roots)
         made = reconstruct_run(run, frames, window_frames=4, ended=True, produced_by="wpb stream", revision=revision)
-        live.reconstruction.run = made.info
+        live.reconstruction.run, live.reconstruction.arrays = made.info, made.arrays
         return live, made.table
 
     def begin(self, documents: Sequence[Document]) -> None:
@@ -102,16 +103,24 @@ class Beamline:
         asyncio.run(self._store(documents))
         asyncio.run(self._begin(documents))
 
-    def acquire(self, documents: Sequence[Document], table: PointTable | None = None, live: bool = True) -> None:
+    def acquire(
+        self,
+        documents: Sequence[Document],
+        table: PointTable | None = None,
+        live: bool = True,
+        arrays: Mapping[str, Versioned] | None = None,
+    ) -> None:
         """A whole run as `wpb stream` leaves it.
 
         :param table: what the live reconstruction had; by default what the files give
+        :param arrays: the same of what was accumulated
         :param live: whether there is a live revision at all
         """
         self.begin(documents)
         reconstruction, made = self.reconstruct(documents, "live")
         table = table or made
-        file = self.results.save(documents[0].doc["uid"], "live", table) if live and table is not None else None
+        arrays = reconstruction.reconstruction.arrays if arrays is None else arrays
+        file = self.results.save(documents[0].doc["uid"], "live", table, arrays) if live and table is not None else None
         asyncio.run(self._end(reconstruction, documents, file))
 
     async def _store(self, documents: Sequence[Document]) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_asset_says_what_it_is_whose_it_is_and_which_code_made_it() -> None:
     specs = {spec.key.path[-1]: spec for spec in defs.resolve_all_asset_specs()}
-    assert set(specs) == {"run_start", "documents", "frames", "point_values", "maps", "preview", "nexus_file", "line_statistics"}
+    assert set(specs) == {"run_start", "documents", "frames", "point_values", "arrays", "maps", "preview", "nexus_file", "line_statistics"}
     for spec in specs.values():
         assert spec.description
         assert spec.owners
@@ -33,9 +33,10 @@ def test_the_lineage_leads_from_the_start_document_to_the_picture_and_the_file()
         "documents": {"run_start"},
         "frames": {"documents"},
         "point_values": {"documents", "frames"},
+        "arrays": {"point_values"},
         "maps": {"point_values"},
         "preview": {"maps"},
-        "nexus_file": {"documents", "maps"},
+        "nexus_file": {"documents", "point_values", "maps"},
         "line_statistics": {"maps"},
     }
 
@@ -43,7 +44,7 @@ def test_the_lineage_leads_from_the_start_document_to_the_picture_and_the_file()
 def test_the_job_of_the_stop_sensor_makes_all_but_what_the_start_sensor_reports_and_runs_every_check() -> None:
     job = defs.resolve_job_def("reconstruct_scan")
     assets = {key.path[-1] for key in job.asset_layer.executable_asset_keys}
-    assert assets == {"documents", "frames", "point_values", "maps", "preview", "nexus_file", "line_statistics"}
+    assert assets == {"documents", "frames", "point_values", "arrays", "maps", "preview", "nexus_file", "line_statistics"}
     checks = {key.name for key in job.asset_layer.asset_graph.asset_check_keys}
     assert checks == {"all_frames_found", "values_finite", "live_equals_batch"}
     assert job.executor_def.name == "in_process"

@@ -18,6 +18,7 @@ from tests.dagster.scans import Beamline, random_frames, raster, write_frames
 from wpb_dagster.checks import live_equals_batch
 from wpb_dagster.io_managers import stored_maps
 from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.core.board import Versioned
 from wpb_stream.core.documents import Document
 from wpb_stream.core.table import PointTable
 
@@ -97,6 +98,42 @@ def test_the_statistics_of_each_line_are_a_table_and_a_file(beamline: Beamline, 
     for line, row in enumerate([row for row in rows if row["channel"] == "total"]):
         assert (row["line"], float(row["maximum"]), float(row["minimum"])) == (str(line), totals[line].max(), totals[line].min())
         assert (float(row["maximum at"]), float(row["minimum at"])) == (totals[line].argmax(), totals[line].argmin())
+
+
+def test_what_is_accumulated_is_an_asset_a_part_of_the_nexus_file_and_checked(beamline: Beamline, materialise: Materialise) -> None:
+    frames = random_frames(20)
+    uid = acquired(beamline, frames, wpb={"arrays": ["mean_frame", "maximum_frame"]})[0].doc["uid"]
+    result = materialise(uid)
+    assert made_of(result) == ASSETS | {"arrays"}
+    mean = (frames.sum(axis=0) / 20).astype(np.float32)
+    with h5py.File(beamline.results.folder(uid) / "maps.nxs") as file:
+        np.testing.assert_array_equal(file["entry/arrays/mean_frame/data"][...], mean)
+        np.testing.assert_array_equal(file["entry/arrays/maximum_frame/data"][...], frames.max(axis=0))
+    metadata = metadata_of(result, "arrays")
+    told = [record.data for record in metadata["arrays"].records]  # type: ignore[attr-defined]
+    assert [(row["name"], row["shape"], row["highest"]) for row in told] == [
+        ("mean_frame", "12 x 16", f"{mean.max():.6g}"),
+        ("maximum_frame", "12 x 16", f"{frames.max()}"),
+    ]
+    assert str(metadata["images"]).startswith("![preview](data:image/png;base64,")
+    check = checks_of(result)["live_equals_batch"]
+    assert (check.passed, check.description) == (True, "All 4 maps and 2 arrays are equal to the last bit.")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_accumulated_image_that_differs_fails_the_check(beamline: Beamline, materialise: Materialise, lost: bool) -> None:
+    frames = random_frames(20)
+    documents = raster(write_frames(beamline.roots.roots[0] / "scan.h5", frames), wpb={"arrays": ["mean_frame", "maximum_frame"]})
+    live, _ = beamline.reconstruct(documents, "live")
+    arrays = dict(live.reconstruction.arrays)
+    mean = arrays.pop("mean_frame").values.copy()
+    if not lost:
+        mean[3, 4] = np.nextafter(mean[3, 4], np.float32(np.inf))
+        arrays["mean_frame"] = Versioned(mean)
+    beamline.acquire(documents, arrays=arrays)
+    check = checks_of(materialise(documents[0].doc["uid"]))["live_equals_batch"]
+    assert not check.passed
+    assert "what was made besides: mean_frame." in str(check.description)
 
 
 def test_a_scan_of_a_device_without_files_has_all_its_assets_and_passes_its_checks(beamline: Beamline, materialise: Materialise) -> None:

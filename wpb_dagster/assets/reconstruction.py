@@ -1,11 +1,14 @@
 """What is made of the frames: values point by point, and the maps."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 import numpy as np
 
 from wpb_dagster.assets.acquisition import OWNERS, run_row
-from wpb_dagster.metadata import about_frames, about_run, notices_text, plan_of
+from wpb_dagster.metadata import about_array, about_frames, about_run, kept_picture, notices_text, plan_of
 from wpb_dagster.partitions import run_partitions
+from wpb_dagster.previews import KEPT_PREVIEW_BYTES, draw_images, shrink
 from wpb_dagster.reconstruction import Maps, Values, reconstruct_run, replay
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
 from wpb_dagster.scan_frames import ScanFrames
@@ -43,6 +46,23 @@ def point_values(
     metadata |= {"revision": revision, "rows": made.table.rows, "table": dg.MetadataValue.path(results.root / file)}
     notices = notices_text(made.notices)
     return dg.Output(values, metadata=metadata | ({"notices": notices} if notices else {}))
+
+
+@dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"numpy"}, code_version="1", output_required=False)
+def arrays(
+    context: dg.AssetExecutionContext, point_values: Values, results_folder: ResultsFolder, viewer: Viewer
+) -> Iterator[dg.MaterializeResult]:
+    """What is accumulated of all frames, and made of the maps: images, spectra, fits. Skipped where the run asks for none."""
+    results = results_folder.results()
+    found = {name: each.values for name, each in results.arrays(point_values.file).items()}
+    if not found:
+        context.log.info("Nothing is accumulated of this run, nor made of its maps.")
+        return
+    rows = [dg.TableRecord(about_array(name, values)) for name, values in found.items()]
+    metadata = about_run(point_values.info, viewer) | {"revision": point_values.revision, "arrays": dg.MetadataValue.table(rows)}
+    if images := {name: values for name, values in found.items() if values.ndim == 2}:
+        metadata["images"] = kept_picture(shrink(draw_images(images), KEPT_PREVIEW_BYTES))
+    yield dg.MaterializeResult(metadata=metadata)
 
 
 @dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"numpy"}, code_version="1", io_manager_key="results_io")

@@ -9,8 +9,8 @@ from wpb_dagster.formats import write_whole
 from wpb_dagster.line_statistics import COLUMNS, as_csv, statistics_of
 from wpb_dagster.metadata import about_run, picture, plan_of
 from wpb_dagster.partitions import run_partitions
-from wpb_dagster.previews import COLOURS, composite, draw, shrink
-from wpb_dagster.reconstruction import Maps
+from wpb_dagster.previews import COLOURS, KEPT_PREVIEW_BYTES, composite, draw, shrink
+from wpb_dagster.reconstruction import Maps, Values
 from wpb_dagster.resources import ResultsFolder, Viewer
 from wpb_stream.catalogue.results import LINE_STATISTICS, NEXUS, PREVIEW
 from wpb_stream.core.documents import Document
@@ -21,8 +21,6 @@ from wpb_stream.frames.nexus import write_nexus
 GROUP = "results"
 SHOWN_LINES = 20
 """Rows of the table on Dagster's page; the file has them all."""
-KEPT_PREVIEW_BYTES = 24_000
-"""Largest picture that is kept within Dagster's event log, once a materialisation."""
 
 
 @dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"image"}, code_version="1")
@@ -38,9 +36,14 @@ def preview(context: dg.AssetExecutionContext, maps: Maps, results_folder: Resul
 
 @dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"hdf5", "nexus"}, code_version="1")
 def nexus_file(
-    context: dg.AssetExecutionContext, documents: list[Document], maps: Maps, results_folder: ResultsFolder, viewer: Viewer
+    context: dg.AssetExecutionContext,
+    documents: list[Document],
+    point_values: Values,
+    maps: Maps,
+    results_folder: ResultsFolder,
+    viewer: Viewer,
 ) -> dg.MaterializeResult:
-    """The maps with their axes as a NeXus file, which h5web and silx open at the map."""
+    """The maps with their axes, and what was accumulated, as a NeXus file, which h5web and silx open at the map."""
     info = maps.info
     start = next(document.doc for document in documents if document.name == "start")
     stop = next((document.doc for document in documents if document.name == "stop"), None)
@@ -54,6 +57,7 @@ def nexus_file(
         composite=_composite(maps),
         revision=maps.revision,
         notices=[notice.message for notice in maps.notices],
+        arrays={name: each.values for name, each in results_folder.results().arrays(point_values.file).items()},
     )
     found = {"NeXus file": dg.MetadataValue.path(path), "bytes": path.stat().st_size, "revision": maps.revision}
     return dg.MaterializeResult(metadata=about_run(info, viewer) | plan_of(info) | found)

@@ -29,6 +29,7 @@ def write_nexus(
     composite: npt.NDArray[np.uint8] | None = None,
     revision: str | None = None,
     notices: Sequence[str] = (),
+    arrays: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> Path:
     """Write one reconstruction of a run, all or nothing: the file appears under its name once it is complete and on the disk.
 
@@ -42,6 +43,7 @@ def write_nexus(
     :param composite: RGB picture of shape ``(*grid.shape, 3)``, for two-dimensional grids
     :param revision: name of this reconstruction
     :param notices: what was guessed or lost, one sentence each
+    :param arrays: what was accumulated, or made of the maps, by name: each an NXdata in ``/entry/arrays``
     :returns: ``path``
     :raises ValueError: a map is missing or has another shape than the grid
     :raises OSError: it cannot be written
@@ -56,6 +58,8 @@ def write_nexus(
         _write_maps(entry, maps, grid, channels)
         if composite is not None:
             _write_composite(entry, composite, grid)
+        if arrays:
+            _write_arrays(entry, arrays)
     return path
 
 
@@ -103,6 +107,13 @@ def _write_composite(entry: h5py.Group, composite: npt.NDArray[np.uint8], grid: 
     data = _group(entry, "composite", "NXdata", signal="rgb", axes=[*axes, "."])
     data.create_dataset("rgb", data=composite).attrs["interpretation"] = "rgb-image"
     _write_axes(data, axes, grid)
+
+
+def _write_arrays(entry: h5py.Group, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    collection = _group(entry, "arrays", "NXcollection")
+    for name, (given, values) in zip(_unique(list(arrays)), arrays.items(), strict=True):
+        data = _group(collection, name, "NXdata", signal="data")
+        data.create_dataset("data", data=values).attrs["long_name"] = given
 
 
 def _write_axes(data: h5py.Group, names: Sequence[str], grid: Grid) -> None:

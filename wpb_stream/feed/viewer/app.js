@@ -220,6 +220,9 @@ const feed = new Feed(address, {
     tick();
     stage.redraw(true);
   },
+  array(array) {
+    stage.showArray(array);
+  },
   stopped(exit, why) {
     const known = why === reason;
     reason = why;

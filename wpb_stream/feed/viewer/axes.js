@@ -69,15 +69,17 @@ export function bottomAxis(context, box, low, high, label, theme) {
  * @param {string} label written upwards at `labelAt`
  * @param {number} labelAt
  * @param {Theme} theme
+ * @param {boolean} [downwards] whether the lowest value is at the top
  */
-export function leftAxis(context, box, low, high, label, labelAt, theme) {
+export function leftAxis(context, box, low, high, label, labelAt, theme, downwards = false) {
   const { values, labels, power } = ticks(low, high, fitting(box.height, theme.size * 3));
   context.font = `${theme.size}px ${theme.family}`;
   context.textAlign = "right";
   context.textBaseline = "middle";
   context.fillStyle = theme.muted;
   values.forEach((value, i) => {
-    const y = Math.round(box.top + box.height - ((value - low) / (high - low)) * box.height);
+    const share = (value - low) / (high - low);
+    const y = Math.round(box.top + box.height * (downwards ? share : 1 - share));
     context.fillRect(box.left - 1 - TICK, y, TICK, 1);
     context.fillText(labels[i], box.left - TICK - 4, y + 1);
   });

@@ -55,7 +55,7 @@ export function isPrimary(colour) {
  * @param {number} low
  * @param {number} high
  */
-function level(value, low, high) {
+export function level(value, low, high) {
   if (!(high > low)) return 128;
   return Math.min(255, Math.max(0, Math.round((255 * (value - low)) / (high - low))));
 }

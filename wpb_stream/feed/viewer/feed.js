@@ -1,5 +1,5 @@
 // The connection to the feed: subscribes, resumes after an interruption, hands on every row exactly once and in order.
-import { decode, rowsFrom } from "./protocol.js";
+import { arrayOf, decode, rowsFrom } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").Run} Run */
 /** @typedef {import("./protocol.js").Block} Block */
@@ -13,6 +13,7 @@ import { decode, rowsFrom } from "./protocol.js";
  * @property {(run: Run, revision: string, resumed: boolean) => void} run rows of this run follow; from row 0 unless `resumed`
  * @property {(revision: string, producedBy: string) => void} revised rows of another revision of the same run follow, from row 0
  * @property {(block: Block) => void} points the next rows
+ * @property {(array: import("./protocol.js").ArrayBlock) => void} array the latest version of an array
  * @property {(status: import("./protocol.js").Status, reason: string) => void} stopped the run ended
  * @property {(code: string, message: string, isError: boolean) => void} notice something to tell the person
  * @property {(message: string) => void} refused the run asked for cannot be shown
@@ -244,7 +245,11 @@ export class Feed {
   #binary(buffer) {
     const { header, payload } = decode(buffer);
     const held = this.#held;
-    if (header.type !== "points" || header.id !== this.#subscription || !held) return;
+    if (header.id !== this.#subscription || !held) return;
+    if (header.type === "array" && header.run === held.run && header.revision === held.revision) {
+      return this.listener.array(arrayOf(buffer, header, payload));
+    }
+    if (header.type !== "points") return;
     if (header.first_row > held.rows || header.run !== held.run || header.revision !== held.revision) {
       return this.#fault(`Rows ${held.rows} to ${header.first_row - 1} did not arrive.`);
     }

@@ -18,7 +18,7 @@ const BAR_DIGITS = 5.5;
  * @param {number} width
  * @param {number} height
  */
-function offscreen(width, height) {
+export function offscreen(width, height) {
   const canvas = new OffscreenCanvas(width, height);
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const image = context.createImageData(width, height);

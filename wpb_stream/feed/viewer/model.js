@@ -83,6 +83,8 @@ export class RunModel {
     this.pointAt = new Int32Array(this.size).fill(-1);
     /** Cell of each row, in order of arrival; longer than `rows`. */
     this.cells = new Uint32Array(256);
+    /** The latest version of each array. @type {Map<string, import("./protocol.js").ArrayBlock>} */
+    this.arrays = new Map();
     this.rows = 0;
     /** Points that have been measured; of a spiral several may share a cell, and of a masked grid cells stay without one. */
     this.measured = 0;

@@ -1,6 +1,6 @@
 // A figure on the page: caption, canvas, and what pointer and keys do on it.
 
-/** @typedef {import("./mapplot.js").MapPlot | import("./lineplot.js").LinePlot} Plot */
+/** @typedef {import("./mapplot.js").MapPlot | import("./lineplot.js").LinePlot | import("./arrayplot.js").ArrayPlot} Plot */
 
 /**
  * What a panel tells the page.
@@ -110,6 +110,7 @@ export class Panel {
    */
   #step(right, up) {
     const { view } = this.plot;
+    if (!view) return;
     const place = this.cursor === null ? null : view.place(this.cursor);
     this.listener.point(place ? view.cellAt(place.across + right, place.up + up) : view.model.latestCell ?? view.cellAt(0, 0));
   }

@@ -26,7 +26,8 @@
 
 /**
  * @typedef {{type: string, id: number, run: string, revision: string, first_row: number, rows: number,
- *   points_expected: number | null, columns: ColumnHeader[]}} BinaryHeader
+ *   points_expected: number | null, columns: ColumnHeader[],
+ *   name: string, dtype: string, shape: number[], offset: number}} BinaryHeader the last line is an array's, that before it of rows
  */
 
 /** @typedef {Float64Array | Float32Array | Uint32Array | Int32Array | Uint16Array | Int16Array | Uint8Array | Int8Array} Column */
@@ -34,6 +35,11 @@
 /**
  * A slice of rows. Each column is a view of the received message, of length `rows`.
  * @typedef {{firstRow: number, rows: number, pointsExpected: number | null, columns: Map<string, Column>}} Block
+ */
+
+/**
+ * An array, of which the latest version counts; its values are a view of the received message, in C order.
+ * @typedef {{name: string, shape: number[], values: Column}} ArrayBlock
  */
 
 /** @type {Record<string, new (buffer: ArrayBuffer, offset: number, length: number) => Column>} */
@@ -70,4 +76,17 @@ export function rowsFrom(buffer, header, payload, from) {
     columns.set(name, new View(buffer, payload + offset, header.rows).subarray(skip));
   }
   return { firstRow: header.first_row + skip, rows: header.rows - skip, pointsExpected: header.points_expected ?? null, columns };
+}
+
+/**
+ * The array of an `array` message, without copying.
+ * @param {ArrayBuffer} buffer
+ * @param {BinaryHeader} header
+ * @param {number} payload
+ * @returns {ArrayBlock}
+ */
+export function arrayOf(buffer, { name, dtype, shape, offset }, payload) {
+  const View = VIEWS[dtype];
+  if (!View) throw new TypeError(`array ${name} has the unknown type ${dtype}`);
+  return { name, shape, values: new View(buffer, payload + offset, shape.reduce((product, length) => product * length, 1)) };
 }

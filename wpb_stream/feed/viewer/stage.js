@@ -1,4 +1,5 @@
 // The maps on the page: one panel a channel, a composite where there are colours, one cursor over all of them.
+import { ArrayPlot, wayToDraw } from "./arrayplot.js";
 import { isPrimary } from "./colour.js";
 import { LinePlot } from "./lineplot.js";
 import { MapPlot } from "./mapplot.js";
@@ -8,6 +9,20 @@ import { range } from "./scales.js";
 import { View } from "./view.js";
 
 /** @typedef {import("./model.js").RunModel} RunModel */
+
+/** Arrays shown at once: a run may have dozens, of fits above all. */
+const MOST_ARRAYS = 6;
+
+/** @param {RunModel} model */
+function drawable({ arrays }) {
+  return [...arrays.values()].filter(wayToDraw).slice(0, MOST_ARRAYS);
+}
+
+/** @param {string} name */
+function titleOf(name) {
+  const words = name.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
 
 function readTheme() {
   const style = getComputedStyle(document.documentElement);
@@ -82,8 +97,24 @@ export class Stage {
     if (flat && model.channels.filter(({ colour }) => isPrimary(colour)).length > 1) {
       this.#panels.unshift(new Panel(new MapPlot(view, null), "rgb", "Composite", listener));
     }
+    for (const array of drawable(model)) this.#panels.push(new Panel(new ArrayPlot(array), array.name, titleOf(array.name), listener));
     this.#arrange(view);
     this.redraw(true);
+  }
+
+  /**
+   * Show the latest version of an array beside the maps.
+   * @param {import("./protocol.js").ArrayBlock} array
+   */
+  showArray(array) {
+    const { model } = this;
+    if (!model) return;
+    model.arrays.set(array.name, array);
+    const plot = this.#panels.map((panel) => panel.plot).find((each) => each instanceof ArrayPlot && each.array.name === array.name);
+    if (plot instanceof ArrayPlot && wayToDraw(plot.array) === wayToDraw(array)) {
+      plot.array = array;
+      this.redraw(true);
+    } else if (drawable(model).includes(array)) this.show(model);
   }
 
   /**
@@ -95,7 +126,8 @@ export class Stage {
     for (const panel of this.#panels) {
       const { channel } = panel.plot;
       const limits = channel && this.model?.maps.get(channel.name)?.limits;
-      panel.describe(`${measured}${expected ? ` of ${expected}` : ""} points${limits ? `, ${range(limits)} ${channel.units}` : ""}`);
+      if (panel.plot instanceof ArrayPlot) panel.describe(panel.plot.summary);
+      else panel.describe(`${measured}${expected ? ` of ${expected}` : ""} points${limits ? `, ${range(limits)} ${channel.units}` : ""}`);
     }
   }
 
@@ -137,7 +169,7 @@ export class Stage {
     for (const panel of this.#panels) {
       panel.cursor = this.cursor;
       panel.draw(this.#theme, overlay, this.#repaint);
-      if (this.#repaint && !panel.plot.channel) panel.note.replaceChildren(...this.#legend());
+      if (this.#repaint && panel.name === "rgb" && !panel.plot.channel) panel.note.replaceChildren(...this.#legend());
     }
     this.#repaint = false;
     this.drawn();

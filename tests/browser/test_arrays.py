@@ -1,0 +1,45 @@
+"""Images that are accumulated of a scan's frames, as a person sees them beside its maps."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import bluesky.plans as bp
+import numpy as np
+import pytest
+
+from tests.browser.pages import viewer_page
+from tests.helpers.laboratory import FRAME, Laboratory
+from wpb_stream.replay import parse_kafka_url
+from wpb_stream.settings import Settings
+from wpb_stream.sim.publisher import RunPublisher
+
+pytestmark = [pytest.mark.browser, pytest.mark.integration]
+
+
+async def test_the_mean_of_all_frames_is_drawn_with_its_first_row_at_the_top(settings: Settings, streaming, tmp_path: Path) -> None:
+    lab = Laboratory(tmp_path / "frames")
+    lab.engine.subscribe(RunPublisher(*parse_kafka_url(settings.sources[0])))
+    plan = bp.grid_scan([lab.camera], lab.y, 0, 2, 3, lab.x, 1, 4, 4, md={"wpb": {"arrays": ["mean_frame", "sum_spectrum"]}})
+    async with streaming(settings), viewer_page(f"http://{settings.listen}/") as viewer:
+        await asyncio.to_thread(lab.engine, plan)
+        uid = next(doc["uid"] for name, doc in lab.documents if name == "start")
+        await viewer.wait_until(run=uid, rows=12, status="success")
+        await viewer.page.select_option("#colours", "grey")
+        held = await viewer.page.evaluate(
+            "[...window.wpb.model.arrays.values()].map(({ name, shape, values }) => [name, shape, [...values]])"
+        )
+        (_, shape, mean), (_, _, summed) = held
+        assert [name for name, *_ in held] == ["mean_frame", "sum_spectrum"]
+        assert shape == list(FRAME)
+        assert np.float32(np.array(summed) / 12).tolist() == mean
+        shades = [colour[0] for colour in await viewer.colours("mean_frame", range(len(mean)))]
+        assert np.argsort(np.argsort(mean)).tolist() == np.argsort(np.argsort(shades)).tolist(), "brighter where more was measured"
+        places = [await viewer.cell_rectangle("mean_frame", index) for index in (0, 1, FRAME[1])]
+        assert places[0]["x"] < places[1]["x"]
+        assert places[0]["y"] < places[2]["y"]
+        label = await viewer.page.locator('canvas[data-channel="mean_frame"]').get_attribute("aria-label")
+        assert label is not None
+        assert label.startswith("Mean frame: 6 × 4, ")
+        assert viewer.complaints == []

@@ -1,0 +1,155 @@
+// An array that grows beside the maps: an image with row 0 at its top, or lines over the number of each value.
+import { bottomAxis, colourBar, leftAxis } from "./axes.js";
+import { colourMap, level, mapFor } from "./colour.js";
+import { offscreen } from "./mapplot.js";
+import { range } from "./scales.js";
+
+/** @typedef {import("./axes.js").Box} Box */
+/** @typedef {import("./axes.js").Context} Context */
+/** @typedef {import("./axes.js").Theme} Theme */
+/** @typedef {import("./protocol.js").ArrayBlock} ArrayBlock */
+
+const BAR = 10;
+/** Rows at least this much longer than there are of them are spectra, drawn as lines rather than as an image. */
+const LONG = 16;
+
+/**
+ * How an array is drawn; null for one that is not: of one value, of more than two dimensions, or with a dimension of none.
+ * @param {ArrayBlock} array
+ * @returns {"image" | "lines" | null}
+ */
+export function wayToDraw({ shape, values }) {
+  if (values.length < 2 || shape.length > 2) return null;
+  return shape.length === 1 || shape[1] >= LONG * shape[0] ? "lines" : "image";
+}
+
+export class ArrayPlot {
+  /** @type {Box} */ #box = { left: 0, top: 0, width: 0, height: 0 };
+  #bar = offscreen(1, 256);
+  #image = offscreen(1, 1);
+  /** @type {[number, number] | null} */ #limits = null;
+
+  /** @param {ArrayBlock} array one that there is a {@link wayToDraw} for */
+  constructor(array) {
+    this.array = array;
+    this.channel = null;
+    this.view = null;
+  }
+
+  get #rows() {
+    const { shape } = this.array;
+    return shape.length === 1 ? 1 : shape[0];
+  }
+
+  get #columns() {
+    return this.array.values.length / this.#rows;
+  }
+
+  /** What the picture shows, in words. */
+  get summary() {
+    return `${this.array.shape.join(" × ")}${this.#limits ? `, ${range(this.#limits)}` : ""}`;
+  }
+
+  /** @param {string} colours */
+  paint(colours) {
+    const { values } = this.array;
+    let [low, high] = [Infinity, -Infinity];
+    for (const value of values) {
+      if (Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
+    }
+    this.#limits = low <= high ? [low, high] : null;
+    if (wayToDraw(this.array) === "lines") return;
+    if (this.#image.canvas.width !== this.#columns || this.#image.canvas.height !== this.#rows) this.#image = offscreen(this.#columns, this.#rows);
+    const table = colourMap(mapFor(colours, null));
+    const { pixels } = this.#image;
+    for (let i = 0; i < pixels.length; i++) pixels[i] = Number.isFinite(values[i]) ? table[level(values[i], low, high)] : 0;
+    this.#image.show();
+    this.#bar.pixels.set([...table].reverse());
+    this.#bar.show();
+  }
+
+  /**
+   * @param {Context} _context
+   * @param {number} width
+   * @param {number} height
+   * @param {Theme} theme
+   */
+  layout(_context, width, height, theme) {
+    const left = Math.round(theme.size * 5.4);
+    const top = Math.round(theme.size * 1.5);
+    const bottom = Math.round(theme.size * 2.6 + 8);
+    const image = wayToDraw(this.array) === "image";
+    const across = Math.max(1, width - left - (image ? BAR + 16 + theme.size * 3.5 : theme.size));
+    const down = Math.max(1, height - top - bottom);
+    const scale = Math.min(across / this.#columns, down / this.#rows);
+    const plot = image ? { width: scale * this.#columns, height: scale * this.#rows } : { width: across, height: down };
+    this.#box = {
+      left: left + Math.round((across - plot.width) / 2), top: top + Math.round((down - plot.height) / 2),
+      width: Math.max(1, Math.round(plot.width)), height: Math.max(1, Math.round(plot.height)),
+    };
+  }
+
+  /**
+   * @param {Context} context
+   * @param {Theme} theme
+   */
+  draw(context, theme) {
+    const box = this.#box;
+    context.fillStyle = theme.ground;
+    context.fillRect(box.left, box.top, box.width, box.height);
+    context.strokeStyle = theme.line;
+    context.lineWidth = 1;
+    context.strokeRect(box.left - 0.5, box.top - 0.5, box.width + 1, box.height + 1);
+    if (wayToDraw(this.array) === "lines") return this.#lines(context, theme);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(this.#image.canvas, box.left, box.top, box.width, box.height);
+    bottomAxis(context, box, -0.5, this.#columns - 0.5, "column", theme);
+    leftAxis(context, box, -0.5, this.#rows - 0.5, "row", 1, theme, true);
+    colourBar(context, { left: box.left + box.width + 10, top: box.top, width: BAR, height: box.height }, this.#bar.canvas, this.#limits, theme);
+  }
+
+  /**
+   * Where a value of an image is drawn.
+   * @param {number} index
+   */
+  rect(index) {
+    const [w, h] = [this.#box.width / this.#columns, this.#box.height / this.#rows];
+    return { x: this.#box.left + (index % this.#columns) * w, y: this.#box.top + Math.floor(index / this.#columns) * h, w, h };
+  }
+
+  /** Nothing here belongs to a cell of the map. */
+  cellAt() {
+    return null;
+  }
+
+  /**
+   * @param {Context} context
+   * @param {Theme} theme
+   */
+  #lines(context, theme) {
+    const box = this.#box;
+    const [low, high] = this.#limits ?? [0, 1];
+    const margin = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.05 || 1;
+    const [bottom, top] = [low - margin, high + margin];
+    const [rows, columns] = [this.#rows, this.#columns];
+    bottomAxis(context, box, -0.5, columns - 0.5, "number", theme);
+    leftAxis(context, box, bottom, top, "", 1, theme);
+    context.strokeStyle = theme.accent;
+    context.lineWidth = 1.2;
+    for (let row = 0; row < rows; row++) {
+      context.beginPath();
+      let drawing = false;
+      for (let column = 0; column < columns; column++) {
+        const value = this.array.values[row * columns + column];
+        if (Number.isFinite(value)) {
+          const x = box.left + ((column + 0.5) / columns) * box.width;
+          const y = box.top + box.height * (1 - (value - bottom) / (top - bottom));
+          if (drawing) context.lineTo(x, y);
+          else context.moveTo(x, y);
+        }
+        drawing = Number.isFinite(value);
+      }
+      context.stroke();
+    }
+  }
+}

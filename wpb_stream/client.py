@@ -28,6 +28,7 @@ from websockets.typing import Subprotocol
 
 from wpb_stream.core.binary import PointsHeader, decode_binary
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
+from wpb_stream.core.limits import Limits
 from wpb_stream.core.messages import (
     SUBPROTOCOL,
     ErrorMessage,
@@ -72,6 +73,8 @@ class Update:
     """How the run ended, once it has and all its rows are here."""
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict[str, npt.NDArray[Any]])
     """The latest version of each array that came: ``mean_frame``, ``sum_spectrum``, ...; ``run.arrays`` names those that may come."""
+    limits: Mapping[str, Limits] = field(default_factory=dict[str, Limits])
+    """Of each channel, as the server tells them with the rows: lowest and highest value, and percentiles."""
 
     @property
     def rows(self) -> int:
@@ -98,6 +101,7 @@ class _Held:
     notices: list[Notice] = field(default_factory=list[Notice])
     stopped: RunStopped | None = None
     arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict[str, npt.NDArray[Any]])
+    limits: Mapping[str, Limits] = field(default_factory=dict[str, Limits])
 
     @classmethod
     def begin(cls, message: RunMessage, channels: Sequence[str] | None) -> _Held:
@@ -121,7 +125,7 @@ class _Held:
     def update(self, first_new: int) -> Update:
         # A view of the rows so far: an update that somebody keeps stays as it was.
         rows = PointTable.from_array(self.table.data)
-        return Update(self.run, self.revision, rows, first_new, tuple(self.notices), self.stopped, dict(self.arrays))
+        return Update(self.run, self.revision, rows, first_new, tuple(self.notices), self.stopped, dict(self.arrays), self.limits)
 
 
 class Follower:
@@ -157,6 +161,7 @@ class Follower:
         first_new = held.table.rows
         if isinstance(header, PointsHeader):
             held.append(header, columns)
+            held.limits = header.limits or {}
         else:
             held.arrays |= columns
         return held.update(first_new)

@@ -41,5 +41,5 @@ async def test_the_mean_of_all_frames_is_drawn_with_its_first_row_at_the_top(set
         assert places[0]["y"] < places[2]["y"]
         label = await viewer.page.locator('canvas[data-channel="mean_frame"]').get_attribute("aria-label")
         assert label is not None
-        assert label.startswith("Mean frame: 6 × 4, ")
+        assert label.startswith("Mean frame: 6 \N{MULTIPLICATION SIGN} 4, ")
         assert viewer.complaints == []

@@ -327,3 +327,14 @@ def test_an_array_arrives_as_it_was(dtype: str, shape: tuple[int, ...]) -> None:
     assert arrays["mean_frame"].shape == shape
     assert (arrays["mean_frame"] == values).all()
     assert len(message) % 8 == 0
+
+
+def test_limits_come_with_the_rows_and_are_those_of_all_rows_so_far() -> None:
+    made = reconstruction(rows=3)
+    subscription = follow(made, channels=["total"])
+    headers = [header for message in subscription.due() if isinstance(message, bytes) for header, _ in [decode_binary(message)]]
+    grow(made, 2)
+    headers += [header for message in subscription.due() if isinstance(message, bytes) for header, _ in [decode_binary(message)]]
+    limits = [header.limits for header in headers if isinstance(header, PointsHeader)]
+    assert [list(each or ()) for each in limits] == [["total"], ["total"]]
+    assert [(each["total"].minimum, each["total"].maximum) for each in limits if each] == [(0.125, 2.125), (0.125, 4.125)]

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_stream.core.exceptions import ProtocolError
+from wpb_stream.core.limits import Limits
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -27,7 +28,7 @@ class Column(msgspec.Struct, frozen=True):
     offset: int
 
 
-class PointsHeader(msgspec.Struct, tag="points", tag_field="type", frozen=True):
+class PointsHeader(msgspec.Struct, tag="points", tag_field="type", frozen=True, omit_defaults=True):
     """Header of a slice of rows."""
 
     id: int
@@ -37,6 +38,8 @@ class PointsHeader(msgspec.Struct, tag="points", tag_field="type", frozen=True):
     rows: int
     points_expected: int | None
     columns: list[Column]
+    limits: dict[str, Limits] | None = None
+    """Of each channel, over all rows there are; beyond the protocol's own fields. A channel without finite values has none."""
 
 
 class ArrayHeader(msgspec.Struct, tag="array", tag_field="type", frozen=True):
@@ -64,6 +67,7 @@ def encode_points(
     first_row: int,
     points_expected: int | None,
     channels: Sequence[str],
+    limits: dict[str, Limits] | None = None,
 ) -> bytes:
     """A slice of rows as one binary message.
 
@@ -79,7 +83,7 @@ def encode_points(
         part += b"\0" * (-len(part) % 8)
         parts.append(part)
         offset += len(part)
-    return _binary(PointsHeader(subscription, run, revision, first_row, len(rows), points_expected, columns), parts)
+    return _binary(PointsHeader(subscription, run, revision, first_row, len(rows), points_expected, columns, limits), parts)
 
 
 def encode_array(values: npt.NDArray[Any], *, subscription: int, run: str, revision: str, name: str, version: int) -> bytes:

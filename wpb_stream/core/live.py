@@ -5,7 +5,6 @@ Holds no clock and does no IO; the streaming process and Dagster drive the same 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,8 +15,8 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
-from wpb_stream.core.accumulation import Tally, merged
 from wpb_stream.core.board import Reconstruction
+from wpb_stream.core.gathered import Gathered
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo, without_large_values
 from wpb_stream.core.narrow import as_integer, as_label
 from wpb_stream.core.run import Run
@@ -90,12 +89,7 @@ class LiveRun:
     _turns: Iterator[int] = field(default_factory=count)
     _placed: dict[int, FrameRef] = field(default_factory=dict[int, FrameRef])
     """The newest frame of each point that has a row."""
-    _tally: Tally | None = None
-    """What is accumulated of the frames."""
-    _spoiled: bool = False
-    """Whether frames were accumulated in whose place newer ones count."""
-    _again: deque[FrameRef] = field(default_factory=deque[FrameRef])
-    """The frames that are still to be accumulated once more, for that reason."""
+    _gathered: Gathered = field(default_factory=Gathered)
     _grown: bool = False
     """Whether there is more than the arrays show."""
     _show_at: float = 0.0
@@ -158,22 +152,17 @@ class LiveRun:
             self._missed -= late.missed
             due.append(late.ref)
         closed = self._window.closes_in(now) == 0.0 or self.run.stop is not None
-        return due + (self._window.take(now) if closed else []) or self._take_again(now)
-
-    def _take_again(self, now: float) -> list[FrameRef]:
-        """Once nothing new is to be read: frames to accumulate anew, if some were accumulated that do not count."""
-        if not self._settled(now):
-            return []
-        if self._spoiled and not self._again:
-            self._tally, self._spoiled = None, False
-            self._again.extend(self._placed.values())
-        return [self._again.popleft() for _ in range(min(self.pace.window_frames, len(self._again)))]
+        taken = due + (self._window.take(now) if closed else [])
+        if not taken and self._settled(now):
+            return self._gathered.take_again(self._placed.values(), self.pace.window_frames)
+        return taken
 
     def place(self, frames: Sequence[FrameRef], result: WindowResult, now: float) -> None:
         """Append a row for each frame that was read; late ones are asked for again, broken ones are given up."""
         recipe = self.run.recipe
         assert recipe is not None, "frames are only asked for where there is a recipe"
         read: list[int] = []
+        spoiled = False
         for position, (ref, status) in enumerate(zip(frames, result.status, strict=True)):
             late = self._asked.pop(id(ref), None)
             before = self._placed.get(ref.point)
@@ -183,7 +172,7 @@ class LiveRun:
                     self._filled += ref.point in self.missing
                     self.missing.discard(ref.point)
                     read.append(position)
-                self._spoiled |= before is not None and before.version != ref.version
+                spoiled |= before is not None and before.version != ref.version
             elif before is not None and before.version == ref.version:
                 continue  # read when its row was made; there is nothing to accumulate of it any more
             elif status == FrameStatus.NOT_YET:
@@ -195,20 +184,16 @@ class LiveRun:
             self.describe_again()  # regions in pixels of the real frame
         elif result.frame_shape is not None and self._frame_shape not in (None, result.frame_shape):
             self.run.notice("frames_differ", _differ(self._frame_shape, result.frame_shape))
-        self._accumulate(result.tally)
+        self._gathered.add(result.tally, spoiled=spoiled)
+        if self._gathered.differing:
+            self.run.notice("frames_differ", "The frames have different shapes or types: nothing is accumulated of them.")
         points = [frames[position].point for position in read]
         assert self.run.grid is not None, "with a recipe there is a grid"
         if list(self.run.grid.shape) != self.reconstruction.run.shape:
             self.describe_again()
         self.reconstruction.table.append(points, self.run.grid.cells(points), result.values[read])
-        self._grown = bool(recipe.arrays) and not self._again
+        self._grown = bool(recipe.arrays) and not self._gathered.anew
         self.reconstruction.run = msgspec.structs.replace(self.reconstruction.run, rows=self.reconstruction.table.rows)
-
-    def _accumulate(self, tally: Tally | None) -> None:
-        self._tally = merged([self._tally, tally])
-        self._spoiled &= self._tally is not None
-        if self._tally is not None and self._tally.differing:
-            self.run.notice("frames_differ", "The frames have different shapes or types: nothing is accumulated of them.")
 
     def shows(self, now: float) -> bool:
         """Whether the arrays are to be made anew."""
@@ -217,7 +202,7 @@ class LiveRun:
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What is accumulated, and made of the maps, as it is now. Takes a while where fits are made; changes nothing."""
         recipe, grid, table = self.run.recipe, self.run.grid, self.reconstruction.table
-        made = self._tally.arrays() if self._tally is not None else {}
+        made = self._gathered.arrays()
         if recipe is None or grid is None or not recipe.derived:
             return made
         maps = table.maps(grid.shape)
@@ -264,7 +249,7 @@ class LiveRun:
 
     def finished(self, now: float) -> bool:
         """Whether the run is over and nothing more can come of it."""
-        return self._settled(now) and not self._spoiled and not self._again
+        return self._settled(now) and self._gathered.complete
 
     def _settled(self, now: float) -> bool:
         return self._over(now) and not len(self._window) and not self._late and not self._asked

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from weakref import ref
+from collections.abc import Callable, Iterator, Sequence
+from weakref import WeakKeyDictionary, ref
 
 from wpb_stream.core.binary import encode_array, encode_points
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError
+from wpb_stream.core.limits import Limits, RunningLimits
 from wpb_stream.core.messages import NoticeMessage, Revised, RunMessage, RunStopped, Subscribe, encode_reply
 from wpb_stream.core.table import PointTable
 
@@ -32,6 +33,7 @@ class Slices:
         self._bytes = 0
         # By weak reference, so that slices do not keep the table of a run alive that everybody else has let go.
         self._kept: OrderedDict[tuple[ref[PointTable], int, tuple[str, ...], int, int], bytes] = OrderedDict()
+        self._limits = WeakKeyDictionary[PointTable, dict[str, RunningLimits]]()
         self._swept = 0
         """Slices that were left when those of tables that are gone were last looked for."""
 
@@ -47,6 +49,7 @@ class Slices:
                 first_row=first,
                 points_expected=made.run.points_expected,
                 channels=channels,
+                limits=self._limits_of(made.table, channels),
             )
 
         return self._shared((ref(made.table), subscription, channels, first, last), encode)
@@ -60,6 +63,11 @@ class Slices:
             return encode_array(each.values, **about)
 
         return self._shared((ref(made.table), subscription, (name,), each.version, _ARRAY), encode)
+
+    def _limits_of(self, table: PointTable, channels: Sequence[str]) -> dict[str, Limits]:
+        running = self._limits.setdefault(table, {})
+        found = {name: running.setdefault(name, RunningLimits()).of(table.data[name]) for name in channels}
+        return {name: limits for name, limits in found.items() if limits is not None}
 
     def _shared(self, key: tuple[ref[PointTable], int, tuple[str, ...], int, int], encode: Callable[[], bytes]) -> bytes:
         if key in self._kept:

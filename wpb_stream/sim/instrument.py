@@ -125,5 +125,5 @@ class Beamline:
             "instrument_session": "cm00000-1",
             "data_session": "cm00000-1",
             "sample": "ring, flower and dendrite",
-            "wpb": {"recipe": "raster", "regions": regions},
+            "wpb": {"recipe": "raster", "regions": regions, "arrays": ["mean_frame", "last_frame"]},
         }

@@ -82,3 +82,27 @@ def test_a_run_that_a_rule_of_the_settings_file_fits_is_the_map_it_says(tmp_path
 def test_a_rule_that_cannot_be_is_told(rule: dict[str, Any], told: str) -> None:
     with pytest.raises(ServiceError, match=told):
         load(rules=[rule])
+
+
+def test_keys_of_the_wpb_entry_are_those_of_the_start_document_then_of_the_rules_then_of_the_plan() -> None:
+    rules = [Rule(beamline="b*", wpb={"arrays": ["mean_frame"]}), Rule(detector="xsp*", wpb={"arrays": ["last_frame"], "data_key": "xsp3"})]
+    plans = {"grid_scan": Plan(shape=(2, 3), wpb={"data_key": "manta", "bad_pixels": [[1, 2]]})}
+    choose = chooser(lambda start: defaults_of(start, rules, plans))
+    recipe = choose(START)
+    assert recipe is not None
+    assert (recipe.arrays, recipe.data_key) == (("mean_frame",), "xsp3")
+    assert recipe.accumulation is not None
+    assert len(recipe.accumulation.bad) == 1
+    own = choose({**START, "wpb": {"arrays": ["maximum_frame"], "data_key": "own"}})
+    assert own is not None
+    assert (own.arrays, own.data_key) == (("maximum_frame",), "own")
+    refused = choose({**START, "wpb": {"reduction": "xrf"}})
+    assert refused is not None
+    assert [notice.code for notice in refused.notices][:1] == ["recipe_refused"]
+    assert refused.arrays == ()
+
+
+@pytest.mark.parametrize(("wpb", "words"), [({"arays": []}, "did you mean 'arrays'"), ({"shape": [0]}, "wpb.shape")])
+def test_a_mistake_in_the_wpb_entry_of_a_rule_is_told_at_the_start(wpb: dict[str, Any], words: str) -> None:
+    with pytest.raises(ServiceError, match=words):
+        load(rules=[{"beamline": "b01", "wpb": wpb}])

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.narrow import as_list
 from wpb_stream.core.recipe import PlanDefaults
+from wpb_stream.recipes.asked import asked_of
 
 WHERE: Mapping[str, tuple[str, ...]] = {
     "plan_name": ("plan_name",),
@@ -30,8 +32,18 @@ class Plan(BaseModel):
     snaking: tuple[bool, ...] | None = None
     extents: tuple[tuple[float, float], ...] | None = None
     axes: tuple[str, ...] | None = None
-    arrays: tuple[str, ...] | None = None
     regions: dict[str, dict[str, tuple[int, int]]] = {}
+    wpb: dict[str, Any] = {}
+    """Keys of the ``wpb`` entry, for start documents that do not have them in their own."""
+
+    @field_validator("wpb")
+    @classmethod
+    def _check_wpb(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            asked_of({"wpb": value})
+        except RecipeError as error:
+            raise ValueError(str(error)) from None
+        return value
 
 
 class Rule(Plan):
@@ -65,12 +77,14 @@ BUILT_IN_PLANS = {"demo_plan": Plan(snaking=(False, True))}
 
 
 def defaults_of(start: Mapping[str, Any], rules: Sequence[Rule], plans: Mapping[str, Plan]) -> PlanDefaults:
-    """What the settings say of a run: of the rules that fit the first one that says it, else the entry of its plan."""
+    """What the settings say of a run: of the rules that fit the first one that says it, else its plan's entry; of ``wpb`` key by key."""
     told: dict[str, Any] = {}
+    wpb: dict[str, Any] = {}
     for said in (*(rule for rule in rules if rule.fits(start)), plans.get(str(start.get("plan_name")))):
         if said is not None:
             told = {name: getattr(said, name) for name in Plan.model_fields if getattr(said, name)} | told
-    return PlanDefaults(**told)
+            wpb = said.wpb | wpb
+    return PlanDefaults(**{**told, "wpb": wpb})
 
 
 def _told(start: Mapping[str, Any], name: str) -> Iterator[str]:

@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     )
     plans: dict[str, Plan] = Field(
         BUILT_IN_PLANS,
-        description="By plan name: recipe, shape, snaking, extents, axes, arrays, regions it leaves out. Added to the default.",
+        description="By plan name: recipe, shape, snaking, extents, axes, regions, `wpb` that it leaves out. Added to the default.",
         validate_default=True,
     )
     rules: tuple[Rule, ...] = Field(

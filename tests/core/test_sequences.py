@@ -145,7 +145,7 @@ class Walk:
     """The core driven as the pipeline drives it, by a clock that is told."""
 
     def __init__(self, status: Any) -> None:
-        self.runs = Runs(lambda start: choose(start, [Raster(), Line()], PlanDefaults(arrays=tuple(Kind))))
+        self.runs = Runs(lambda start: choose(start, [Raster(), Line()], PlanDefaults(wpb={"arrays": list(Kind)})))
         self.lives: dict[str, LiveRun] = {}
         self._seen: dict[tuple[str, str], int] = {}
         self._stored: defaultdict[str, list[Document]] = defaultdict(list)

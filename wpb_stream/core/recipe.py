@@ -85,8 +85,9 @@ class PlanDefaults:
     snaking: tuple[bool, ...] | None = None
     extents: tuple[tuple[float, float], ...] | None = None
     axes: tuple[str, ...] | None = None
-    arrays: tuple[str, ...] | None = None
     regions: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    wpb: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the ``wpb`` entry asks for, key by key, where the start document's own does not."""
 
 
 class RecipeMaker(Protocol):
@@ -113,8 +114,10 @@ def choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: Pl
 
     :returns: None if no recipe fits: the run is tracked and kept, but nothing is reconstructed live
     """
+    own = start.get("wpb")
+    asked = {**start, "wpb": {**defaults.wpb, **as_mapping(own)}} if defaults.wpb and isinstance(own, Mapping | None) else start
     try:
-        return _choose(start, makers, defaults)
+        return _choose(asked, makers, defaults)
     except RecipeError as error:
         told = Notice("recipe_refused", f"{error}. The best guess without it is shown instead.")
     try:

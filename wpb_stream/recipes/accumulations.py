@@ -1,4 +1,4 @@
-"""Which images are accumulated of a run's frames: ``wpb.arrays``, else the plan's entry in the settings, else what the recipe is for."""
+"""Which images are accumulated of a run's frames: ``wpb.arrays``, else what the recipe is for."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ key                            what it says
 ``wpb.elements``               the elements of ``xrf``, see :mod:`wpb_stream.recipes.elements`
 ``wpb.energy``                 the energies of the channels that they are given in
 ``wpb.bad_pixels``             pixels that count nowhere
-``wpb.arrays``                 images that are accumulated, see :mod:`wpb_stream.recipes.accumulations`; else the plan's entry in
-                               the settings, the summed spectrum for ``xrf``
+``wpb.arrays``                 images that are accumulated, see :mod:`wpb_stream.recipes.accumulations`; else
+                               the summed spectrum for ``xrf``
 =============================  ==============================================================================================
 
 docs/reference/recipes.md tells all that can be asked for.
@@ -73,7 +73,7 @@ class Reduction:
 def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list[Notice], arrays: tuple[str, ...] = ()) -> Reduction:
     """What the start document asks for; what was guessed is added to ``notices``.
 
-    :param arrays: what is accumulated where neither start document nor settings say so
+    :param arrays: what is accumulated where nobody says so
     :raises RecipeError: the ``wpb`` entry, or the settings, ask for something impossible
     """
     wanted = as_mapping(start.get("wpb"))
@@ -93,7 +93,7 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
     else:
         made = _statistics(_measures(start, defaults, notices), bad)
     asked = as_list(wanted.get("arrays"))
-    return replace(made, accumulation=accumulation_of(asked if asked is not None else defaults.arrays or arrays, bad))
+    return replace(made, accumulation=accumulation_of(asked if asked is not None else arrays, bad))
 
 
 def _centre_of_mass(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:

@@ -115,7 +115,8 @@ def choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: Pl
     :returns: None if no recipe fits: the run is tracked and kept, but nothing is reconstructed live
     """
     own = start.get("wpb")
-    asked = {**start, "wpb": {**defaults.wpb, **as_mapping(own)}} if defaults.wpb and isinstance(own, Mapping | None) else start
+    mended = defaults.wpb and (own is None or isinstance(own, dict))
+    asked = {**start, "wpb": {**defaults.wpb, **as_mapping(own)}} if mended else start
     try:
         return _choose(asked, makers, defaults)
     except RecipeError as error:

@@ -114,9 +114,9 @@ def choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: Pl
 
     :returns: None if no recipe fits: the run is tracked and kept, but nothing is reconstructed live
     """
-    own = start.get("wpb")
-    mended = defaults.wpb and (own is None or isinstance(own, dict))
-    asked = {**start, "wpb": {**defaults.wpb, **as_mapping(own)}} if mended else start
+    own = as_mapping(start.get("wpb"))
+    readable = own or start.get("wpb") in (None, {})  # else what is wrong with it is to be told
+    asked = {**start, "wpb": {**defaults.wpb, **own}} if defaults.wpb and readable else start
     try:
         return _choose(asked, makers, defaults)
     except RecipeError as error:

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from wpb_stream.core.accumulation import Kind
+from wpb_stream.core.companions import MAX_COMPANIONS, Companions
+from wpb_stream.core.join import _PLACE
 from wpb_stream.core.masks import MAX_BAD_PIXELS
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import Statistic
 from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
-from wpb_stream.recipes import reductions, regions
+from wpb_stream.recipes import beside, chooser, reductions, regions
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -77,3 +79,16 @@ def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
         made = reductions.reduction_of({"wpb": wpb}, PlanDefaults(), [])
         assert made.reducer is not None
         assert (made.accumulation is not None) == ("arrays" in wpb or wpb.get("reduction") == "xrf")
+
+
+def test_the_numbers_beside_the_frames_are_explained_and_their_plan_is_understood_as_written() -> None:
+    page = (ROOT / "docs" / "reference" / "companions.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (wpb,) = [ast.literal_eval(each.value) for each in ast.parse(code).body[0].value.keywords if each.arg == "wpb"]  # type: ignore[attr-defined]
+    assert set(wpb) == set(beside.KEYS)
+    assert [key for key in beside.KEYS if f"| `{key}` |" not in page] == []
+    assert f"At most {MAX_COMPANIONS} data keys" in page
+    assert f"{_PLACE.itemsize} bytes a point and data key" in page
+    recipe = chooser(lambda _: PlanDefaults())({"uid": "u", "time": 1.0, "shape": [7, 9], "motors": ["y", "x"], "wpb": wpb})
+    assert recipe is not None
+    assert recipe.companions == Companions(("i0", "camera-sum", "y", "x"), "i0", (0, 1, 2, 3), frozenset({"x", "y"}))

@@ -31,7 +31,7 @@ def all_frames_found(context: dg.AssetCheckExecutionContext, results_folder: Res
     metadata = about_frames(values) | {"first missing points": ", ".join(map(str, values.missing[:SHOWN_POINTS]))}
     if not values.missing:
         return _result(uid, True, f"All {values.announced} frames are there.", metadata)
-    reasons = " ".join(notice.message for notice in values.notices if notice.code == "frame_missing")
+    reasons = " ".join(notice.message for notice in values.notices if notice.code in ("frame_missing", "companion_missing"))
     advice = "When the files are there, materialise frames and what follows for this run again."
     return _result(uid, False, f"{len(values.missing)} of {values.announced} frames are missing. {reasons} {advice}", metadata)
 

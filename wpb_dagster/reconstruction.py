@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_dagster.scan_frames import ScanFrames, reduce_frames
+from wpb_stream.core.accumulation import Accumulation
 from wpb_stream.core.board import Versioned
 from wpb_stream.core.documents import Document
 from wpb_stream.core.live import LiveRun, Pace, reconstruct
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice, Recipe
+from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.run import Run
 from wpb_stream.core.runs import Runs, described_first
 from wpb_stream.core.table import PointTable
-from wpb_stream.core.window import FrameRef
+from wpb_stream.core.window import FrameRef, WindowResult
 
 
 class Values(msgspec.Struct, frozen=True):
@@ -82,11 +84,10 @@ def reconstruct_run(run: Run, frames: ScanFrames, *, window_frames: int, ended: 
     :param ended: whether the run is over; False if someone asks while it still streams
     """
     assert run.recipe is not None, "frames are only announced where there is a recipe"
-    reducer, accumulation = run.recipe.reducer, run.recipe.accumulation
     live = LiveRun.begin(run, revision, Pace(window_frames=window_frames), 0.0, produced_by)
 
-    def reduce(window: Sequence[FrameRef]) -> Any:
-        return reduce_frames(window, reducer, frames.roots, accumulation)
+    def reduce(refs: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None) -> WindowResult:
+        return reduce_frames(refs, reducer, frames.roots, accumulation)
 
     reconstruct(live, frames.refs, reduce)
     if ended:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -13,11 +13,13 @@ import numpy.typing as npt
 
 from wpb_stream.core.accumulation import Accumulation, Tally, merged
 from wpb_stream.core.reducers import Reducer
-from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowResult, window_request
+from wpb_stream.core.window import Beside, FrameRef, FrameStatus, StreamFile, WindowResult, window_request
 from wpb_stream.frames.reader import read_frames, reduce_window
 from wpb_stream.frames.roots import DataRoots
 
 _REF = np.dtype([("point", "<u4"), ("file", "<u4"), ("index", "<i8"), ("version", "<i8")])
+_BESIDE = np.dtype([("file", "<i4"), ("index", "<i8"), ("value", "<f8")])
+"""``file`` is -1 where ``value`` is the number itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,14 @@ def _by_file(refs: Sequence[FrameRef]) -> Iterable[list[int]]:
 
 def encode(frames: ScanFrames) -> bytes:
     """The reference as the bytes of an ``.npz`` file: an entry of 24 bytes a point, and what is known of the files."""
-    files = {file: number for number, file in enumerate(dict.fromkeys(ref.file for ref in frames.refs))}
+    named = (file for ref in frames.refs for file in (ref.file, *(place[0] for place in ref.beside if isinstance(place, tuple))))
+    files = {file: number for number, file in enumerate(dict.fromkeys(named))}
     table = np.array([(ref.point, files[ref.file], ref.index, ref.version) for ref in frames.refs], _REF)
     carried = np.array([ref.values for ref in frames.refs if ref.values is not None], np.float64)
+    beside = np.array([[_place(place, files) for place in ref.beside] for ref in frames.refs], _BESIDE)
     out = io.BytesIO()
     files_told = np.frombuffer(msgspec.json.encode(list(files)), np.uint8)
-    np.savez_compressed(out, allow_pickle=False, refs=table, files=files_told, carried=carried)
+    np.savez_compressed(out, allow_pickle=False, refs=table, files=files_told, carried=carried, beside=beside)
     return out.getvalue()
 
 
@@ -106,6 +110,16 @@ def decode(value: bytes, roots: DataRoots) -> ScanFrames:
         files = msgspec.json.decode(stored["files"].tobytes(), type=list[StreamFile])
         rows: list[tuple[int, int, int, int]] = stored["refs"].tolist()
         carried = [tuple(values) for values in stored["carried"].tolist()] if "carried" in stored else []
+        places: list[list[tuple[int, int, float]]] = stored["beside"].tolist() if "beside" in stored else []
     values = carried or [None] * len(rows)
-    refs = (FrameRef(point, files[file], index, version, told) for (point, file, index, version), told in zip(rows, values, strict=True))
+    beside = [tuple((files[file], index) if file >= 0 else value for file, index, value in each) for each in places] or [()] * len(rows)
+    refs = (
+        FrameRef(point, files[file], index, version, told, joined)
+        for (point, file, index, version), told, joined in zip(rows, values, beside, strict=True)
+    )
     return ScanFrames(tuple(refs), roots)
+
+
+def _place(place: Beside, files: Mapping[StreamFile, int]) -> tuple[int, int, float]:
+    """A number beside the frames as an entry of ``_BESIDE``."""
+    return (files[place[0]], place[1], np.nan) if isinstance(place, tuple) else (-1, 0, place)

@@ -13,8 +13,9 @@ import numpy as np
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.accumulation import Accumulation
 from wpb_stream.core.live import LiveRun
+from wpb_stream.core.reading import Steps, steps
 from wpb_stream.core.reducers import Reducer
-from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult, carried
+from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
 
 log = logging.getLogger(__name__)
 
@@ -92,14 +93,14 @@ class Growing:
         assert recipe is not None, "frames are only asked for where there is a recipe"
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                result = carried(window) or await reduce(window, recipe.reducer, recipe.accumulation)
+                result = await _read(steps(window, recipe), reduce)
                 break
             except Exception:
                 log.exception("run %s: %d frames could not be read (attempt %d of %d)", self.live.run.uid, len(window), attempt, ATTEMPTS)
                 await asyncio.sleep(PAUSE_S)
         else:
             self.live.run.notice("internal", "wpb itself failed on frames of this run, whose points stay empty; its log says how.")
-            values = np.full((len(window), recipe.reducer.size), np.nan)
+            values = np.full((len(window), len(recipe.channels)), np.nan)
             result = WindowResult(values, np.full(len(window), FrameStatus.BROKEN, np.uint8), reason="wpb failed to read it")
         self.live.place(window, result, monotonic())
 
@@ -130,3 +131,13 @@ class Growing:
                 self.live.run.notice("not_saved", f"The rows of this run cannot be saved: {error}. wpb tries again until they can.")
                 changed()
                 await asyncio.sleep(SAVE_AGAIN_S)
+
+
+async def _read(asked: Steps, reduce: Reduce) -> WindowResult:
+    """Go through the steps of reading a window, as :func:`wpb_stream.core.reading.read_now` does where nothing has to wait."""
+    try:
+        step = next(asked)
+        while True:
+            step = asked.send(await reduce(*step))
+    except StopIteration as done:
+        return done.value

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.helpers.documents import CAMERA, MOTOR, Acquisition, as_json
 from wpb_stream.cli import main
 
 RECORDING = Path(__file__).parents[1] / "helpers" / "recordings" / "b01-1-demo-plan-2025-06.json"
@@ -26,6 +27,20 @@ def test_each_run_of_a_recording_is_explained(tmp_path: Path, monkeypatch: pytes
     shown = CliRunner().invoke(main, ["explain", str(RECORDING)])
     assert shown.output.count("7 x 9") == 2
     assert "regions_guessed" in shown.output
+
+
+def test_what_is_joined_to_the_frames_is_told_with_where_it_is_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    scan = Acquisition(wpb={"normalise": {"by": "i0"}, "scalars": ["camera-sum", "typo"]})
+    scan.stream(**{"camera": CAMERA, "camera-sum": {**MOTOR, "external": "STREAM:"}})
+    scan.stream("counters", i0=MOTOR)
+    Path("run.jsonl").write_bytes(b"\n".join(as_json(document.name, document.doc) for document in scan.documents))
+    told = json.loads(CliRunner().invoke(main, ["explain", "run.jsonl", "--json"]).output)
+    assert told["joined"] == {"value": "camera-sum, typo", "from": ["wpb.scalars"]}
+    assert told["divided by"] == {"value": "i0", "from": ["wpb.normalise"]}
+    assert told["i0"] == {"value": "events of the stream counters", "from": ["descriptor"]}
+    assert told["camera-sum"]["value"] == "files of the stream primary"
+    assert told["typo"]["value"] == "no descriptor tells of such a number"
 
 
 def test_a_recording_without_a_run_is_told(tmp_path: Path) -> None:

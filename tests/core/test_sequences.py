@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,19 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.corpus import OLDER_CAMERA, OlderAcquisition
-from tests.helpers.documents import CAMERA, MOTOR, Acquisition, maps_of, read
-from tests.helpers.liverun import BROKEN, CHANNELS, NOT_YET, READ
-from wpb_stream.core.accumulation import Kind
+from tests.helpers.documents import CAMERA, MOTOR, Acquisition
+from tests.helpers.liverun import BROKEN, NOT_YET, READ, Walk
 from wpb_stream.core.documents import Document
-from wpb_stream.core.live import LiveRun, Pace
-from wpb_stream.core.recipe import PlanDefaults, choose
-from wpb_stream.core.runs import Runs
-from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
-from wpb_stream.recipes.line import Line
-from wpb_stream.recipes.raster import Raster
+from wpb_stream.core.window import FrameRef, FrameStatus
 
 NUMBER = {**MOTOR, "external": "STREAM:"}
-PACE = Pace(window_frames=5, window_seconds=0.0, frame_deadline_s=3.0, stop_grace_s=5.0)
 
 
 @dataclass(frozen=True)
@@ -139,81 +131,6 @@ def delivered(runs: list[list[Document]], order: random.Random, window: int, *, 
         return shuffled
     in_order = iter([document for document in together if document.name in ("resource", "stream_resource")])
     return [next(in_order) if document.name in ("resource", "stream_resource") else document for document in shuffled]
-
-
-class Walk:
-    """The core driven as the pipeline drives it, by a clock that is told."""
-
-    def __init__(self, status: Any) -> None:
-        self.runs = Runs(lambda start: choose(start, [Raster(), Line()], PlanDefaults(wpb={"arrays": list(Kind)})))
-        self.lives: dict[str, LiveRun] = {}
-        self._seen: dict[tuple[str, str], int] = {}
-        self._stored: defaultdict[str, list[Document]] = defaultdict(list)
-        self._status = status
-
-    def take(self, document: Document, now: float) -> None:
-        if (document.name, document.uid) in self._seen:
-            return  # the catalogue lets each through once
-        self._seen[document.name, document.uid] = len(self._seen)
-        owner = self.runs.owner(document)
-        if owner is not None:
-            self._stored[owner].append(document)
-        self._apply(document, now, stored_with_owner=owner is not None)
-
-    def _adopt(self, uid: str, documents: list[Document]) -> None:
-        """As the catalogue does: what is of a run comes out in the order it came."""
-        self._stored[uid] += [document for document in documents if document not in self._stored[uid]]
-        self._stored[uid].sort(key=lambda document: self._seen[document.name, document.uid])
-
-    def _apply(self, document: Document, now: float, *, stored_with_owner: bool = True) -> None:
-        together = self.runs.apply(document)
-        for applied in together:
-            if applied.document.name == "start":
-                self.lives[applied.run.uid] = LiveRun.begin(applied.run, "live", PACE, now)
-        for applied in together:
-            self.lives[applied.run.uid].add(applied.frames, now)
-            if applied.document is not document or not stored_with_owner:
-                self._adopt(applied.run.uid, [applied.document])
-        for uid in {applied.run.uid for applied in together}:
-            if self.lives[uid].outdated:
-                self._adopt(uid, self.runs.waiting(uid))
-                for known in self.runs.anew(uid, list(self._stored[uid])):
-                    self._apply(known, now)
-
-    def read(self, now: float) -> None:
-        for live in self.lives.values():
-            while window := live.take(now):
-                live.place(window, self._read(live, window), now)
-
-    def _read(self, live: LiveRun, window: list[FrameRef]) -> WindowResult:
-        assert live.run.recipe is not None
-        return read(window, CHANNELS, self._status, live.run.recipe.accumulation)
-
-    def end(self, now: float) -> None:
-        for live in self.lives.values():  # each by a clock of its own, as they go side by side
-            steps, clock = 0, now
-            while not live.finished(clock):
-                steps += 1
-                assert steps < 1000, "a run that never ends"
-                if live.shows(clock):
-                    live.show(live.arrays(), clock + 1.0)
-                if window := live.take(clock):
-                    live.place(window, self._read(live, window), clock)
-                else:
-                    clock += max(live.due_in(clock), 1e-6)
-            live.end()
-
-    def told(self) -> dict[str, set[str]]:
-        """Codes of the notices of each run."""
-        return {uid: {notice.code for notice in live.run.notices} for uid, live in self.lives.items()}
-
-    def maps(self) -> dict[str, tuple[list[int], dict[str, bytes]]]:
-        return {uid: (live.reconstruction.run.shape, maps_of(live) | arrays_of(live)) for uid, live in self.lives.items()}
-
-
-def arrays_of(live: LiveRun) -> dict[str, bytes]:
-    """The bits of what was accumulated: of every frame that counts once, and of no other."""
-    return {name: array.tobytes() for name, array in live.arrays().items()}
 
 
 def never_late(ref: FrameRef) -> FrameStatus:

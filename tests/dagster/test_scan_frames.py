@@ -68,6 +68,15 @@ def test_the_stored_reference_is_the_same_reference_and_holds_no_pixels(scan: tu
     assert len(stored) < 2_000
 
 
+def test_the_numbers_beside_the_frames_are_stored_with_them(scan: tuple[ScanFrames, np.ndarray]) -> None:
+    lazy, _ = scan
+    counters = replace(stream_file(Path("/data/counters.h5")), data_key="i0")
+    refs = tuple(replace(ref, beside=((counters, ref.point + 1), 0.1 * ref.point)) for ref in lazy.refs)
+    again = decode(encode(ScanFrames(refs, lazy.roots)), lazy.roots)
+    assert again.refs == refs
+    assert again.files == lazy.files
+
+
 def test_frames_are_reduced_file_by_file_and_answered_in_the_order_asked(scan: tuple[ScanFrames, np.ndarray]) -> None:
     lazy, frames = scan
     refs = [lazy.refs[k] for k in (9, 0, 7, 3)]

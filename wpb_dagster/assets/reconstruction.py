@@ -41,7 +41,8 @@ def point_values(
         )
         file = results.save(uid, revision, made.table, made.arrays)
         reader.add_revision(made.info, revision, f"dagster {revision}", file)
-    values = Values(made.info, revision, file, frames.points, made.missing, made.notices)
+    announced = len({*(ref.point for ref in frames.refs), *made.table.data["point"].tolist(), *made.missing})
+    values = Values(made.info, revision, file, announced, made.missing, made.notices)
     metadata = about_run(made.info, viewer) | plan_of(made.info) | about_frames(values)
     metadata |= {"revision": revision, "rows": made.table.rows, "table": dg.MetadataValue.path(results.root / file)}
     notices = notices_text(made.notices)

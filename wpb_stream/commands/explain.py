@@ -28,31 +28,35 @@ def explain(run: str, as_json: bool, **flags: Any) -> None:
              wpb explain run.jsonl
     """
     settings = load(**flags)
-    for start in _starts(run, settings):
-        _tell(start, settings, as_json)
+    documents = _documents(run, settings)
+    for start in (doc for name, doc in documents if name == "start"):
+        descriptors = [doc for name, doc in documents if name == "descriptor" and doc.get("run_start") == start["uid"]]
+        _tell(start, descriptors, settings, as_json)
 
 
-def _starts(run: str, settings: Settings) -> list[dict[str, Any]]:
+def _documents(run: str, settings: Settings) -> list[tuple[str, dict[str, Any]]]:
+    """Of the runs to explain: start documents, at least one, and others."""
     path = Path(run)
     if path.is_file():
         from wpb_stream.replay import read_recording
 
-        starts = [doc for name, doc in read_recording(path) if name == "start"]
-        if not starts:
+        documents = [(name, doc) for name, doc in read_recording(path) if name in ("start", "descriptor")]
+        if not any(name == "start" for name, _ in documents):
             raise ServiceError(f"{run} is a recording without a start document: there is no run in it to explain")
-        return starts
+        return documents
     from wpb_stream.catalogue.reader import CatalogueReader
     from wpb_stream.up import database_of
 
     with CatalogueReader(database_of(settings)) as catalogue:
-        starts = [document.doc for document in catalogue.documents(run) if document.name == "start"]
-    if not starts:
+        documents = [(document.name, document.doc) for document in catalogue.documents(run)]
+    if not any(name == "start" for name, _ in documents):
         raise ServiceError(f"there is no file {run}, and no run of that uid in the catalogue; `wpb runs` lists them")
-    return starts
+    return documents
 
 
-def _tell(start: dict[str, Any], settings: Settings, as_json: bool) -> None:
+def _tell(start: dict[str, Any], descriptors: list[dict[str, Any]], settings: Settings, as_json: bool) -> None:
     from wpb_stream.core.explanation import explain as explained
+    from wpb_stream.core.explanation import origins_of
     from wpb_stream.core.recipe import PlanDefaults, Recipe
     from wpb_stream.recipes import chooser
 
@@ -61,8 +65,8 @@ def _tell(start: dict[str, Any], settings: Settings, as_json: bool) -> None:
     def choose(document: Mapping[str, Any], use_settings: bool) -> Recipe | None:
         return (with_settings if use_settings else without)(dict(document))
 
-    aspects = explained(start, choose)
     recipe = choose(start, True)
+    aspects = [*explained(start, choose), *origins_of(start, recipe, descriptors)]
     notices = recipe.notices if recipe else ()
     if as_json:
         told = {aspect.name: {"value": aspect.value, "from": aspect.sources} for aspect in aspects}

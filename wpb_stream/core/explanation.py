@@ -6,13 +6,15 @@ holds for recipes of a facility's own as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wpb_stream.core.documents import Document
 from wpb_stream.core.narrow import as_mapping
 from wpb_stream.core.recipe import Channel, Recipe
 from wpb_stream.core.reducers import RegionSums
+from wpb_stream.core.run import Run
 
 Choose = Callable[[Mapping[str, Any], bool], Recipe | None]
 """Gives the recipe for a start document; the flag says whether the settings have a word in it."""
@@ -50,6 +52,8 @@ def aspects_of(recipe: Recipe | None) -> dict[str, str]:
         "reduction": "sums over the regions" if isinstance(recipe.reducer, RegionSums) else str(recipe.reducer),
         "arrays": ", ".join(recipe.arrays) or "none",
         "detector": recipe.data_key or "the first that writes images",
+        "joined": ", ".join(recipe.companions.joined if recipe.companions else ()) or "nothing",
+        "divided by": (recipe.companions.monitor if recipe.companions else None) or "nothing",
     }
 
 
@@ -69,6 +73,14 @@ def explain(start: Mapping[str, Any], choose: Choose) -> list[Aspect]:
         if unset.get(name) != value:
             told[name].append("settings")
     return [Aspect(name, value, tuple(told[name]) or (DEFAULT,)) for name, value in chosen.items()]
+
+
+def origins_of(start: Mapping[str, Any], recipe: Recipe | None, descriptors: Iterable[Mapping[str, Any]]) -> list[Aspect]:
+    """Where each number is taken from that is joined to the frames of a run, as its descriptors tell."""
+    run = Run(dict(start), recipe)
+    for descriptor in descriptors:
+        run.apply(Document("descriptor", dict(descriptor)))
+    return [Aspect(data_key, run.origin(data_key), ("descriptor",)) for data_key in run.join.companions.data_keys]
 
 
 def _place(channel: Channel) -> str:

@@ -5,7 +5,7 @@ Holds no clock and does no IO; the streaming process and Dagster drive the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
@@ -19,9 +19,10 @@ from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.gathered import Gathered
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo, without_large_values
 from wpb_stream.core.narrow import as_integer, as_label
+from wpb_stream.core.reading import Reduce, read_now, steps
 from wpb_stream.core.run import Run
 from wpb_stream.core.table import PointTable
-from wpb_stream.core.window import FrameRef, FrameStatus, Window, WindowResult, carried
+from wpb_stream.core.window import FrameRef, FrameStatus, Window, WindowResult
 
 FIRST_RETRY_S = 0.02
 """A late frame is asked for again after this long, then after twice as long each time."""
@@ -142,6 +143,8 @@ class LiveRun:
 
     def take(self, now: float) -> list[FrameRef]:
         """The frames to read now: a closed window, and late ones whose time has come, as many as a window holds."""
+        if self._over(now):
+            self._window.add(self.run.join.release(), now)
         if not self._looked_back and self._over(now) and not len(self._window) and len(self._late) == self._missed and not self._asked:
             self._looked_back = True
             self._late = [replace(late, retry_at=now) for late in self._late]  # equal times, and turns in order: still a heap
@@ -161,6 +164,8 @@ class LiveRun:
         """Append a row for each frame that was read; late ones are asked for again, broken ones are given up."""
         recipe = self.run.recipe
         assert recipe is not None, "frames are only asked for where there is a recipe"
+        if result.unjoined:
+            self.run.notice("companion_missing", result.unjoined)
         read: list[int] = []
         spoiled = False
         for position, (ref, status) in enumerate(zip(frames, result.status, strict=True)):
@@ -252,7 +257,7 @@ class LiveRun:
         return self._settled(now) and self._gathered.complete
 
     def _settled(self, now: float) -> bool:
-        return self._over(now) and not len(self._window) and not self._late and not self._asked
+        return self._over(now) and not (len(self._window) or self._late or self._asked or self.run.join.releasable())
 
     def _over(self, now: float) -> bool:
         """Whether no document is expected any more."""
@@ -279,6 +284,7 @@ class LiveRun:
             self.run.notice("run_lost", f"No document came for {self.pace.idle_s:g} s and no stop document: the run is taken as lost.")
         if lacks := self.run.lacks:
             self.run.notice("documents_missing", lacks)
+        self._tell_of_companions()
         if self._filled:
             self.run.notice("frames_filled", f"Frames of {self._filled} points that had been given up came after all.")
         if self.run.recipe is not None and not self.run.measures:
@@ -295,8 +301,20 @@ class LiveRun:
         )
         return ended_at
 
+    def _tell_of_companions(self) -> None:
+        """What did not come of the numbers that belong to the frames' points."""
+        join = self.run.join
+        for data_key, points in join.lacking().items():
+            told = f"For {len(points)} points there is no number {data_key!r}"
+            if join.stream_of(data_key) is None:
+                told = f"No descriptor of this run tells of a number a point called {data_key!r}"
+            if data_key == join.companions.monitor:
+                self.missing.update(points)
+                told += ", by which their values are divided: they are missing."
+            self.run.notice("companion_missing", told if told.endswith(".") else f"{told}: its map is empty there.")
 
-def reconstruct(live: LiveRun, frames: Sequence[FrameRef], reduce: Callable[[Sequence[FrameRef]], WindowResult]) -> None:
+
+def reconstruct(live: LiveRun, frames: Sequence[FrameRef], reduce: Reduce) -> None:
     """Reconstruct all of a finished run at once: what Dagster does with the documents and files of a scan.
 
     Frames that are not there are not waited for.
@@ -305,7 +323,8 @@ def reconstruct(live: LiveRun, frames: Sequence[FrameRef], reduce: Callable[[Seq
     """
     live.add(frames, 0.0)
     while window := live.take(float("inf")):
-        live.place(window, carried(window) or reduce(window), float("inf"))
+        assert live.run.recipe is not None, "frames are only asked for where there is a recipe"
+        live.place(window, read_now(steps(window, live.run.recipe), reduce), float("inf"))
 
 
 def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
@@ -327,7 +346,9 @@ def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
         shape=list(grid.shape) if grid else [],
         axes=[AxisInfo(a.name, a.units or run.units(a.name), a.start, a.stop, a.snaking) for a in grid.axes] if grid else [],
         channels=[
-            ChannelInfo(c.name, c.label, c.units, c.colour, c.region.describe(frame_shape) if c.region else None)
+            ChannelInfo(
+                c.name, c.label, c.units or run.units(c.data_key) or "", c.colour, c.region.describe(frame_shape) if c.region else None
+            )
             for c in (recipe.channels if recipe else ())
         ],
         arrays=list(recipe.arrays) if recipe else [],

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from wpb_stream.core.accumulation import Accumulation
+from wpb_stream.core.companions import Companions
 from wpb_stream.core.derived import Derived
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.geometry import Grid
@@ -38,6 +39,8 @@ class Channel:
     """``red``, ``green`` or ``blue`` where it feeds that channel of the composite."""
     region: Region | None = None
     """Where on the detector it is summed; None for the whole frame."""
+    data_key: str | None = None
+    """The data key whose number it is, where it is no value of frames: its descriptor tells the units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,12 @@ class Recipe:
     """What makes arrays of the channels' maps."""
     grows: bool = False
     """Whether nobody knows beforehand how long the scan is: the slow axis grows with its points."""
+    companions: Companions | None = None
+    """What is joined to the frames; the channels of what is joined are the last ones."""
 
     @property
     def reducer(self) -> Reducer:
-        """What makes the values of each point, in the order of the channels."""
+        """What makes the values of each point's frames, in the order of the channels."""
         return self.reduction or RegionSums(self.regions)
 
     @property
@@ -93,7 +98,10 @@ class PlanDefaults:
 class RecipeMaker(Protocol):
     """A kind of recipe: tells whether it fits a start document, and makes the recipe."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What a ``wpb`` entry calls it."""
+        ...
 
     def fits(self, start: Mapping[str, Any], defaults: PlanDefaults) -> bool:
         """Whether this recipe can be made for the run."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,14 @@ from wpb_stream.core.datums import Datums, Placed
 from wpb_stream.core.detectors import Detectors, Key, stream_of
 from wpb_stream.core.documents import END_OF_TIME, MAX_INDEX, Document
 from wpb_stream.core.events import Event, events_of
-from wpb_stream.core.geometry import Grid
+from wpb_stream.core.geometry import MAX_CELLS, Grid
+from wpb_stream.core.join import Join
 from wpb_stream.core.messages import PlanInfo
 from wpb_stream.core.narrow import as_list, as_mapping
 from wpb_stream.core.recipe import Notice, Recipe
 from wpb_stream.core.resources import Resources
-from wpb_stream.core.scalars import IN_THE_EVENT, STREAM, Scalars, scalars_of
-from wpb_stream.core.window import FrameRef
+from wpb_stream.core.scalars import OF_FRAMES, STREAM, Scalars, datasets_of, number, scalars_of, shown_instead
+from wpb_stream.core.window import IN_THE_EVENT, FrameRef
 
 ENDED = ("success", "abort", "fail", "lost")
 """What ``status`` may be once a run is over."""
@@ -32,10 +33,6 @@ MAX_WIDTH = 2**20
 """Points that one document may announce; more are not believed."""
 MAX_NOTICES = 20
 """Notices of one code that a run keeps; a scan of a million missing frames must not tell a million sentences."""
-
-
-OF_FRAMES = "regions_guessed"
-"""Code of the notice that is of no concern to runs without frames."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +66,10 @@ class Run:
     """Detectors that have announced frames."""
     _scalars: Scalars | None = None
     """What is shown of events, where no detector writes to files."""
+    _datasets: Scalars | None = None
+    """What is shown of files, where detectors write numbers to them."""
+    join: Join = field(init=False)
+    """What becomes of frames, and of the numbers that belong to their points."""
     _latest: npt.NDArray[np.int64] = field(init=False)
     """For each planned point the version of its newest frame, plus 1; 0 for a point without one."""
     _beyond: int = 0
@@ -79,6 +80,8 @@ class Run:
     def __post_init__(self) -> None:
         self.grid = self.recipe.grid if self.recipe else None
         self._detectors = Detectors(self.recipe.data_key if self.recipe else None)
+        limit = 0 if self.recipe is None else MAX_CELLS if self.recipe.grows else self.recipe.grid.points
+        self.join = Join(self.recipe.companions if self.recipe else None, STREAM, limit)
         # Zeros cost no memory before they are written: a hostile shape is not believed.
         self._latest = np.zeros(self.grid.points if self.grid else 0, np.int64)
         if self.recipe is None:
@@ -113,7 +116,7 @@ class Run:
     @property
     def complete(self) -> bool:
         """Whether nothing is known to be missing of the documents that came before the stop document; True while there is none."""
-        return self.stop is None or self.lacks is None
+        return self.stop is None or (self.lacks is None and not self.join.waiting)
 
     @property
     def lacks(self) -> str | None:
@@ -166,13 +169,21 @@ class Run:
         """Descriptors taken in so far."""
         return len(self._descriptors)
 
-    def units(self, name: str) -> str | None:
+    def units(self, name: str | None) -> str | None:
         """Units of a motor or other data key, once a descriptor has named them."""
         for descriptor in self._descriptors.values():
-            units = descriptor["data_keys"].get(name, {}).get("units")
+            units = as_mapping(descriptor["data_keys"].get(name)).get("units")
             if units:
                 return str(units)
         return None
+
+    def origin(self, data_key: str) -> str:
+        """Where the numbers of a data key that is joined to the frames are taken from, in words."""
+        stream = self.join.stream_of(data_key)
+        if stream is None:
+            return "no descriptor tells of such a number"
+        told = [as_mapping(each["data_keys"].get(data_key)) for each in self._descriptors.values() if stream_of(each) == stream]
+        return f"{'files' if any('external' in each for each in told) else 'events'} of the stream {stream}"
 
     def conclude(self) -> None:
         """No point follows: a grid that grew ahead of the points ends with the last of them."""
@@ -229,7 +240,9 @@ class Run:
         before = self._detectors.chosen
         self._detectors.see(descriptor)
         # Frames that were announced for another, or left out because another was chosen, cannot be called back from here.
-        self.superseded |= bool(self._announced or self._scalars) and self._detectors.chosen != before
+        chosen = self._detectors.chosen
+        self.superseded |= bool(self._announced or self._scalars) and chosen != before
+        self.superseded |= self.join.see(descriptor, chosen[0] if chosen else STREAM)
         if guess := self._detectors.guess:
             self.notice("detector_guessed", guess)
         if self.detector is not None:
@@ -273,7 +286,16 @@ class Run:
         for data_key, value in event.data.items():
             if isinstance(value, str) and "external" in external.get(data_key, {}) and event.filled.get(data_key) is not True:
                 yield from self._refs(self._datums.refer(event.seq_num, event.descriptor, data_key, value))
-        yield from self._numbers(event)
+        yield from self.join.frames(self._numbers(event))
+        yield from self._beside(event)
+
+    def _beside(self, event: Event) -> Iterator[FrameRef]:
+        """The points that are whole with the numbers in an event."""
+        descriptor = self._descriptors[event.descriptor]
+        for data_key, told in as_mapping(descriptor.get("data_keys")).items():
+            if (stream_of(descriptor), data_key) in self.join and "external" not in as_mapping(told):
+                values = (number(event.data.get(data_key)),)
+                yield from self.join.numbers(data_key, [FrameRef(event.seq_num - 1, IN_THE_EVENT, 0, _version_of(event), values)])
 
     def _numbers(self, event: Event) -> Iterator[FrameRef]:
         """The point that an event is itself, where no detector writes to files."""
@@ -284,16 +306,20 @@ class Run:
         if self._scalars is None and (chosen is None or chosen[0] == STREAM):
             self._scalars = scalars_of(descriptor, self.start, self.recipe.data_key)
             if self._scalars is not None:
-                self.recipe = replace(self.recipe, channels=self._scalars.channels, reduction=None, accumulation=None)
+                self._show_instead(self._scalars, len(self._scalars.channels))
         if self._scalars is None:
             return
-        # A point that was measured again after a pause has the same number, and a later time.
-        version = int(event.time * 1e6) if 0 <= event.time < END_OF_TIME else 0
+        version = _version_of(event)
         self._make_room(event.seq_num)
         point = event.seq_num - 1
         if point < len(self._latest) and version + 1 > self._latest[point]:
             self._latest[point] = version + 1
             yield FrameRef(point, IN_THE_EVENT, point, version, self._scalars.values(event.data))
+
+    def _show_instead(self, shown: Scalars, own: int) -> None:
+        assert self.recipe is not None, "numbers are only shown where there is a recipe"
+        self.recipe = shown_instead(self.recipe, shown, own)
+        self.join.want(self.recipe.companions)
 
     def _refs(self, announced: Iterable[Placed]) -> list[FrameRef]:
         return [ref for placed in announced for ref in self._newer(placed)]
@@ -305,8 +331,9 @@ class Run:
             return []
         key = (stream_of(descriptor), placed.data_key)
         self._announced.add(key)
+        self._see_datasets()
         self._tell_of_frames()
-        if key != self._detectors.chosen or placed.resource not in self._resources:
+        if (key != self._detectors.chosen and key not in self.join) or placed.resource not in self._resources:
             return []
         shape = descriptor["data_keys"].get(placed.data_key, {}).get("shape")
         file = self._resources.file(placed.resource, placed.data_key, shape, placed.dataset)
@@ -314,16 +341,31 @@ class Run:
         if width < placed.width:
             told = f"One document is said to stand for {placed.width} points from {placed.first_point} on: only {MAX_WIDTH} are believed."
             self.notice("documents_contradict", told)
+        first = order * MAX_INDEX + placed.first_index
+
+        def refs(steps: Iterable[int]) -> list[FrameRef]:
+            return [FrameRef(placed.first_point + step, file, placed.first_index + step, first + step) for step in steps]
+
+        beside = self.join.numbers(placed.data_key, refs(range(width))) if key in self.join else []
+        if key != self._detectors.chosen:
+            return beside
         self._make_room(placed.first_point + width)
         width = max(0, min(width, len(self._latest) - placed.first_point))
-        versions = order * MAX_INDEX + placed.first_index + 1 + np.arange(width)
+        versions = first + 1 + np.arange(width)
         latest = self._latest[placed.first_point : placed.first_point + width]
         newer = np.flatnonzero(versions > latest)
         latest[newer] = versions[newer]
-        return [
-            FrameRef(placed.first_point + step, file, placed.first_index + step, order * MAX_INDEX + placed.first_index + step)
-            for step in newer.tolist()
-        ]
+        return beside + self.join.frames(refs(newer.tolist()))
+
+    def _see_datasets(self) -> None:
+        """Once anything is announced: have the numbers shown that detectors write, where none of them writes images."""
+        chosen = self._detectors.chosen
+        if self.recipe is None or self._datasets is not None or chosen is None:
+            return
+        descriptor = next(each for each in self._descriptors.values() if stream_of(each) == chosen[0] and chosen[1] in each["data_keys"])
+        self._datasets = datasets_of(descriptor, self.start, chosen[1], self.recipe.data_key)
+        if self._datasets is not None:
+            self._show_instead(self._datasets, 1)
 
     def _make_room(self, points: int) -> None:
         """Grow to so many points where the recipe lets us; else say that they are too many."""
@@ -337,6 +379,11 @@ class Run:
             self._overrun = max(self._overrun, points - len(self._latest))
             self.notice("overrun", f"The scan went on beyond the {reach}; the points after are not on the map.")
         self._beyond = min(points, len(self._latest))
+
+
+def _version_of(event: Event) -> int:
+    """A point that was measured again after a pause has the same number, and a later time."""
+    return int(event.time * 1e6) if 0 <= event.time < END_OF_TIME else 0
 
 
 def _older_data_keys(datum: dict[str, Any], descriptor: dict[str, Any]) -> list[str]:

@@ -1,24 +1,26 @@
-"""Numbers that events carry themselves: the values of runs in which no detector writes to files.
+"""Numbers that events carry themselves, or that are datasets of their own: the values of runs in which no detector writes images.
 
 Which of them are shown follows from the descriptor: what its devices hint at, as in Bluesky's own live tables, but for the motors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from wpb_stream.core.companions import Companions, is_number
 from wpb_stream.core.narrow import as_label, as_list, as_mapping
-from wpb_stream.core.recipe import Channel
-from wpb_stream.core.window import StreamFile
+from wpb_stream.core.recipe import Channel, Recipe
+from wpb_stream.core.reducers import RegionSums
+from wpb_stream.core.regions import Region
 
 MAX_CHANNELS = 32
 """Each is a column of the table and a map in the viewer."""
 STREAM = "primary"
 """Where Bluesky's plans put the points of a scan; monitors have streams of their own, with other numbers of events."""
-IN_THE_EVENT = StreamFile("", "", "application/x-bluesky-event", "")
-"""Stands where a frame has its file."""
+OF_FRAMES = "regions_guessed"
+"""Code of the notice that is of no concern to runs without frames."""
 _RESERVED = ("point", "cell")
 
 
@@ -31,7 +33,7 @@ class Scalars:
 
     def values(self, data: Mapping[str, Any]) -> tuple[float, ...]:
         """The value of each channel in one event; NaN for what is there no number."""
-        return tuple(_number(data.get(name)) for name in self.data_keys)
+        return tuple(number(data.get(name)) for name in self.data_keys)
 
 
 def scalars_of(descriptor: Mapping[str, Any], start: Mapping[str, Any], wanted: str | None = None) -> Scalars | None:
@@ -42,7 +44,7 @@ def scalars_of(descriptor: Mapping[str, Any], start: Mapping[str, Any], wanted: 
     data_keys = as_mapping(descriptor["data_keys"])
     if any("external" in as_mapping(told) for told in data_keys.values()):
         return None
-    numbers = [name for name, told in data_keys.items() if _is_number(as_mapping(told)) and wanted in (None, name)]
+    numbers = [name for name, told in data_keys.items() if is_number(as_mapping(told)) and wanted in (None, name)]
     moved = set(_moved(descriptor, start))
     hinted = set(_hinted(descriptor))
     measured = [name for name in numbers if name not in moved]
@@ -50,25 +52,65 @@ def scalars_of(descriptor: Mapping[str, Any], start: Mapping[str, Any], wanted: 
     shown = shown[:MAX_CHANNELS]
     if not shown:
         return None
-    return Scalars(tuple(shown), tuple(_channels(shown, data_keys)))
+    return Scalars(tuple(shown), tuple(channels_of(shown, data_keys)))
 
 
-def _channels(shown: Sequence[str], data_keys: Mapping[str, Any]) -> Iterator[Channel]:
-    taken = {*_RESERVED}
+def datasets_of(descriptor: Mapping[str, Any], start: Mapping[str, Any], first: str, wanted: str | None = None) -> Scalars | None:
+    """What is shown of a stream whose detectors write numbers; None if the first of them is no number.
+
+    :param first: the data key that stands in the place of the frames
+    :param wanted: the one data key that was asked for
+    """
+    data_keys = as_mapping(descriptor["data_keys"])
+    numbers = [name for name, told in data_keys.items() if "external" in as_mapping(told) and is_number(as_mapping(told))]
+    if first not in numbers:
+        return None
+    hinted, moved = set(_hinted(descriptor)), set(_moved(descriptor, start))
+    others = [name for name in numbers if name != first and name not in moved and wanted is None]
+    shown = [first, *([name for name in others if name in hinted] or others)][:MAX_CHANNELS]
+    return Scalars(tuple(shown), tuple(channels_of(shown, data_keys)))
+
+
+def shown_instead(recipe: Recipe, shown: Scalars, own: int) -> Recipe:
+    """The recipe of a run in which these numbers are the values, and no regions of frames.
+
+    :param own: how many of them, from the first, stand in the place of the frames; the others are joined to them
+    """
+    asked = recipe.companions or Companions()
+    beside = [channel for channel in recipe.channels if channel.data_key is not None and channel.data_key not in shown.data_keys]
+    names = channels_of([channel.data_key or "" for channel in beside], {}, [channel.name for channel in shown.channels])
+    channels = [*shown.channels, *(replace(channel, name=named.name) for channel, named in zip(beside, names, strict=True))]
+    divided: list[int] = []
+    for number, data_key in enumerate(shown.data_keys):
+        if asked.monitor not in (None, data_key):
+            channels[number] = replace(channels[number], units=f"{channels[number].units or '1'}/{asked.monitor}")
+            divided.append(number)
+    joined = (*shown.data_keys[own:], *(channel.data_key for channel in beside if channel.data_key))
+    companions = Companions(joined, asked.monitor, tuple(divided), asked.averaged)
+    return replace(
+        recipe,
+        channels=tuple(channels),
+        notices=tuple(notice for notice in recipe.notices if notice.code != OF_FRAMES),
+        reduction=RegionSums(tuple(Region(name) for name in shown.data_keys[:own])),
+        accumulation=None,
+        companions=companions if companions.data_keys else None,
+    )
+
+
+def channels_of(shown: Sequence[str], data_keys: Mapping[str, Any], taken: Iterable[str] = ()) -> Iterator[Channel]:
+    """A channel for each data key, with the units that its descriptor tells, under a name that none of ``taken`` and no other has."""
+    names = {*_RESERVED, *taken}
     for name in shown:
         column = as_label(name) or "value"
-        while column in taken:
+        while column in names:
             column += "_"
-        taken.add(column)
-        units = as_label(as_mapping(data_keys[name]).get("units")) or ""
-        yield Channel(column, as_label(name) or "value", units)
+        names.add(column)
+        units = as_label(as_mapping(data_keys.get(name)).get("units")) or ""
+        yield Channel(column, as_label(name) or "value", units, data_key=name)
 
 
-def _is_number(told: Mapping[str, Any]) -> bool:
-    return told.get("dtype") in ("number", "integer", "boolean") and not as_list(told.get("shape"))
-
-
-def _number(value: object) -> float:
+def number(value: object) -> float:
+    """A reading as a number; NaN if it is none."""
     try:
         return float(value) if isinstance(value, (int, float)) else float("nan")
     except OverflowError:

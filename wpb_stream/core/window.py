@@ -32,6 +32,13 @@ class StreamFile:
     does not say."""
 
 
+IN_THE_EVENT = StreamFile("", "", "application/x-bluesky-event", "")
+"""Stands where a frame has its file, if an event carries the values."""
+
+Beside = float | tuple[StreamFile, int]
+"""A number that belongs to a point: itself, or the file and the index where it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class FrameRef:
     """Where the frames of one point of the scan are: what ``file`` holds for ``index``, one frame or several, which are summed."""
@@ -45,6 +52,8 @@ class FrameRef:
     """Of two frames for one point the one with the higher version counts: the scan was rewound in between."""
     values: tuple[float, ...] | None = None
     """The point's values themselves, where an event carries them: there is nothing to read."""
+    beside: tuple[Beside, ...] = ()
+    """The numbers that are joined to it, in the order of the recipe's companions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,8 @@ class WindowResult:
     """One sentence on the frames that were not read, if there are any."""
     tally: Tally | None = None
     """What was accumulated of the frames that were read, and of no other; None where nothing was asked for."""
+    unjoined: str | None = None
+    """One sentence on numbers beside them that cannot be read, and are NaN, if there are any."""
 
 
 def carried(refs: Sequence[FrameRef]) -> WindowResult | None:

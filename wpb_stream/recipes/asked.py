@@ -35,6 +35,9 @@ class Asked(BaseModel):
     elements: dict[str, Any] | None = Field(default=None, description="windows of the elements in the spectra of a fluorescence detector")
     energy: dict[str, Any] | None = Field(default=None, description="offset and step of the energies of a spectrum's channels")
     arrays: list[StrictStr] | None = Field(default=None, description="images that are accumulated of all frames: mean_frame, ...")
+    normalise: dict[str, Any] | None = Field(default=None, description="the number that counts are divided by, point by point")
+    scalars: Any = Field(default=None, description="numbers of each point that are channels of their own")
+    positions: Any = Field(default=None, description="readings of the motors, as channels")
     bad_pixels: Any = Field(default=None, description="pixels that count nowhere")
 
 

@@ -1,0 +1,106 @@
+"""What a start document asks to be joined to the frames of a run, whichever recipe it has.
+
+====================  =============================================================================================
+key                   what it says
+====================  =============================================================================================
+``wpb.normalise``     ``{"by": "i0"}``: what is measured in counts is divided by the number ``i0`` of the same point
+``wpb.scalars``       data keys of numbers, each a channel beside those of the frames
+``wpb.positions``     ``"measured"``: the readings of the motors of the map's axes, each a channel; or their data keys
+====================  =============================================================================================
+
+docs/reference/companions.md tells the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wpb_stream.core.companions import MAX_COMPANIONS, Companions
+from wpb_stream.core.exceptions import RecipeError
+from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.recipe import PlanDefaults, Recipe, RecipeMaker
+from wpb_stream.core.scalars import channels_of
+
+KEYS = ("normalise", "scalars", "positions")
+"""Of the ``wpb`` entry."""
+COUNTS = "counts"
+"""What the units of a channel begin with that is divided: a place in the frame, or a number of pixels, does not grow with the beam."""
+
+
+@dataclass(frozen=True, slots=True)
+class WithCompanions:
+    """Makes the recipes of another maker, with what is joined to the frames."""
+
+    maker: RecipeMaker
+
+    @property
+    def name(self) -> str:
+        """The other maker's."""
+        return self.maker.name
+
+    def fits(self, start: Mapping[str, Any], defaults: PlanDefaults) -> bool:
+        """Whether the other maker's recipe fits."""
+        return self.maker.fits(start, defaults)
+
+    def make(self, start: Mapping[str, Any], defaults: PlanDefaults) -> Recipe:
+        """The recipe for a run.
+
+        :raises RecipeError: the metadata asks for something impossible
+        """
+        return with_companions(self.maker.make(start, defaults), as_mapping(start.get("wpb")))
+
+
+def with_companions(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
+    """The recipe with what a ``wpb`` entry asks to be joined; as it is if that is nothing.
+
+    :raises RecipeError: naming the key that is wrong, and what was expected
+    """
+    monitor = _monitor(asked.get("normalise"))
+    scalars = _names("wpb.scalars", asked.get("scalars"), '["i0", "camera-sum"]')
+    measured = _measured(asked.get("positions"), recipe)
+    joined = tuple(dict.fromkeys((*scalars, *measured)))
+    if len(joined) > MAX_COMPANIONS:
+        raise RecipeError(f"wpb.scalars and wpb.positions: {len(joined)} data keys, more than the {MAX_COMPANIONS} allowed")
+    if not joined and monitor is None:
+        return recipe
+    channels = list(recipe.channels)
+    divided = [number for number, channel in enumerate(channels) if monitor and channel.units.startswith(COUNTS)]
+    for number in divided:
+        channels[number] = replace(channels[number], units=f"{channels[number].units}/{monitor}")
+    channels += channels_of(joined, {}, [channel.name for channel in channels])
+    companions = Companions(joined, monitor, tuple(divided), frozenset(measured))
+    return replace(recipe, channels=tuple(channels), reduction=recipe.reducer, companions=companions)
+
+
+def _monitor(asked: Any) -> str | None:
+    if asked is None:
+        return None
+    given = as_mapping(asked)
+    if set(given) != {"by"} or not _is_name(given["by"]):
+        raise RecipeError('wpb.normalise must be like {"by": "i0"}, the data key of a number that every point has')
+    return str(given["by"])
+
+
+def _names(key: str, asked: Any, example: str) -> list[str]:
+    if asked is None:
+        return []
+    names = as_list(asked)
+    if not names or not all(map(_is_name, names)):
+        raise RecipeError(f"{key} must be a list of data keys, like {example}, not {str(asked)[:80]!r}")
+    if len(set(names)) < len(names):
+        raise RecipeError(f"{key} names a data key twice: {', '.join(map(str, names))[:200]}")
+    return names
+
+
+def _measured(asked: Any, recipe: Recipe) -> list[str]:
+    if asked == "measured":
+        return [axis.name for axis in recipe.grid.axes if _is_name(axis.name)]
+    if isinstance(asked, str):
+        raise RecipeError(f'wpb.positions must be "measured", or a list of data keys, like ["y", "x"], not {asked[:80]!r}')
+    return _names("wpb.positions", asked, '["y", "x"]')
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()

@@ -81,14 +81,17 @@ def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
         assert (made.accumulation is not None) == ("arrays" in wpb or wpb.get("reduction") == "xrf")
 
 
-def test_the_numbers_beside_the_frames_are_explained_and_their_plan_is_understood_as_written() -> None:
+def test_the_numbers_beside_the_frames_are_explained_and_their_plans_are_understood_as_written() -> None:
     page = (ROOT / "docs" / "reference" / "companions.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    (wpb,) = [ast.literal_eval(each.value) for each in ast.parse(code).body[0].value.keywords if each.arg == "wpb"]  # type: ignore[attr-defined]
-    assert set(wpb) == set(beside.KEYS)
-    assert [key for key in beside.KEYS if f"| `{key}` |" not in page] == []
+    calls = [ast.parse(code).body[0].value for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]  # type: ignore[attr-defined]
+    joined, binned = [ast.literal_eval(each.value) for call in calls for each in call.keywords if each.arg == "wpb"]
+    assert [key for key in (*beside.KEYS, "bins") if f"| `{key}` |" not in page] == []
     assert f"At most {MAX_COMPANIONS} data keys" in page
     assert f"{_PLACE.itemsize} bytes a point and data key" in page
-    recipe = chooser(lambda _: PlanDefaults())({"uid": "u", "time": 1.0, "shape": [7, 9], "motors": ["y", "x"], "wpb": wpb})
+    choose = chooser(lambda _: PlanDefaults())
+    recipe = choose({"uid": "u", "time": 1.0, "shape": [7, 9], "motors": ["y", "x"], "wpb": joined})
     assert recipe is not None
     assert recipe.companions == Companions(("i0", "camera-sum", "y", "x"), "i0", (0, 1, 2, 3), frozenset({"x", "y"}))
+    recipe = choose({"uid": "u", "time": 1.0, "wpb": binned})
+    assert recipe is not None
+    assert (recipe.name, recipe.grid.shape, recipe.channels[-1].name) == ("bins", (20, 30), "count")

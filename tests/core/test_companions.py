@@ -19,9 +19,10 @@ from tests.helpers.documents import CAMERA, MOTOR, Acquisition, read
 from tests.helpers.liverun import BROKEN, NOT_YET, READ, Walk
 from wpb_stream.core.companions import Companions
 from wpb_stream.core.documents import Document
+from wpb_stream.core.join import Join
 from wpb_stream.core.live import LiveRun
 from wpb_stream.core.reducers import RegionStatistics, RegionSums
-from wpb_stream.core.window import FrameRef, FrameStatus
+from wpb_stream.core.window import IN_THE_EVENT, FrameRef, FrameStatus, StreamFile
 from wpb_stream.replay import read_recording
 
 NUMBER = {"source": "sim", "shape": [], "dtype": "number", "units": "V"}
@@ -155,7 +156,7 @@ def test_points_whose_monitor_never_comes_are_missing_and_never_shown_as_they_ar
     assert live.missing == {1}
     assert 1 not in by_point(live, "red")
     assert live.reconstruction.table.rows > 0
-    assert "For 1 points there is no number 'i0', by which their values are divided: they are missing." in told(live, "companion_missing")
+    assert "For 1 points there is no number 'i0', without which they are not shown: they are missing." in told(live, "companion_missing")
 
 
 def test_a_monitor_that_nothing_tells_of_is_named() -> None:
@@ -207,11 +208,30 @@ def test_numbers_of_monitors_and_baselines_are_not_joined() -> None:
 def test_the_stream_of_the_frames_comes_before_one_described_earlier() -> None:
     scan = Acquisition((2, 3), wpb={"scalars": ["i0"]})
     other = scan.stream("counters", i0=NUMBER)
-    scan.event(other, i0=5.0)
+    later = other.compose_event(data={"i0": 5.0}, timestamps={"i0": 1.0}, time=4e9, validate=False)
+    scan.documents.append(Document("event", dict(later)))
     stream, file = scan.stream(camera=CAMERA, i0=NUMBER), scan.file()
     scan.frames(stream, file, 0, 1)
     scan.event(stream, i0=7.0)
-    assert by_point(walked(scan.documents), "i0") == {0: 7.0}
+    assert by_point(walked(scan.documents), "i0") == {0: 7.0}, "what was taken from the other stream is forgotten"
+
+
+def test_numbers_of_points_that_no_map_has_are_not_believed() -> None:
+    scan = Acquisition((2, 3), wpb={"scalars": ["i0"]})
+    stream = scan.stream(camera=CAMERA, i0=NUMBER)
+    far = stream.compose_event(data={"i0": 5.0}, timestamps={"i0": 1.0}, seq_num=2**39, validate=False)
+    live = walked([*scan.documents, Document("event", dict(far))])
+    assert "internal" not in codes(live)
+
+
+def test_a_number_that_comes_twice_asks_for_nothing_twice() -> None:
+    join = Join(Companions(("i0",)), "primary", 6)
+    join.see({"name": "primary", "uid": "d", "time": 1.0, "data_keys": {"i0": NUMBER}}, "primary")
+    frame, number = FrameRef(2, StreamFile("f", "camera", "", ""), 7, 7), FrameRef(2, IN_THE_EVENT, 0, 50, (3.0,))
+    assert join.frames([frame]) == []
+    (row,) = join.numbers("i0", [number, number])
+    assert (row.point, row.file, row.index, row.beside) == (2, frame.file, 7, (3.0,))
+    assert join.frames([frame]) == []
 
 
 def test_a_file_that_cannot_be_read_costs_the_channel_or_with_a_monitor_the_points() -> None:

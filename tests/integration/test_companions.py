@@ -33,6 +33,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "by what the detector wrote": {"normalise": {"by": "blobs-sum"}},
     "beside": {"scalars": ["bright", "blobs-sum"], "positions": "measured"},
     "all": {"normalise": {"by": "bright"}, "scalars": ["blobs-sum", "bright"], "positions": ["x"]},
+    "bins": {"bins": [3, 4], "extents": [[0, 2], [1, 4]], "normalise": {"by": "bright"}, "scalars": ["blobs-sum"]},
     "no images": {"data_key": "blobs-sum", "scalars": ["bright"], "normalise": {"by": "bright"}},
 }
 
@@ -62,7 +63,9 @@ def expected(lab: Laboratory, wpb: dict[str, Any]) -> dict[str, npt.NDArray[np.f
     beside = {"bright": X**2, "blobs-sum": sums, "x": X, "y": Y}
     name = wpb.get("data_key", "total")
     monitor = beside[wpb["normalise"]["by"]] if "normalise" in wpb else np.ones(SHAPE)
-    positions = ["y", "x"] if wpb.get("positions") == "measured" else wpb.get("positions", [])
+    positions = ["y", "x"] if "bins" in wpb or wpb.get("positions") == "measured" else wpb.get("positions", [])
+    beside["count"] = np.ones(SHAPE)
+    positions += ["count"] if "bins" in wpb else []
     return {name: (sums if "data_key" in wpb else total) / monitor} | {key: beside[key] for key in [*wpb.get("scalars", []), *positions]}
 
 

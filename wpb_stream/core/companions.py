@@ -36,11 +36,18 @@ class Companions:
     joined: tuple[str, ...] = ()
     """Those that are channels, after those of the frames."""
     monitor: str | None = None
-    """The one that values are divided by. Without it a point is not shown; without one of the others, that channel is NaN there."""
+    """The one that values are divided by."""
     divided: tuple[int, ...] = ()
     """The channels that are divided by it, by their numbers."""
     averaged: frozenset[str] = frozenset()
     """Of which several numbers of one point are averaged; those of all others are added, as frames are."""
+    placed_by: tuple[str, ...] = ()
+    """Those that tell the place of a point on the map."""
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Those without which a point is not shown; without one of the others, that channel is NaN there."""
+        return frozenset((*self.placed_by, *((self.monitor,) if self.monitor else ())))
 
     @property
     def data_keys(self) -> tuple[str, ...]:

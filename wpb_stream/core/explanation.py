@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wpb_stream.core.binning import Binned
 from wpb_stream.core.documents import Document
 from wpb_stream.core.narrow import as_mapping
 from wpb_stream.core.recipe import Channel, Recipe
@@ -42,7 +43,7 @@ def aspects_of(recipe: Recipe | None) -> dict[str, str]:
     spans = ["?" if axis.start is None or axis.stop is None else f"{axis.start:g} to {axis.stop:g}" for axis in axes]
     return {
         "recipe": recipe.name,
-        "shape": "grows" if recipe.grows else " x ".join(map(str, recipe.grid.shape)),
+        "shape": "grows" if recipe.grows and not isinstance(recipe.grid, Binned) else " x ".join(map(str, recipe.grid.shape)),
         "points": "unknown" if recipe.grows else str(recipe.grid.points),
         "axes": ", ".join(axis.name for axis in axes),
         "snaking": ", ".join("yes" if axis.snaking else "no" for axis in axes),

@@ -136,8 +136,8 @@ class Join:
 
     def releasable(self) -> list[int]:
         """Points that wait for nothing but numbers without which they can be shown."""
-        monitor = self._parts[self.companions.monitor] if self.companions.monitor else None
-        return sorted(point for point in self._waiting if monitor is None or point in monitor)
+        required = [self._parts[data_key] for data_key in self.companions.required]
+        return sorted(point for point in self._waiting if all(point in part for part in required))
 
     def release(self) -> list[FrameRef]:
         """Nothing is expected any more: the points that can be shown as they are, with NaN for what did not come."""
@@ -158,12 +158,13 @@ class Join:
         return part.take(ref, file)
 
     def _whole(self, point: int) -> list[FrameRef]:
-        """The row of a point that waits for nothing, as a list of one: the monitor is waited for, others if a descriptor tells of them."""
+        """The row of a point that waits for nothing, as a list of one: what is not required is waited for if a descriptor tells of it."""
         if point not in self._frames:
             return []
+        required = self.companions.required
         for data_key in self.companions.data_keys:
             described = self._streams[data_key] is not None
-            if point not in self._parts[data_key] and (described or data_key == self.companions.monitor):
+            if point not in self._parts[data_key] and (described or data_key in required):
                 return []
         return [self._row(point)]
 

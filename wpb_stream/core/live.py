@@ -13,10 +13,13 @@ from itertools import count
 from typing import Any
 
 import msgspec
+import numpy as np
 import numpy.typing as npt
 
+from wpb_stream.core.binning import Binned, Bins, Rows
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.gathered import Gathered
+from wpb_stream.core.geometry import Grid
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo, without_large_values
 from wpb_stream.core.narrow import as_integer, as_label
 from wpb_stream.core.reading import Reduce, read_now, steps
@@ -88,6 +91,8 @@ class LiveRun:
     _filled: int = 0
     """Points that were marked missing and came after all."""
     _turns: Iterator[int] = field(default_factory=count)
+    _bins: Bins | None = None
+    """Where points are put that are where they were measured."""
     _placed: dict[int, FrameRef] = field(default_factory=dict[int, FrameRef])
     """The newest frame of each point that has a row."""
     _gathered: Gathered = field(default_factory=Gathered)
@@ -196,9 +201,19 @@ class LiveRun:
         assert self.run.grid is not None, "with a recipe there is a grid"
         if list(self.run.grid.shape) != self.reconstruction.run.shape:
             self.describe_again()
-        self.reconstruction.table.append(points, self.run.grid.cells(points), result.values[read])
+        self.reconstruction.table.append(*self._rows(self.run.grid, points, result.values[read]))
         self._grown = bool(recipe.arrays) and not self._gathered.anew
         self.reconstruction.run = msgspec.structs.replace(self.reconstruction.run, rows=self.reconstruction.table.rows)
+
+    def _rows(self, grid: Grid, points: list[int], values: npt.NDArray[np.float64]) -> Rows:
+        """Point, cell and values of the rows that points make."""
+        if not isinstance(grid, Binned):
+            return np.array(points, np.int64), grid.cells(points).astype(np.int64), values
+        if self._bins is None:
+            assert self.run.recipe is not None, "with a grid there is a recipe"
+            data_keys = [channel.data_key for channel in self.run.recipe.channels]
+            self._bins = Bins(grid, tuple(data_keys.index(data_key) for data_key in grid.data_keys))
+        return self._bins.rows(points, values)
 
     def shows(self, now: float) -> bool:
         """Whether the arrays are to be made anew."""
@@ -285,6 +300,8 @@ class LiveRun:
         if lacks := self.run.lacks:
             self.run.notice("documents_missing", lacks)
         self._tell_of_companions()
+        if self._bins is not None and self._bins.outside:
+            self.run.notice("points_outside", f"{len(self._bins.outside)} points were measured outside all bins: they are not on the map.")
         if self._filled:
             self.run.notice("frames_filled", f"Frames of {self._filled} points that had been given up came after all.")
         if self.run.recipe is not None and not self.run.measures:
@@ -308,9 +325,9 @@ class LiveRun:
             told = f"For {len(points)} points there is no number {data_key!r}"
             if join.stream_of(data_key) is None:
                 told = f"No descriptor of this run tells of a number a point called {data_key!r}"
-            if data_key == join.companions.monitor:
+            if data_key in join.companions.required:
                 self.missing.update(points)
-                told += ", by which their values are divided: they are missing."
+                told += ", without which they are not shown: they are missing."
             self.run.notice("companion_missing", told if told.endswith(".") else f"{told}: its map is empty there.")
 
 

@@ -47,11 +47,12 @@ def steps(refs: Sequence[FrameRef], recipe: Recipe) -> Steps:
     beside = yield from _read_beside(refs, recipe.companions)
     rows: list[int] = np.flatnonzero(beside.status == FrameStatus.READ).tolist()
     whole = [refs[row] for row in rows]
-    values = np.full((len(refs), len(recipe.channels)), np.nan)
     if not whole:
-        return WindowResult(values, beside.status, None, beside.reason)
+        return WindowResult(np.full((len(refs), len(recipe.channels)), np.nan), beside.status, None, beside.reason)
     own = carried(whole) or (yield whole, recipe.reducer, recipe.accumulation)
-    values[rows], beside.status[rows] = recipe.companions.values(own.values, beside.values[rows]), own.status
+    made = recipe.companions.values(own.values, beside.values[rows])
+    values = np.full((len(refs), made.shape[1]), np.nan)
+    values[rows], beside.status[rows] = made, own.status
     return replace(own, values=values, status=beside.status, reason=beside.reason or own.reason, unjoined=beside.unjoined)
 
 
@@ -78,7 +79,7 @@ def _read_beside(refs: Sequence[FrameRef], companions: Companions) -> Generator[
         result = yield [ref for _, _, ref in wanted], reducer, None
         for (row, column, _), value, status in zip(wanted, result.values[:, 0], result.status, strict=True):
             made.values[row, column] = value
-            if status == FrameStatus.BROKEN and companions.data_keys[column] != companions.monitor:
+            if status == FrameStatus.BROKEN and companions.data_keys[column] not in companions.required:
                 made.unjoined = made.unjoined or result.reason
             elif status != FrameStatus.READ:
                 made.status[row] = max(made.status[row], status)

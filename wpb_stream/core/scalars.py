@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from wpb_stream.core.binning import Binned
 from wpb_stream.core.companions import Companions, is_number
 from wpb_stream.core.narrow import as_label, as_list, as_mapping
 from wpb_stream.core.recipe import Channel, Recipe
@@ -86,7 +87,10 @@ def shown_instead(recipe: Recipe, shown: Scalars, own: int) -> Recipe:
             channels[number] = replace(channels[number], units=f"{channels[number].units or '1'}/{asked.monitor}")
             divided.append(number)
     joined = (*shown.data_keys[own:], *(channel.data_key for channel in beside if channel.data_key))
-    companions = Companions(joined, asked.monitor, tuple(divided), asked.averaged)
+    if isinstance(recipe.grid, Binned):
+        channels.append(recipe.channels[-1])  # the count
+    placed_by = tuple(data_key for data_key in asked.placed_by if data_key in joined)
+    companions = Companions(joined, asked.monitor, tuple(divided), asked.averaged, placed_by)
     return replace(
         recipe,
         channels=tuple(channels),

@@ -8,6 +8,7 @@ from typing import Any
 
 from wpb_stream.core.recipe import PlanDefaults, Recipe, RecipeMaker, choose
 from wpb_stream.recipes.beside import WithCompanions
+from wpb_stream.recipes.binned import Bins
 from wpb_stream.recipes.line import Line
 from wpb_stream.recipes.positions import Positions
 from wpb_stream.recipes.raster import Raster
@@ -16,7 +17,7 @@ from wpb_stream.recipes.raster import Raster
 def all_makers() -> list[RecipeMaker]:
     """Every kind of recipe, a facility's own first, in the order they are tried."""
     own: list[RecipeMaker] = [point.load()() for point in entry_points(group="wpb.recipes")]
-    return [WithCompanions(maker) for maker in (*own, Positions(), Raster(), Line())]
+    return [WithCompanions(maker) for maker in (*own, Bins(), Positions(), Raster(), Line())]
 
 
 def chooser(defaults_of: Callable[[Mapping[str, Any]], PlanDefaults]) -> Callable[[dict[str, Any]], Recipe | None]:

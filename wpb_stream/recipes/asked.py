@@ -38,6 +38,9 @@ class Asked(BaseModel):
     normalise: dict[str, Any] | None = Field(default=None, description="the number that counts are divided by, point by point")
     scalars: Any = Field(default=None, description="numbers of each point that are channels of their own")
     positions: Any = Field(default=None, description="readings of the motors, as channels")
+    bins: Annotated[list[Annotated[StrictInt, Field(gt=1)]], Field(min_length=1, max_length=MAX_DIMENSIONS)] | None = Field(
+        default=None, description="bins along each axis, slow axis first: points are where they were measured"
+    )
     bad_pixels: Any = Field(default=None, description="pixels that count nowhere")
 
 

@@ -6,6 +6,7 @@ key                   what it says
 ``wpb.normalise``     ``{"by": "i0"}``: what is measured in counts is divided by the number ``i0`` of the same point
 ``wpb.scalars``       data keys of numbers, each a channel beside those of the frames
 ``wpb.positions``     ``"measured"``: the readings of the motors of the map's axes, each a channel; or their data keys
+``wpb.bins``          see :mod:`wpb_stream.recipes.binned`: the positions are joined whether they are asked for or not
 ====================  =============================================================================================
 
 docs/reference/companions.md tells the rules.
@@ -13,14 +14,15 @@ docs/reference/companions.md tells the rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from wpb_stream.core.binning import COUNT, Binned
 from wpb_stream.core.companions import MAX_COMPANIONS, Companions
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.narrow import as_list, as_mapping
-from wpb_stream.core.recipe import PlanDefaults, Recipe, RecipeMaker
+from wpb_stream.core.recipe import Channel, PlanDefaults, Recipe, RecipeMaker
 from wpb_stream.core.scalars import channels_of
 
 KEYS = ("normalise", "scalars", "positions")
@@ -69,8 +71,12 @@ def with_companions(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
     divided = [number for number, channel in enumerate(channels) if monitor and channel.units.startswith(COUNTS)]
     for number in divided:
         channels[number] = replace(channels[number], units=f"{channels[number].units}/{monitor}")
-    channels += channels_of(joined, {}, [channel.name for channel in channels])
-    companions = Companions(joined, monitor, tuple(divided), frozenset(measured))
+    channels += channels_of(joined, {}, [COUNT, *(channel.name for channel in channels)])
+    placed_by: tuple[str, ...] = ()
+    if isinstance(recipe.grid, Binned):
+        placed_by = recipe.grid.data_keys
+        channels.append(Channel(_free(COUNT, channels), "Points in the bin", "points"))
+    companions = Companions(joined, monitor, tuple(divided), frozenset(measured), placed_by)
     return replace(recipe, channels=tuple(channels), reduction=recipe.reducer, companions=companions)
 
 
@@ -94,7 +100,13 @@ def _names(key: str, asked: Any, example: str) -> list[str]:
     return names
 
 
+def _free(name: str, channels: Sequence[Channel]) -> str:
+    return next(iter(channels_of([name], {}, [channel.name for channel in channels]))).name
+
+
 def _measured(asked: Any, recipe: Recipe) -> list[str]:
+    if isinstance(recipe.grid, Binned):
+        return [*recipe.grid.data_keys]
     if asked == "measured":
         return [axis.name for axis in recipe.grid.axes if _is_name(axis.name)]
     if isinstance(asked, str):

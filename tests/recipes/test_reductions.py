@@ -159,7 +159,7 @@ def test_a_place_that_is_no_number_of_pixels_is_refused_by_its_key(entry: Callab
         ({**DISK, "statistic": "above", "threshold": float("nan")}, "red.threshold must be a number"),
         ({**DISK, "statistic": "above", "threshold": 10**400}, "red.threshold must be a number"),
         ({**DISK, "threshold": 5}, 'red.threshold is for "statistic": "above" only'),
-        ({**DISK, "circle": 5}, "it may have rows, columns, ellipse, annulus, polygon, outside, statistic, threshold"),
+        ({**DISK, "circle": 5}, "it may have rows, columns, ellipse, annulus, polygon, mask_file, dataset, outside, statistic, threshold"),
         ({}, "red must be like"),
     ],
 )

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from wpb_stream.core.exceptions import FrameBroken, FrameError, FrameNotYet
 from wpb_stream.core.window import FrameStatus, StreamFile, WindowRequest, WindowResult
 from wpb_stream.frames.mimetypes import Frames, open_frames
+from wpb_stream.frames.needed import Bindings
 from wpb_stream.frames.roots import DataRoots
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class FrameReader:
         """Frame bytes given to reductions since the start."""
         self._open: OrderedDict[StreamFile, Frames] = OrderedDict()
         self._used_at: dict[StreamFile, float] = {}
+        self._bindings = Bindings(roots)
         self._lock = RLock()
         finalize(self, _close_all, self._open)  # nobody closes a reader that :func:`reader_of` lets go
 
@@ -48,10 +50,10 @@ class FrameReader:
         shape: tuple[int, int] | None = None
         with self._lock:
             try:
-                frames = self._frames(request.file)
+                frames, reducer = self._frames(request.file), self._bindings.bound(request.reducer)
                 for row, index in enumerate(request.indices):
                     try:
-                        values[row] = request.reducer.values(self._each(frames, request.file, index))
+                        values[row] = reducer.values(self._each(frames, request.file, index))
                     except FrameError as fault:
                         status[row] = _status(fault)
                         faults.append(fault)

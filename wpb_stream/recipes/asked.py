@@ -34,7 +34,9 @@ class Asked(BaseModel):
     mask: Any = Field(default=None, description="where the centre of mass is looked for")
     elements: dict[str, Any] | None = Field(default=None, description="windows of the elements in the spectra of a fluorescence detector")
     energy: dict[str, Any] | None = Field(default=None, description="offset and step of the energies of a spectrum's channels")
-    bad_pixels: Any = Field(default=None, description="pixels that count nowhere")
+    bad_pixels: Any = Field(default=None, description="pixels that count nowhere: a list, or a mask in a file")
+    dark: Any = Field(default=None, description="file of the frame, or the frames, to be subtracted from each frame")
+    flat: Any = Field(default=None, description="file of the frame, or the frames, that each frame is divided by then")
 
 
 def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:

@@ -9,7 +9,8 @@ key                            what it says
 ``wpb.mask``                   where the centre of mass is looked for; else the whole frame
 ``wpb.elements``               the elements of ``xrf``, see :mod:`wpb_stream.recipes.elements`
 ``wpb.energy``                 the energies of the channels that they are given in
-``wpb.bad_pixels``             pixels that count nowhere
+``wpb.bad_pixels``,            what counts nowhere, and how frames are corrected: see
+``wpb.dark``, ``wpb.flat``     :mod:`wpb_stream.recipes.corrections`
 =============================  ==============================================================================================
 
 docs/reference/recipes.md tells all that can be asked for.
@@ -25,15 +26,16 @@ from typing import Any
 
 from wpb_stream.core.derived import Derived
 from wpb_stream.core.exceptions import RecipeError
-from wpb_stream.core.masks import BadPixels
 from wpb_stream.core.moments import CentreOfMass
 from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.needed import FileMask
 from wpb_stream.core.recipe import Channel, Notice, PlanDefaults
 from wpb_stream.core.reducers import Measure, Reducer, RegionStatistics, Statistic
 from wpb_stream.core.regions import Interval, Region, thirds
 from wpb_stream.core.spectra import ElementCounts
+from wpb_stream.recipes.corrections import Corrections, corrections_of
 from wpb_stream.recipes.elements import element_of, energies_of
-from wpb_stream.recipes.regions import PLACE_KEYS, bad_pixels_of, is_number, region_of
+from wpb_stream.recipes.regions import PLACE_KEYS, is_number, region_of
 
 COLOURS = ("red", "green", "blue")
 MAX_REGIONS = 32
@@ -41,7 +43,7 @@ MAX_REGIONS = 32
 MAX_THRESHOLD = 1e300
 """Counts."""
 
-KEYS = ("regions", "reduction", "mask", "elements", "energy", "bad_pixels")
+KEYS = ("regions", "reduction", "mask", "elements", "energy", "bad_pixels", "dark", "flat")
 """Of the ``wpb`` entry."""
 REDUCTIONS = ("regions", "centre_of_mass", "xrf")
 BELONGS_TO = {"mask": "centre_of_mass", "elements": "xrf", "energy": "xrf"}
@@ -73,20 +75,22 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
     kind = wanted.get("reduction", "regions")
     if kind not in REDUCTIONS:
         raise RecipeError(f"wpb.reduction: there is no {str(kind)[:80]!r}; known are {', '.join(REDUCTIONS)}")
-    bad = bad_pixels_of("wpb.bad_pixels", wanted.get("bad_pixels"))
+    corrections = corrections_of(wanted)
     for key, of in BELONGS_TO.items():
         if wanted.get(key) is not None and kind != of:
             raise RecipeError(f'wpb.{key} is for "reduction": "{of}" only')
     if kind != "regions" and wanted.get("regions"):
         raise RecipeError(f'wpb.regions cannot be had together with "reduction": "{kind}"')
+    if kind == "xrf" and (frame := next((key for key in ("dark", "flat") if wanted.get(key) is not None), None)):
+        raise RecipeError(f'wpb.{frame} is for frames of an area detector: spectra ("reduction": "xrf") have none')
     if kind == "centre_of_mass":
-        return _centre_of_mass(wanted, bad)
+        return _centre_of_mass(wanted, corrections)
     if kind == "xrf":
-        return _elements(wanted, bad)
-    return _statistics(_measures(start, defaults, notices), bad)
+        return _elements(wanted, corrections)
+    return _statistics(_measures(start, defaults, notices), corrections)
 
 
-def _centre_of_mass(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:
+def _centre_of_mass(wanted: Mapping[str, Any], corrections: Corrections) -> Reduction:
     asked = wanted.get("mask")
     given = as_mapping(asked)
     if asked is not None and (not given or not set(PLACE_KEYS) >= set(given)):
@@ -99,10 +103,10 @@ def _centre_of_mass(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:
         Channel("column", "Column of the centre of mass", "pixels", region=place),
         Channel("total", "Total", region=place),
     )
-    return Reduction(channels, CentreOfMass(region, bad))
+    return Reduction(channels, corrections.applied(CentreOfMass(region, corrections.listed)))
 
 
-def _elements(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:
+def _elements(wanted: Mapping[str, Any], corrections: Corrections) -> Reduction:
     asked = as_mapping(wanted.get("elements"))
     if not asked or len(asked) > MAX_REGIONS:
         raise RecipeError(f'wpb.elements must name 1 to {MAX_REGIONS} elements, like {{"Fe": {{"window": [620, 660]}}}}')
@@ -116,15 +120,17 @@ def _elements(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:
         Channel(element.name, element.name, "counts", colour, Region(element.name, columns=element.window))
         for element, colour in zip_longest(elements, COLOURS[: len(elements)])
     ]
-    return Reduction((*channels, Channel("total", "Total")), ElementCounts(elements, bad))
+    return Reduction((*channels, Channel("total", "Total")), corrections.applied(ElementCounts(elements, corrections.listed)))
 
 
-def _statistics(measures: Sequence[Measure], bad: BadPixels) -> Reduction:
+def _statistics(measures: Sequence[Measure], corrections: Corrections) -> Reduction:
     channels = [_channel(measure) for measure in measures]
     channels.append(Channel("total", "Total"))
-    if not bad and all(measure.statistic is Statistic.SUM for measure in measures):
+    plain = all(measure.statistic is Statistic.SUM and not isinstance(measure.region.shape, FileMask) for measure in measures)
+    if plain and not corrections:
         return Reduction(tuple(channels))
-    return Reduction(tuple(channels), RegionStatistics((*measures, Measure(Region("total"))), bad))
+    statistics = RegionStatistics((*measures, Measure(Region("total"))), corrections.listed)
+    return Reduction(tuple(channels), corrections.applied(statistics))
 
 
 def _channel(measure: Measure) -> Channel:

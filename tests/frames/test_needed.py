@@ -248,8 +248,12 @@ def test_arrays_are_read_once_and_anew_when_their_file_changes(folder: Path, fil
 async def test_reader_processes_behind_their_walls_read_what_reductions_need(folder: Path, file: StreamFile, roots: DataRoots) -> None:
     uri = in_file(folder, mask=MASK, dark=DARKS, flat=FLAT)
     named = {name: {"file": uri, "dataset": name} for name in ("dark", "flat")}
-    wpb = {"regions": {"a": {"mask_file": uri, "dataset": "mask"}}, **named}
+    mask = {"mask_file": uri, "dataset": "mask"}
+    geometry = {"dist": 0.1, "poni1": 0, "poni2": 0, "pixel1": 1e-3, "pixel2": 1e-3}
+    angles = {"reduction": "azimuthal", "geometry": geometry, "unit": "2th_deg", "ranges": {"all": [0, 10]}, "npt": 9, "mask": mask}
     async with FrameReaders(roots, 2, 30) as readers:
-        found = await readers.reduce([FrameRef(k, file, k) for k in range(9)], reducer(wpb))
-    assert found.status.tolist() == [FrameStatus.READ] * 9
-    assert found.values.tobytes() == reduced(roots, file, wpb).values.tobytes()
+        for wpb in ({"regions": {"a": mask}, **named}, {**angles, **named}):
+            found = await readers.reduce([FrameRef(k, file, k) for k in range(9)], reducer(wpb))
+            assert found.reason is None
+            assert np.isfinite(found.values).all()
+            assert found.values.tobytes() == reduced(roots, file, wpb).values.tobytes()

@@ -46,6 +46,15 @@ ASKED: dict[str, dict[str, Any]] = {
     "masks": {"regions": {"in": MASK, "out": {**MASK, "outside": True, "statistic": "mean"}}, "bad_pixels": BAD},
     "dark": {"regions": {"in": MASK, "hits": {"statistic": "above", "threshold": 99.5}}, "dark": named("dark")},
     "dark and flat": {"regions": {"peak": {"statistic": "maximum"}}, "bad_pixels": BAD, "dark": named("dark"), "flat": named("flat")},
+    "angles": {
+        "reduction": "azimuthal",
+        "geometry": {"dist": 0.1, "poni1": 0.001, "poni2": 0.002, "pixel1": 1e-3, "pixel2": 1e-3, "wavelength": 1e-10},
+        "ranges": {"near": [0.5, 1.5], "far": [1.5, 3]},
+        "npt": 12,
+        "mask": MASK,
+        "bad_pixels": BAD,
+        "dark": named("dark"),
+    },
     "centre of mass": {"reduction": "centre_of_mass", "mask": MASK, "dark": named("dark"), "flat": named("flat")},
 }
 

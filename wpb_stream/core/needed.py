@@ -83,7 +83,7 @@ class Bitmap:
 
     def inside(self, box: tuple[slice, slice]) -> Mask:
         """See :class:`~wpb_stream.core.shapes.Shape`."""
-        return self.pixels[box].copy()
+        return self.pixels[box]
 
     def describe(self) -> dict[str, Any]:
         """See :class:`~wpb_stream.core.shapes.Shape`."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from wpb_stream.core.regions import Interval, Region
 METHOD = ("bbox", "csr", "cython")
 """Of pyFAI: each pixel is shared out over the bins that its bounding box covers. Each bin is summed by one thread, in the order of the
 pixels, so that neither how often it is called nor how many threads there are changes a bit."""
+MAX_MARGIN = 100_000
+"""Bins beside the span, at most; a pixel wider than that many lies in no detector."""
 KEPT = 4
 """Integrators that are kept, of some hundred MB for a frame of a few megapixels: to make one costs a second."""
 
@@ -45,7 +49,8 @@ class RangeMeans:
     The radial pattern of ``npt`` equal bins over ``span`` is that of pyFAI's ``integrate1d_ng`` (J. Kieffer, V. Valls, N. Blanc,
     C. Hennig, J. Synchrotron Rad. 27 (2020) 558), with its correction for the solid angle and without one for polarisation. With the
     signal S and the normalisation N of each bin (pyFAI's ``sum_signal`` and ``sum_normalization``) the value of a range is
-    ``sum(S) / sum(N)`` over its bins, and over the frames of the point: NaN where no pixel is.
+    ``sum(S) / sum(N)`` over its bins, and over the frames of the point: NaN where no pixel is. The bins are continued beyond the span by
+    the width of a pixel, as pyFAI counts a pixel whole that lies across the end of what it integrates.
 
     Pixels are taken as float32, as pyFAI does, and those that are no finite number are left out. The total is that of the region's sum.
     """
@@ -83,10 +88,10 @@ class RangeMeans:
         for frame in frames:
             shape = shape_of(frame)
             total += area_sums(frame, [area_of(self.region, shape, self.bad)])[0]
-            found = _integrator(self, shape).integrate(frame)
+            signals, normalisations = _integrator(self, shape).integrate(frame)
             for k, bins in enumerate(self.ranges):
-                signal[k] += found[0][bins.start : bins.stop].sum()
-                normalisation[k] += found[1][bins.start : bins.stop].sum()
+                signal[k] += signals[bins.start : bins.stop].sum()
+                normalisation[k] += normalisations[bins.start : bins.stop].sum()
         means = np.divide(signal, normalisation, out=np.full(len(self.ranges), np.nan), where=normalisation != 0)
         return [*means.tolist(), as_exact(total, self.region)]
 
@@ -112,21 +117,38 @@ class _Integrator:
         area = area_of(asked.region, shape, asked.bad)
         left_out = np.ones(shape, np.int8)
         left_out[area.box] = 0 if area.mask is None else ~area.mask
-        mask = left_out if left_out.any() else None
-        self._options = {"unit": asked.unit, "radial_range": asked.span, "mask": mask, "method": METHOD}
-        self._npt = asked.npt
+        (low, high), npt = asked.span, asked.npt
+        step = (high - low) / npt
+        with _told():
+            pixel = 2 * float(self._pyfai.array_from_unit(shape, "delta", asked.unit).max())
+        margin = min(ceil(pixel / step), MAX_MARGIN)
+        below = min(margin, floor(low / step))  # nothing lies below 0
+        self._within = slice(below, below + npt)
+        self._npt = below + npt + margin
+        self._options = {
+            "unit": asked.unit,
+            "radial_range": (low - below * step, high + margin * step),
+            "mask": left_out if left_out.any() else None,
+            "method": METHOD,
+        }
 
     def integrate(self, frame: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Signal and normalisation of each bin.
+        """Signal and normalisation of each bin of the span.
 
         :raises FrameBroken: pyFAI cannot do it
         """
-        try:
-            with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is left out
-                found = self._pyfai.integrate1d_ng(frame.astype(np.float32), self._npt, **self._options)
-        except Exception as error:  # a geometry that no detector has, perhaps; nobody but pyFAI can tell
-            raise FrameBroken(f"pyFAI cannot integrate frames with wpb.geometry as it is: {type(error).__name__}: {error}") from error
-        return found.sum_signal, found.sum_normalization
+        with _told(), np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is left out
+            found = self._pyfai.integrate1d_ng(frame.astype(np.float32), self._npt, **self._options)
+        return found.sum_signal[self._within], found.sum_normalization[self._within]
+
+
+@contextmanager
+def _told() -> Generator[None]:
+    """What pyFAI cannot do, because of a geometry that no detector has, perhaps, as a fault of the frames."""
+    try:
+        yield
+    except Exception as error:
+        raise FrameBroken(f"pyFAI cannot integrate frames with wpb.geometry as it is: {type(error).__name__}: {error}") from error
 
 
 @lru_cache(maxsize=KEPT)

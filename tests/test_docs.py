@@ -14,7 +14,7 @@ from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import Statistic
 from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
 from wpb_stream.frames.needed import MAX_AVERAGED
-from wpb_stream.recipes import azimuthal, corrections, reductions, regions
+from wpb_stream.recipes import azimuthal, corrections, dead_time, reductions, regions
 from wpb_stream.recipes.files import MIMETYPES
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +70,7 @@ def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
     assert {"polygon", "threshold", "mask"} <= keys
     assert sorted(key for key in {*keys, *Statistic} if f"`{key}`" not in page) == []
     assert sorted(kind for kind in reductions.REDUCTIONS if f'`"{kind}"`' not in page) == []
-    limits = (reductions.MAX_REGIONS, MAX_BAD_PIXELS, MAX_VERTICES, MAX_COORDINATE, MAX_AVERAGED, azimuthal.MAX_NPT)
+    limits = (reductions.MAX_REGIONS, MAX_BAD_PIXELS, MAX_VERTICES, MAX_COORDINATE, MAX_AVERAGED, azimuthal.MAX_NPT, dead_time.MAX_ELEMENTS)
     assert [end for end in MIMETYPES if f"`{end}`" not in page] == []
     assert [limit for limit in limits if f"{limit:,}" not in page] == []
 
@@ -79,7 +79,7 @@ def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
     page = of_frames()
     calls = [ast.parse(code).body[0].value for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]  # type: ignore[attr-defined]
     entries = [ast.literal_eval(keyword.value) for call in calls for keyword in call.keywords if keyword.arg == "wpb"]
-    assert len(entries) == 5
+    assert len(entries) == 6
     asked = {
         key
         for wpb in entries

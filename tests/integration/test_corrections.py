@@ -55,6 +55,12 @@ ASKED: dict[str, dict[str, Any]] = {
         "bad_pixels": BAD,
         "dark": named("dark"),
     },
+    "dead time": {
+        "reduction": "xrf",
+        "elements": {"Fe": {"window": [1, 3], "background": [[0, 1]]}},
+        "dead_time": {"real_time": "real_time", "live_time": [f"live_time_{element}" for element in range(FRAME[0])]},
+        "bad_pixels": BAD,
+    },
     "centre of mass": {"reduction": "centre_of_mass", "mask": MASK, "dark": named("dark"), "flat": named("flat")},
 }
 
@@ -76,8 +82,8 @@ async def test_what_is_shown_live_is_what_a_recomputation_gives(
             file[name] = array
     asked = with_files(wpb, (lab.folder / "arrays.h5").as_uri())
     until_over(lab, grid(lab, per_step=after_point(6, bps.pause), md={"wpb": asked}))
-    documents = as_received(lab.documents)
-    (batch,) = reconstructed(documents, lab.folder)
+    write_dead_time(lab)
+    documents, batch = as_received(lab.documents), only_batch(lab)
     shuffled = random.Random(7).sample(documents[1:], len(documents) - 1)
     messages = [as_json(document.name, document.doc) for document in [documents[0], *documents[:0:-1], *shuffled]]
     middle = len(documents) // 2
@@ -107,6 +113,16 @@ async def test_a_mask_that_is_missing_costs_the_map_but_not_the_run(settings: Se
     for told in (update.notices, batch.notices):
         assert {notice.code for notice in told} == {"frame_missing"}
         assert all("wpb.regions.in" in notice.message and "none.h5" in notice.message for notice in told)
+
+
+def write_dead_time(lab: Laboratory) -> None:
+    """What a fluorescence detector says of each of its elements at each point, beside the frames."""
+    (path,) = lab.folder.glob("camera-*.h5")
+    points = len(lab.films["camera"].shots)
+    with h5py.File(path, "a") as file:
+        file["real_time"] = np.ones((points, FRAME[0]))
+        for element, live in enumerate(np.random.default_rng(4).uniform(0.6, 1, (FRAME[0], points))):
+            file[f"live_time_{element}"] = live
 
 
 def only_batch(lab: Laboratory) -> Reconstructed:

@@ -17,8 +17,11 @@ from weakref import finalize
 import numpy as np
 import numpy.typing as npt
 
+from wpb_stream.core.dead_time import NeedsBeside
 from wpb_stream.core.exceptions import FrameBroken, FrameError, FrameNotYet
+from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.window import FrameStatus, StreamFile, WindowRequest, WindowResult
+from wpb_stream.frames.beside import beside
 from wpb_stream.frames.mimetypes import Frames, open_frames
 from wpb_stream.frames.needed import Bindings
 from wpb_stream.frames.roots import DataRoots
@@ -29,7 +32,11 @@ logger = logging.getLogger(__name__)
 class FrameReader:
     """Reads frames and keeps the last files open. Safe to call from several threads, which wait for each other, as HDF5 has them do."""
 
-    def __init__(self, roots: DataRoots, keep_open: int = 16) -> None:
+    def __init__(self, roots: DataRoots, keep_open: int = 160) -> None:
+        """Nothing is opened before it is needed.
+
+        :param keep_open: datasets that are kept open; a detector of many elements has some for each of them
+        """
         self.roots = roots
         self.keep_open = keep_open
         self.frames_read = 0
@@ -53,7 +60,11 @@ class FrameReader:
                 frames, reducer = self._frames(request.file), self._bindings.bound(request.reducer)
                 for row, index in enumerate(request.indices):
                     try:
-                        values[row] = reducer.values(self._each(frames, request.file, index))
+                        ready = reducer
+                        if isinstance(reducer, NeedsBeside):
+                            ready = self._with_beside(reducer, request.file, index)
+                            frames = self._frames(request.file)  # so many files were opened for it, perhaps, that this one was closed
+                        values[row] = ready.values(self._each(frames, request.file, index))
                     except FrameError as fault:
                         status[row] = _status(fault)
                         faults.append(fault)
@@ -105,6 +116,14 @@ class FrameReader:
         except Exception as error:  # a damaged file makes HDF5 raise nearly anything
             logger.warning("index %d of %s", index, file.uri, exc_info=True)
             raise FrameBroken(f"index {index} of {file.uri} cannot be read: {type(error).__name__}: {error}") from error
+
+    def _with_beside(self, reducer: NeedsBeside, file: StreamFile, index: int) -> Reducer:
+        try:
+            return reducer.with_beside([beside(self._frames, file, datasets, index) for datasets in reducer.beside])
+        except FrameError as fault:
+            raise type(fault)(f"{reducer.key}: {fault}") from fault
+        except Exception as error:  # as in _each
+            raise FrameBroken(f"{reducer.key}: index {index} of {file.uri}: {type(error).__name__}: {error}") from error
 
     def _frames(self, file: StreamFile) -> Frames:
         frames = self._open.get(file)

@@ -34,6 +34,7 @@ class Asked(BaseModel):
     mask: Any = Field(default=None, description="where the centre of mass is looked for, or what is integrated")
     elements: dict[str, Any] | None = Field(default=None, description="windows of the elements in the spectra of a fluorescence detector")
     energy: dict[str, Any] | None = Field(default=None, description="offset and step of the energies of a spectrum's channels")
+    dead_time: Any = Field(default=None, description="datasets that tell the dead time of a fluorescence detector's elements")
     geometry: dict[str, Any] | None = Field(default=None, description="where the detector stands, as a PONI file has it")
     unit: Any = Field(default=None, description="what the ranges are given in")
     ranges: dict[str, Any] | None = Field(default=None, description="name, low and high of each range of scattering angle")

@@ -9,6 +9,7 @@ key                            what it says
 ``wpb.mask``                   where the centre of mass is looked for, or what is integrated; else the whole frame
 ``wpb.elements``               the elements of ``xrf``, see :mod:`wpb_stream.recipes.elements`
 ``wpb.energy``                 the energies of the channels that they are given in
+``wpb.dead_time``              what their spectra are corrected with, see :mod:`wpb_stream.recipes.dead_time`
 ``wpb.geometry``, ``wpb.unit`` the ranges of ``azimuthal``, see :mod:`wpb_stream.recipes.azimuthal`
 ``wpb.ranges``, ``wpb.npt``
 ``wpb.bad_pixels``,            what counts nowhere, and how frames are corrected: see
@@ -27,6 +28,7 @@ from itertools import zip_longest
 from typing import Any
 
 from wpb_stream.core.azimuthal import RangeMeans
+from wpb_stream.core.dead_time import LiveCounts
 from wpb_stream.core.derived import Derived
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.moments import CentreOfMass
@@ -38,6 +40,7 @@ from wpb_stream.core.regions import Interval, Region, thirds
 from wpb_stream.core.spectra import ElementCounts
 from wpb_stream.recipes.azimuthal import geometry_of, ranges_of, unit_of
 from wpb_stream.recipes.corrections import Corrections, corrections_of
+from wpb_stream.recipes.dead_time import dead_time_of
 from wpb_stream.recipes.elements import element_of, energies_of
 from wpb_stream.recipes.regions import PLACE_KEYS, is_number, region_of
 
@@ -47,12 +50,15 @@ MAX_REGIONS = 32
 MAX_THRESHOLD = 1e300
 """Counts."""
 
-KEYS = ("regions", "reduction", "mask", "elements", "energy", "geometry", "unit", "ranges", "npt", "bad_pixels", "dark", "flat")
+KEYS = (
+    *("regions", "reduction", "mask", "elements", "energy", "dead_time"),
+    *("geometry", "unit", "ranges", "npt", "bad_pixels", "dark", "flat"),
+)
 """Of the ``wpb`` entry."""
 REDUCTIONS = ("regions", "centre_of_mass", "xrf", "azimuthal")
 BELONGS_TO = {
     "mask": ("centre_of_mass", "azimuthal"),
-    **dict.fromkeys(("elements", "energy"), ("xrf",)),
+    **dict.fromkeys(("elements", "energy", "dead_time"), ("xrf",)),
     **dict.fromkeys(("geometry", "unit", "ranges", "npt"), ("azimuthal",)),
 }
 """Keys that say nothing without one of the reductions they are for."""
@@ -154,7 +160,9 @@ def _elements(wanted: Mapping[str, Any], corrections: Corrections) -> Reduction:
         Channel(element.name, element.name, "counts", colour, Region(element.name, columns=element.window))
         for element, colour in zip_longest(elements, COLOURS[: len(elements)])
     ]
-    return Reduction((*channels, Channel("total", "Total")), corrections.applied(ElementCounts(elements, corrections.listed)))
+    counts, dead_time = ElementCounts(elements, corrections.listed), dead_time_of(wanted.get("dead_time"))
+    reducer = counts if dead_time is None else LiveCounts(counts, dead_time)
+    return Reduction((*channels, Channel("total", "Total")), corrections.applied(reducer))
 
 
 def _statistics(measures: Sequence[Measure], corrections: Corrections) -> Reduction:

@@ -43,8 +43,7 @@ def by_hand(frames: Any, left_out: np.ndarray | None, unit: str = "q_nm^-1", ran
     span = min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
     step = (span[1] - span[0]) / npt
     more = math.ceil(2 * ai.array_from_unit(SHAPE, "delta", unit).max() / step)
-    less = min(more, int(span[0] / step))
-    wider, bins = (span[0] - less * step, span[1] + more * step), less + npt + more
+    wider, bins = (span[0] - more * step, span[1] + more * step), npt + 2 * more
     found = [
         ai.integrate1d_ng(frame, bins, unit=unit, radial_range=wider, mask=left_out, method=("bbox", "csr", "cython")) for frame in frames
     ]

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import tifffile
 
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import Reducer
@@ -160,13 +161,18 @@ def test_a_detector_that_was_dead_all_the_time_breaks_the_point(folder: Path, fi
     assert reduced(roots, file, reducer({"percent": "percent"}), 4).status.tolist() == [FrameStatus.BROKEN]
 
 
-def test_files_that_hold_nothing_beside_their_frames_are_told(folder: Path, roots: DataRoots) -> None:
+@pytest.mark.parametrize(
+    ("name", "mimetype", "parameters"), [("a.npy", "application/x-npy", {}), ("a.tif", "image/tiff", {"dataset": "d"})]
+)
+def test_files_that_hold_nothing_beside_their_frames_are_told(
+    folder: Path, roots: DataRoots, name: str, mimetype: str, parameters: dict[str, Any]
+) -> None:
     np.save(folder / "a.npy", SPECTRA)
-    file = StreamFile("r", "xsp", "application/x-npy", (folder / "a.npy").as_uri(), {}, (1, ELEMENTS, CHANNELS))
+    tifffile.imwrite(folder / "a.tif", SPECTRA)
+    file = StreamFile("r", "xsp", mimetype, (folder / name).as_uri(), parameters, (1, ELEMENTS, CHANNELS))
     found = reduced(roots, file, reducer({"factor": "dtc"}), 0)
     assert found.status.tolist() == [FrameStatus.BROKEN]
-    assert "wpb.dead_time: " in str(found.reason)
-    assert "has nothing beside its frames" in str(found.reason)
+    assert f"wpb.dead_time: {file.uri} is of a kind ({mimetype}) that has nothing beside its frames" in str(found.reason)
 
 
 def test_however_few_files_may_stay_open_the_values_are_the_same(file: StreamFile, roots: DataRoots) -> None:

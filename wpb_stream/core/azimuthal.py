@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import ceil, floor
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -122,12 +122,11 @@ class _Integrator:
         with _told():
             pixel = 2 * float(self._pyfai.array_from_unit(shape, "delta", asked.unit).max())
         margin = min(ceil(pixel / step), MAX_MARGIN)
-        below = min(margin, floor(low / step))  # nothing lies below 0
-        self._within = slice(below, below + npt)
-        self._npt = below + npt + margin
+        self._within = slice(margin, margin + npt)
+        self._npt = npt + 2 * margin
         self._options = {
             "unit": asked.unit,
-            "radial_range": (low - below * step, high + margin * step),
+            "radial_range": (low - margin * step, high + margin * step),
             "mask": left_out if left_out.any() else None,
             "method": METHOD,
         }
@@ -138,7 +137,7 @@ class _Integrator:
         :raises FrameBroken: pyFAI cannot do it
         """
         with _told(), np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is left out
-            found = self._pyfai.integrate1d_ng(frame.astype(np.float32), self._npt, **self._options)
+            found = self._pyfai.integrate1d_ng(frame, self._npt, **self._options)
         return found.sum_signal[self._within], found.sum_normalization[self._within]
 
 

@@ -27,7 +27,7 @@ def beside(opened: Opened, file: StreamFile, datasets: tuple[str, ...], index: i
     :raises FrameError: it cannot be read (yet)
     """
     frames = opened(file)
-    if not isinstance(frames, EntryFrames) or "dataset" not in {"dataset" if key == "path" else key for key in file.parameters}:
+    if not isinstance(frames, EntryFrames) or not {"dataset", "path"} & set(file.parameters):
         raise FrameBroken(f"{file.uri} is of a kind ({file.mimetype}) that has nothing beside its frames")
     entries = frames.per_index
     parameters = {name: value for name, value in file.parameters.items() if name not in _OF_THE_FRAMES}

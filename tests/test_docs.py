@@ -16,7 +16,9 @@ from wpb_stream.core.masks import MAX_BAD_PIXELS
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import Statistic
 from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
-from wpb_stream.recipes import beside, chooser, reductions, regions
+from wpb_stream.frames.needed import MAX_AVERAGED
+from wpb_stream.recipes import azimuthal, beside, chooser, corrections, dead_time, reductions, regions
+from wpb_stream.recipes.files import MIMETYPES
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -53,21 +55,34 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
+def of_frames() -> str:
+    """The pages on what can be asked of the frames."""
+    return "\n".join((ROOT / "docs" / "reference" / name).read_text() for name in ("recipes.md", "corrections.md", "azimuthal.md"))
+
+
 def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
-    page = (ROOT / "docs" / "reference" / "recipes.md").read_text()
-    keys = {*reductions.KEYS, *reductions.STATISTIC_KEYS, *regions.PLACE_KEYS, *regions.ELLIPSE_KEYS, *regions.ANNULUS_KEYS}
+    page = of_frames()
+    keys = {
+        *reductions.KEYS,
+        *corrections.FILE_KEYS,
+        *reductions.STATISTIC_KEYS,
+        *regions.PLACE_KEYS,
+        *regions.ELLIPSE_KEYS,
+        *regions.ANNULUS_KEYS,
+    }
     assert {"polygon", "threshold", "mask"} <= keys
     assert sorted(key for key in {*keys, *Statistic} if f"`{key}`" not in page) == []
     assert sorted(kind for kind in reductions.REDUCTIONS if f'`"{kind}"`' not in page) == []
-    limits = (reductions.MAX_REGIONS, MAX_BAD_PIXELS, MAX_VERTICES, MAX_COORDINATE)
+    limits = (reductions.MAX_REGIONS, MAX_BAD_PIXELS, MAX_VERTICES, MAX_COORDINATE, MAX_AVERAGED, azimuthal.MAX_NPT, dead_time.MAX_ELEMENTS)
+    assert [end for end in MIMETYPES if f"`{end}`" not in page] == []
     assert [limit for limit in limits if f"{limit:,}" not in page] == []
 
 
 def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
-    page = (ROOT / "docs" / "reference" / "recipes.md").read_text()
+    page = of_frames()
     calls = [ast.parse(code).body[0].value for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]  # type: ignore[attr-defined]
     entries = [ast.literal_eval(keyword.value) for call in calls for keyword in call.keywords if keyword.arg == "wpb"]
-    assert len(entries) == 4
+    assert len(entries) == 7
     asked = {
         key
         for wpb in entries

@@ -249,6 +249,12 @@ def test_a_rectangle_needs_no_mask() -> None:
     assert area_of(Region("a", rows=Interval(2, 4)), (10, 10), BadPixels.of([(7, 7)])).mask is None
 
 
+def test_what_lies_outside_a_single_pixel_is_all_but_that_and_the_bad_ones() -> None:
+    frame = np.arange(400, dtype=np.uint16).reshape(20, 20)
+    rest = Region("rest", Interval(3, 4), Interval(5, 6), outside=True)
+    assert RegionStatistics((Measure(rest),), BadPixels.of([(7, 7)])).values([frame]) == [float(frame.sum()) - 65 - 147]
+
+
 def test_bad_pixels_named_twice_or_outside_the_frame_are_left_out_once() -> None:
     frame = np.full((2, 2), 5, np.uint8)
     assert RegionStatistics((Measure(WHOLE),), BadPixels.of([(0, 0), (0, 0), (9, 9)])).values([frame]) == [15.0]

@@ -159,7 +159,7 @@ def test_a_place_that_is_no_number_of_pixels_is_refused_by_its_key(entry: Callab
         ({**DISK, "statistic": "above", "threshold": float("nan")}, "red.threshold must be a number"),
         ({**DISK, "statistic": "above", "threshold": 10**400}, "red.threshold must be a number"),
         ({**DISK, "threshold": 5}, 'red.threshold is for "statistic": "above" only'),
-        ({**DISK, "circle": 5}, "it may have rows, columns, ellipse, annulus, polygon, outside, statistic, threshold"),
+        ({**DISK, "circle": 5}, "it may have rows, columns, ellipse, annulus, polygon, mask_file, dataset, outside, statistic, threshold"),
         ({}, "red must be like"),
     ],
 )
@@ -170,9 +170,9 @@ def test_a_region_that_cannot_be_is_refused_by_its_key(entry: Any, told: str) ->
 @pytest.mark.parametrize(
     ("wpb", "told"),
     [
-        ({"reduction": "median"}, "wpb.reduction: there is no 'median'; known are regions, centre_of_mass, xrf"),
+        ({"reduction": "median"}, "wpb.reduction: there is no 'median'; known are regions, centre_of_mass, xrf, azimuthal"),
         ({"reduction": ["centre_of_mass"]}, "wpb.reduction"),
-        ({"mask": DISK}, 'wpb.mask is for "reduction": "centre_of_mass" only'),
+        ({"mask": DISK}, 'wpb.mask is for "reduction": "centre_of_mass" or "azimuthal" only'),
         ({"elements": IRON}, 'wpb.elements is for "reduction": "xrf" only'),
         ({"energy": {"step": 1}}, 'wpb.energy is for "reduction": "xrf" only'),
         ({"reduction": "xrf", "elements": IRON, "regions": {"red": DISK}}, "wpb.regions cannot be had together"),

@@ -86,6 +86,8 @@ class Tally:
     _floats: dict[Kind, ExactSums] = field(default_factory=dict[Kind, ExactSums])
     _last: tuple[int, Frame] | None = None
     """Point, and block means."""
+    _counted: dict[Kind, npt.NDArray[np.int64]] = field(default_factory=dict[Kind, npt.NDArray[np.int64]])
+    """Good pixels of each block, once it is packed: a mask as large as a frame need not be sent on."""
 
     def take(self, frame: Frame) -> None:
         """Take account of a frame for all but ``last_frame``.
@@ -119,7 +121,10 @@ class Tally:
         self._flush()
         if self._largest is not None and not self._packed:
             self._largest = _maxima(self._largest, self._good(), self._blocks(Kind.MAXIMUM))
-        self._packed = True
+        if self._dtype is not None and not self._packed:
+            self._counted = {kind: self._counts(kind) for kind in self.of.kinds}
+            self.of = Accumulation(self.of.kinds)
+            self._packed = True
 
     def merge(self, other: Tally) -> None:
         """Take account of what another tally of the same accumulation took account of."""
@@ -128,6 +133,9 @@ class Tally:
         self.differing |= other.differing
         if other._dtype is None or not self._alike(other._shape, other._dtype):
             return
+        self._counted = self._counted or other._counted
+        self._packed = True
+        self.differing |= any(not np.array_equal(counts, other._counted[kind]) for kind, counts in self._counted.items())
         self.frames += other.frames
         if other._largest is not None:
             self._largest = other._largest if self._largest is None else np.maximum(self._largest, other._largest)
@@ -186,7 +194,7 @@ class Tally:
         return _good(self._shape, self.of.bad) if self.of.bad else None
 
     def _counts(self, kind: Kind) -> npt.NDArray[np.int64]:
-        return _counts(self._shape, self.of.bad, self._blocks(kind))
+        return self._counted[kind] if self._packed else _counts(self._shape, self.of.bad, self._blocks(kind))
 
 
 def merged(tallies: Iterable[Tally | None]) -> Tally | None:
@@ -247,8 +255,7 @@ def _means(sums: Frame, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64
 @lru_cache(maxsize=8)
 def _good(shape: tuple[int, int], bad: BadPixels) -> npt.NDArray[np.bool_]:
     good = np.ones(shape, np.bool_)
-    good[bad.within((slice(0, shape[0]), slice(0, shape[1])))] = False
-    return good
+    return good & ~bad.within((slice(0, shape[0]), slice(0, shape[1])), shape)
 
 
 @lru_cache(maxsize=16)

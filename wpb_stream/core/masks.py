@@ -10,6 +10,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
+from wpb_stream.core.needed import Bitmap, check_shape
 from wpb_stream.core.regions import Region
 from wpb_stream.core.shapes import Mask
 
@@ -17,6 +18,8 @@ MAX_BAD_PIXELS = 10_000
 """What a start document may name; more are a matter for the detector's own mask."""
 MAX_KEPT_BYTES = 256 * 2**20
 """Of masks, a process: a hundred of a frame of 1216 x 1936. Beyond, those unused for longest are made anew when they are asked for."""
+_SPARSE = 64
+"""A rectangle of whose pixels at most one in so many is bad is summed whole, and the bad ones are subtracted; else a mask is faster."""
 _MAX_KEY_BYTES = 256 * 2**10
 """Of what a mask is found by: bad pixels, the vertices of a polygon."""
 
@@ -27,6 +30,8 @@ class BadPixels:
 
     packed: bytes = b""
     """Row and column of each as int32, sorted, each once."""
+    bitmaps: tuple[Bitmap, ...] = ()
+    """More of them, as files have them."""
 
     @classmethod
     def of(cls, pixels: Iterable[tuple[int, int]]) -> BadPixels:
@@ -34,13 +39,25 @@ class BadPixels:
         return cls(np.array(sorted(set(pixels)), np.int32).tobytes())
 
     def __len__(self) -> int:
+        """How many are listed."""
         return len(self.packed) // 8
 
-    def within(self, box: tuple[slice, slice]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Rows and columns of those that lie in ``box``; those outside it, or outside the frame, do not matter."""
+    def __bool__(self) -> bool:
+        return bool(self.packed or self.bitmaps)
+
+    def within(self, box: tuple[slice, slice], frame_shape: tuple[int, int]) -> Mask:
+        """Which pixels of ``box`` are bad; those outside it, or outside the frame, do not matter.
+
+        :raises FrameBroken: a file has them of frames of another shape
+        """
         rows, columns = np.frombuffer(self.packed, np.int32).reshape(-1, 2).T
         here = (box[0].start <= rows) & (rows < box[0].stop) & (box[1].start <= columns) & (columns < box[1].stop)
-        return rows[here], columns[here]
+        mask = np.zeros([side.stop - side.start for side in box], np.bool_)
+        mask[rows[here] - box[0].start, columns[here] - box[1].start] = True
+        for bitmap in self.bitmaps:
+            check_shape(bitmap.file, bitmap.pixels, frame_shape)
+            mask |= bitmap.pixels[box]
+        return mask
 
 
 NO_BAD_PIXELS = BadPixels()
@@ -56,8 +73,8 @@ class Area:
     """Which pixels of the box count; None for all."""
     pixels: int
     """How many count."""
-    holes: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None = None
-    """Rows and columns, in the frame, of the only pixels of the box that do not count, where it is a rectangle with bad pixels."""
+    holes: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]] | None = None
+    """Rows and columns, in the frame, of the only pixels of the box that do not count, where it is a rectangle with few bad pixels."""
 
 
 def area_of(region: Region, frame_shape: tuple[int, int], bad: BadPixels = NO_BAD_PIXELS) -> Area:
@@ -109,12 +126,14 @@ _kept = Areas(MAX_KEPT_BYTES)
 
 def _resolve(region: Region, frame_shape: tuple[int, int], bad: BadPixels) -> Area:
     box = region.resolve(frame_shape)
-    rows, columns = bad.within(box)
-    mask = region.mask(frame_shape)
-    mask[rows - box[0].start, columns - box[1].start] = False
+    left_out = bad.within(box, frame_shape)
+    mask = region.mask(frame_shape) & ~left_out
     mask.flags.writeable = False
     pixels = int(np.count_nonzero(mask))
-    holes = (rows, columns) if region.rectangular else None
+    holes = None
+    if region.rectangular and _SPARSE * (mask.size - pixels) <= mask.size:
+        rows, columns = np.nonzero(left_out)
+        holes = rows + box[0].start, columns + box[1].start
     return Area(box, None if pixels == mask.size else mask, pixels, holes)
 
 

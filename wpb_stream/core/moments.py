@@ -44,6 +44,15 @@ class CentreOfMass:
         """See :class:`wpb_stream.core.reducers.Reducer`."""
         return 3
 
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """See :class:`wpb_stream.core.corrected.Masked`."""
+        return (self.region,)
+
+    def masked(self, regions: tuple[Region, ...], bad: BadPixels) -> CentreOfMass:
+        """See :class:`wpb_stream.core.corrected.Masked`."""
+        return CentreOfMass(regions[0], bad)
+
     def values(self, frames: Iterable[npt.NDArray[Any]]) -> Sequence[float]:
         """Row, column, counts; see :class:`wpb_stream.core.reducers.Reducer`.
 

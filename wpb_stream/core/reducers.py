@@ -7,7 +7,7 @@ and in Dagster, on one point at a time: neither a window's size nor the order in
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -104,6 +104,16 @@ class RegionStatistics:
     def size(self) -> int:
         """See :class:`Reducer`."""
         return len(self.measures)
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """See :class:`wpb_stream.core.corrected.Masked`."""
+        return tuple(measure.region for measure in self.measures)
+
+    def masked(self, regions: tuple[Region, ...], bad: BadPixels) -> RegionStatistics:
+        """See :class:`wpb_stream.core.corrected.Masked`."""
+        measures = (replace(measure, region=region) for measure, region in zip(self.measures, regions, strict=True))
+        return RegionStatistics(tuple(measures), bad)
 
     def values(self, frames: Iterable[Frame]) -> Sequence[float]:
         """See :class:`Reducer`.

@@ -66,11 +66,11 @@ def area_sums(frame: npt.NDArray[Any], areas: Sequence[Area]) -> list[int] | lis
     """Sum over each area: exact integers, or float64 for floating-point frames.
 
     A rectangle is read once, at the speed of memory for 8 and 16 bits; bad pixels in it are subtracted. A mask is multiplied with its
-    rectangle first, which costs three to four times as much (docs/reference/recipes.md has figures). Floating-point pixels are picked
-    out by the mask instead, as one that does not count may be infinite or no number.
+    rectangle first, which costs three to four times as much (docs/reference/recipes.md has figures). Floating-point pixels that do
+    not count are replaced by 0 instead, as they may be infinite or no number.
     """
     if frame.dtype.kind == "f":
-        return [float(counted(frame, area).sum(dtype=np.float64)) for area in areas]
+        return [_float_sum(frame[area.box], area) for area in areas]
     rectangles = iter(_integer_sums(frame, [area.box for area in areas if area.mask is None or area.holes]))
     sums: list[int] = []
     for area in areas:
@@ -81,6 +81,11 @@ def area_sums(frame: npt.NDArray[Any], areas: Sequence[Area]) -> list[int] | lis
         else:
             sums.append(_exact_sum(frame[area.box] * area.mask))
     return sums
+
+
+def _float_sum(part: npt.NDArray[Any], area: Area) -> float:
+    chosen = part if area.mask is None else np.where(area.mask, part, 0)  # three times as fast as to pick them out
+    return float(chosen.sum(dtype=np.float64))
 
 
 def area_maximum(frame: npt.NDArray[Any], area: Area) -> int | float | None:

@@ -48,6 +48,15 @@ class ElementCounts:
         """See :class:`wpb_stream.core.reducers.Reducer`: the elements in their order, then the total."""
         return len(self.elements) + 1
 
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """See :class:`wpb_stream.core.corrected.Masked`: no masks, but windows of channels."""
+        return ()
+
+    def masked(self, regions: tuple[Region, ...], bad: BadPixels) -> ElementCounts:
+        """See :class:`wpb_stream.core.corrected.Masked`."""
+        return ElementCounts(self.elements, bad)
+
     def values(self, frames: Iterable[npt.NDArray[Any]]) -> Sequence[float]:
         """See :class:`wpb_stream.core.reducers.Reducer`.
 

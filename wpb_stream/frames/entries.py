@@ -83,6 +83,15 @@ class EntryFrames:
             raise FrameBroken(f"{self._entries.path} cannot have a frame {index}: the dataset has shape {self._entries.shape}")
         return self._layout.frames(self._selection.entry(self._entries.entry(k)) for k in self._layout.entries(index))
 
+    @property
+    def per_index(self) -> int:
+        """How many entries make an index; 1 where the whole dataset is one."""
+        return self._layout.per_index or 1
+
+    def count(self) -> int:
+        """See :class:`wpb_stream.frames.needed.Counted`."""
+        return -(-self._entries.shape[0] // self._layout.per_index) if self._layout.per_index else 1
+
     def current(self) -> bool:
         """See :meth:`wpb_stream.frames.reader.Frames.current`."""
         return self._entries.current()

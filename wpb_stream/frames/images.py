@@ -34,6 +34,10 @@ _CONVERTED_MODES = MappingProxyType({"P": "RGB", "LA": "L", "PA": "RGB", "RGBX":
 class Pages(Protocol):
     """The images in one file. ``IndexError`` beyond the last."""
 
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
     def __getitem__(self, page: int, /) -> npt.NDArray[Any]:
         """One image: rows and columns, and colours last if it has any; an NPY file may hold any other array."""
         ...
@@ -75,6 +79,11 @@ class ImageFile:
         except IndexError as error:
             raise FrameNotYet(f"{self.path} has no page {number} so far") from error
 
+    @property
+    def pages(self) -> int:
+        """How many images it has."""
+        return self._told(lambda: len(self._pages))
+
     def current(self) -> bool:
         """Whether what lies at the path is still what was opened, and was not written to since."""
         try:
@@ -106,6 +115,10 @@ class TiffPages:
         """Read where the pages are."""
         self._size = os.fstat(file.fileno()).st_size
         self._tiff = tifffile.TiffFile(file)
+
+    def __len__(self) -> int:
+        """See :class:`Pages`."""
+        return len(self._tiff.pages)
 
     def __getitem__(self, number: int) -> npt.NDArray[Any]:
         """See :class:`Pages`."""

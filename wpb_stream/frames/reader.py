@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from threading import RLock
 from time import monotonic
@@ -18,18 +19,47 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_stream.core.accumulation import Kind, Tally
+from wpb_stream.core.corrected import apart
+from wpb_stream.core.dead_time import NeedsBeside
 from wpb_stream.core.exceptions import FrameBroken, FrameError, FrameNotYet
+from wpb_stream.core.reducers import Frame, Reducer
 from wpb_stream.core.window import FrameStatus, StreamFile, WindowRequest, WindowResult
+from wpb_stream.frames.beside import beside
 from wpb_stream.frames.mimetypes import Frames, open_frames
+from wpb_stream.frames.needed import Bindings
 from wpb_stream.frames.roots import DataRoots
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Answer:
+    """What has come of a request so far."""
+
+    values: npt.NDArray[np.float64]
+    status: npt.NDArray[np.uint8]
+    faults: list[FrameError] = field(default_factory=list[FrameError])
+    spoiled: bool = False
+    """Whether frames of a row that failed after them were accumulated."""
+
+    @classmethod
+    def to(cls, request: WindowRequest) -> _Answer:
+        rows = len(request.indices)
+        return cls(np.full((rows, request.reducer.size), np.nan), np.full(rows, FrameStatus.READ, np.uint8))
+
+    def failed(self, row: int, fault: FrameError) -> None:
+        self.values[row], self.status[row] = np.nan, _status(fault)
+        self.faults.append(fault)
+
+
 class FrameReader:
     """Reads frames and keeps the last files open. Safe to call from several threads, which wait for each other, as HDF5 has them do."""
 
-    def __init__(self, roots: DataRoots, keep_open: int = 16) -> None:
+    def __init__(self, roots: DataRoots, keep_open: int = 160) -> None:
+        """Nothing is opened before it is needed.
+
+        :param keep_open: datasets that are kept open; a detector of many elements has some for each of them
+        """
         self.roots = roots
         self.keep_open = keep_open
         self.frames_read = 0
@@ -38,37 +68,42 @@ class FrameReader:
         """Frame bytes given to reductions since the start."""
         self._open: OrderedDict[StreamFile, Frames] = OrderedDict()
         self._used_at: dict[StreamFile, float] = {}
+        self._bindings = Bindings(roots)
         self._lock = RLock()
         finalize(self, _close_all, self._open)  # nobody closes a reader that :func:`reader_of` lets go
 
     def reduce(self, request: WindowRequest) -> WindowResult:
         """Reduce a window: the reducer's values for each index; never raises for a file's fault."""
-        values = np.full((len(request.indices), request.reducer.size), np.nan)
-        status = np.full(len(request.indices), FrameStatus.READ, np.uint8)
-        faults: list[FrameError] = []
+        answer = _Answer.to(request)
         shape: tuple[int, int] | None = None
-        tally = Tally(request.accumulation) if request.accumulation else None
-        spoiled = False
+        tally: Tally | None = None
         with self._lock:
             try:
-                frames = self._frames(request.file)
+                frames, reducer = self._frames(request.file), self._bindings.bound(request.reducer)
+                reducer, correct, bad = apart(reducer)
+                tally = Tally(replace(request.accumulation, bad=bad)) if request.accumulation else None
+
+                def each(row: int) -> Iterable[Frame]:
+                    return correct(self._each(self._frames(request.file), request.file, request.indices[row]))
+
                 for row, index in enumerate(request.indices):
                     taken = tally.frames if tally else 0
                     try:
-                        values[row] = request.reducer.values(_taken_in(tally, self._each(frames, request.file, index)))
+                        # First, as so many files may be opened for it that this one is closed.
+                        ready = self._with_beside(reducer, request.file, index) if isinstance(reducer, NeedsBeside) else reducer
+                        answer.values[row] = ready.values(_taken_in(tally, each(row)))
                     except FrameError as fault:
-                        status[row] = _status(fault)
-                        faults.append(fault)
-                        spoiled |= tally is not None and tally.frames != taken
+                        answer.failed(row, fault)
+                        answer.spoiled |= tally is not None and tally.frames != taken
                 shape = frames.frame_shape
-                if request.accumulation:
-                    tally = self._accumulate(frames, request, values, status, faults, None if spoiled else tally)
+                if tally is not None:
+                    tally = self._accumulate(tally, each, request.points, answer)
             except FrameError as fault:
-                status[:] = _status(fault)
-                faults.append(fault)
-            if any(not fault.retriable for fault in faults):
+                for row in range(len(request.indices)):
+                    answer.failed(row, fault)
+            if any(not fault.retriable for fault in answer.faults):
                 self._forget(request.file)
-        return WindowResult(values, status, shape, _reason(faults), tally)
+        return WindowResult(answer.values, answer.status, shape, _reason(answer.faults), tally)
 
     def read(self, file: StreamFile, indices: Sequence[int]) -> npt.NDArray[Any]:
         """Frames as they are: shape (indices, frames an index, rows, columns), in the file's dtype.
@@ -99,39 +134,29 @@ class FrameReader:
             for file in list(self._open):
                 self._forget(file)
 
-    def _accumulate(
-        self,
-        frames: Frames,
-        request: WindowRequest,
-        values: npt.NDArray[np.float64],
-        status: npt.NDArray[np.uint8],
-        faults: list[FrameError],
-        tally: Tally | None,
-    ) -> Tally:
+    def _accumulate(self, tally: Tally, each: Callable[[int], Iterable[Frame]], points: Sequence[int], answer: _Answer) -> Tally:
         """What is accumulated of the frames that were read, and of these alone; a frame that cannot be read again was not read.
 
-        :param tally: as far as it came; None if it took in frames of an index that was given up after them
+        :param each: gives the frames of a row
         """
-        assert request.accumulation is not None, "there is something to accumulate"
+        anew = answer.spoiled
         while True:
-            row = 0
+            row, made = 0, Tally(tally.of) if anew else tally
             try:
-                read = np.flatnonzero(status == FrameStatus.READ).tolist()
-                if tally is None:
-                    tally = Tally(request.accumulation)
-                    for row in read:
-                        for frame in self._each(frames, request.file, request.indices[row]):
-                            tally.take(frame)
-                if read and Kind.LAST in request.accumulation.kinds:
-                    row = max(read, key=lambda row: (request.points[row], row))
-                    for frame in self._each(frames, request.file, request.indices[row]):
-                        tally.take_last(request.points[row], frame)
+                read: list[int] = np.flatnonzero(answer.status == FrameStatus.READ).tolist()
+                for row in read if anew else ():
+                    for frame in each(row):
+                        made.take(frame)
+                if read and Kind.LAST in tally.of.kinds:
+                    row = max(read, key=lambda row: (points[row], row))
+                    for frame in each(row):
+                        made.take_last(points[row], frame)
             except FrameError as fault:
-                values[row], status[row], tally = np.nan, _status(fault), None
-                faults.append(fault)
+                answer.failed(row, fault)
+                anew = True
             else:
-                tally.pack()
-                return tally
+                made.pack()
+                return made
 
     def _each(self, frames: Frames, file: StreamFile, index: int) -> Iterator[npt.NDArray[Any]]:
         try:
@@ -144,6 +169,14 @@ class FrameReader:
         except Exception as error:  # a damaged file makes HDF5 raise nearly anything
             logger.warning("index %d of %s", index, file.uri, exc_info=True)
             raise FrameBroken(f"index {index} of {file.uri} cannot be read: {type(error).__name__}: {error}") from error
+
+    def _with_beside(self, reducer: NeedsBeside, file: StreamFile, index: int) -> Reducer:
+        try:
+            return reducer.with_beside([beside(self._frames, file, datasets, index) for datasets in reducer.beside])
+        except FrameError as fault:
+            raise type(fault)(f"{reducer.key}: {fault}") from fault
+        except Exception as error:  # as in _each
+            raise FrameBroken(f"{reducer.key}: index {index} of {file.uri}: {type(error).__name__}: {error}") from error
 
     def _frames(self, file: StreamFile) -> Frames:
         frames = self._open.get(file)
@@ -187,7 +220,7 @@ def reader_of(roots: DataRoots) -> FrameReader:
     return FrameReader(roots)
 
 
-def _taken_in(tally: Tally | None, frames: Iterator[npt.NDArray[Any]]) -> Iterator[npt.NDArray[Any]]:
+def _taken_in(tally: Tally | None, frames: Iterable[Frame]) -> Iterator[Frame]:
     """The frames, each of which ``tally`` takes in on its way."""
     for frame in frames:
         if tally is not None:

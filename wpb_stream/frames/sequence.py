@@ -106,6 +106,12 @@ class SequenceFrames:
             self.frame_shape, self.dtype = layout.frame_shape, page.dtype
             yield from layout.frames(iter([page]))
 
+    def count(self) -> int:
+        """See :class:`wpb_stream.frames.needed.Counted`: the pages of the first file."""
+        self._page(0, 0)
+        assert self._open is not None, "a page was read"
+        return self._open[1].pages
+
     def current(self) -> bool:
         """See :meth:`wpb_stream.frames.reader.Frames.current`: the one file that is kept open is looked at as it is used."""
         return True

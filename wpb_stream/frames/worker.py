@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from time import sleep
+from types import ModuleType
 
 import h5py
 
@@ -43,6 +45,8 @@ def prepare(roots: DataRoots, idle_s: float = IDLE_S) -> int:
     :raises RuntimeError: this process was walled in for other roots; walls cannot be widened
     """
     if not _walled:
+        # AnyIO takes the main module away, and libraries look at it: pyFAI cannot be imported without one.
+        sys.modules.setdefault("__main__", ModuleType("__main__"))
         logging.disable()  # nobody reads a worker's standard error: faults travel in the results
         while h5py.h5pl.size():  # no filter plugin but the ones we ship; the environment variable was read long ago
             h5py.h5pl.remove(0)

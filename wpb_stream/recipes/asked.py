@@ -30,10 +30,15 @@ class Asked(BaseModel):
     extents: list[Span | None] | None = Field(default=None, description="first and last position of each axis")
     axes: list[StrictStr] | None = Field(default=None, description="name of each axis")
     regions: dict[str, Any] | None = Field(default=None, description="name and place of each region of the detector")
-    reduction: StrictStr | None = Field(default=None, description="what frames become: values of regions, a centre of mass, elements")
-    mask: Any = Field(default=None, description="where the centre of mass is looked for")
+    reduction: StrictStr | None = Field(default=None, description="what frames become: regions, a centre of mass, elements, angles")
+    mask: Any = Field(default=None, description="where the centre of mass is looked for, or what is integrated")
     elements: dict[str, Any] | None = Field(default=None, description="windows of the elements in the spectra of a fluorescence detector")
     energy: dict[str, Any] | None = Field(default=None, description="offset and step of the energies of a spectrum's channels")
+    dead_time: Any = Field(default=None, description="datasets that tell the dead time of a fluorescence detector's elements")
+    geometry: dict[str, Any] | None = Field(default=None, description="where the detector stands, as a PONI file has it")
+    unit: Any = Field(default=None, description="what the ranges are given in")
+    ranges: dict[str, Any] | None = Field(default=None, description="name, low and high of each range of scattering angle")
+    npt: Any = Field(default=None, description="equal bins from the lowest to the highest of the ranges")
     arrays: list[StrictStr] | None = Field(default=None, description="images that are accumulated of all frames: mean_frame, ...")
     normalise: dict[str, Any] | None = Field(default=None, description="the number that counts are divided by, point by point")
     scalars: Any = Field(default=None, description="numbers of each point that are channels of their own")
@@ -41,7 +46,9 @@ class Asked(BaseModel):
     bins: Annotated[list[Annotated[StrictInt, Field(gt=1)]], Field(min_length=1, max_length=MAX_DIMENSIONS)] | None = Field(
         default=None, description="bins along each axis, slow axis first: points are where they were measured"
     )
-    bad_pixels: Any = Field(default=None, description="pixels that count nowhere")
+    bad_pixels: Any = Field(default=None, description="pixels that count nowhere: a list, or a mask in a file")
+    dark: Any = Field(default=None, description="file of the frame, or the frames, to be subtracted from each frame")
+    flat: Any = Field(default=None, description="file of the frame, or the frames, that each frame is divided by then")
 
 
 def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:

@@ -63,7 +63,9 @@ class Bins:
         axes = [_axis(name, extent) for name, extent in zip(names, extents, strict=True)]
         made = reduction_of(start, defaults, notices)
         grid = Binned(tuple(bins), tuple(axes), tuple(keys))
-        return Recipe(self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, made.accumulation, made.derived, grows=True)
+        return Recipe(
+            self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, made.accumulation, made.derived, grows=True
+        )
 
 
 def _axis(name: str, extent: Any) -> Axis:

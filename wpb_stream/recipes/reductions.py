@@ -5,11 +5,15 @@ key                            what it says
 =============================  ==============================================================================================
 ``wpb.regions``                by name: where on the detector, and which statistic; else ``colour_rois`` of the start document,
                                the plan's entry in the settings, thirds of the frame's height
-``wpb.reduction``              ``regions``, ``centre_of_mass``, or ``xrf``
-``wpb.mask``                   where the centre of mass is looked for; else the whole frame
+``wpb.reduction``              ``regions``, ``centre_of_mass``, ``xrf``, or ``azimuthal``
+``wpb.mask``                   where the centre of mass is looked for, or what is integrated; else the whole frame
 ``wpb.elements``               the elements of ``xrf``, see :mod:`wpb_stream.recipes.elements`
 ``wpb.energy``                 the energies of the channels that they are given in
-``wpb.bad_pixels``             pixels that count nowhere
+``wpb.dead_time``              what their spectra are corrected with, see :mod:`wpb_stream.recipes.dead_time`
+``wpb.geometry``, ``wpb.unit`` the ranges of ``azimuthal``, see :mod:`wpb_stream.recipes.azimuthal`
+``wpb.ranges``, ``wpb.npt``
+``wpb.bad_pixels``,            what counts nowhere, and how frames are corrected: see
+``wpb.dark``, ``wpb.flat``     :mod:`wpb_stream.recipes.corrections`
 ``wpb.arrays``                 images that are accumulated, see :mod:`wpb_stream.recipes.accumulations`; else
                                the summed spectrum for ``xrf``
 =============================  ==============================================================================================
@@ -26,18 +30,23 @@ from itertools import zip_longest
 from typing import Any
 
 from wpb_stream.core.accumulation import Accumulation, Kind
+from wpb_stream.core.azimuthal import RangeMeans
+from wpb_stream.core.dead_time import LiveCounts
 from wpb_stream.core.derived import Derived
 from wpb_stream.core.exceptions import RecipeError
-from wpb_stream.core.masks import BadPixels
 from wpb_stream.core.moments import CentreOfMass
 from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.needed import FileMask
 from wpb_stream.core.recipe import Channel, Notice, PlanDefaults
 from wpb_stream.core.reducers import Measure, Reducer, RegionStatistics, Statistic
 from wpb_stream.core.regions import Interval, Region, thirds
 from wpb_stream.core.spectra import ElementCounts
 from wpb_stream.recipes.accumulations import accumulation_of
+from wpb_stream.recipes.azimuthal import geometry_of, ranges_of, unit_of
+from wpb_stream.recipes.corrections import Corrections, corrections_of
+from wpb_stream.recipes.dead_time import dead_time_of
 from wpb_stream.recipes.elements import element_of, energies_of
-from wpb_stream.recipes.regions import PLACE_KEYS, bad_pixels_of, is_number, region_of
+from wpb_stream.recipes.regions import PLACE_KEYS, is_number, region_of
 
 COLOURS = ("red", "green", "blue")
 MAX_REGIONS = 32
@@ -45,11 +54,18 @@ MAX_REGIONS = 32
 MAX_THRESHOLD = 1e300
 """Counts."""
 
-KEYS = ("regions", "reduction", "mask", "elements", "energy", "bad_pixels", "arrays")
+KEYS = (
+    *("regions", "reduction", "mask", "elements", "energy", "dead_time"),
+    *("geometry", "unit", "ranges", "npt", "bad_pixels", "dark", "flat", "arrays"),
+)
 """Of the ``wpb`` entry."""
-REDUCTIONS = ("regions", "centre_of_mass", "xrf")
-BELONGS_TO = {"mask": "centre_of_mass", "elements": "xrf", "energy": "xrf"}
-"""Keys that say nothing without the reduction they are for."""
+REDUCTIONS = ("regions", "centre_of_mass", "xrf", "azimuthal")
+BELONGS_TO = {
+    "mask": ("centre_of_mass", "azimuthal"),
+    **dict.fromkeys(("elements", "energy", "dead_time"), ("xrf",)),
+    **dict.fromkeys(("geometry", "unit", "ranges", "npt"), ("azimuthal",)),
+}
+"""Keys that say nothing without one of the reductions they are for."""
 STATISTIC_KEYS = ("statistic", "threshold")
 UNITS = {Statistic.SUM: "counts", Statistic.MEAN: "counts/pixel", Statistic.MAXIMUM: "counts", Statistic.ABOVE: "pixels"}
 
@@ -80,61 +96,93 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
     kind = wanted.get("reduction", "regions")
     if kind not in REDUCTIONS:
         raise RecipeError(f"wpb.reduction: there is no {str(kind)[:80]!r}; known are {', '.join(REDUCTIONS)}")
-    bad = bad_pixels_of("wpb.bad_pixels", wanted.get("bad_pixels"))
+    corrections = corrections_of(wanted)
     for key, of in BELONGS_TO.items():
-        if wanted.get(key) is not None and kind != of:
-            raise RecipeError(f'wpb.{key} is for "reduction": "{of}" only')
+        if wanted.get(key) is not None and kind not in of:
+            named = " or ".join(f'"{one}"' for one in of)
+            raise RecipeError(f'wpb.{key} is for "reduction": {named} only')
     if kind != "regions" and wanted.get("regions"):
         raise RecipeError(f'wpb.regions cannot be had together with "reduction": "{kind}"')
+    if kind == "xrf" and (frame := next((key for key in ("dark", "flat") if wanted.get(key) is not None), None)):
+        raise RecipeError(f'wpb.{frame} is for frames of an area detector: spectra ("reduction": "xrf") have none')
     if kind == "centre_of_mass":
-        made = _centre_of_mass(wanted, bad)
+        made = _centre_of_mass(wanted, corrections)
     elif kind == "xrf":
-        made, arrays = _elements(wanted, bad), (Kind.SPECTRUM.value,)
+        made, arrays = _elements(wanted, corrections), (Kind.SPECTRUM.value,)
+    elif kind == "azimuthal":
+        made = _ranges(wanted, corrections)
     else:
-        made = _statistics(_measures(start, defaults, notices), bad)
+        made = _statistics(_measures(start, defaults, notices), corrections)
     asked = as_list(wanted.get("arrays"))
-    return replace(made, accumulation=accumulation_of(asked if asked is not None else arrays, bad))
+    return replace(made, accumulation=accumulation_of(asked if asked is not None else arrays, corrections.listed))
 
 
-def _centre_of_mass(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:
+def _masked(wanted: Mapping[str, Any]) -> tuple[Region, Region | None]:
+    """The region that ``wpb.mask`` tells, the whole frame without it; and, for the channels, None then."""
     asked = wanted.get("mask")
     given = as_mapping(asked)
     if asked is not None and (not given or not set(PLACE_KEYS) >= set(given)):
         known = _told(PLACE_KEYS)
         raise RecipeError(f'wpb.mask must be like {{"ellipse": {{"centre": [128, 128], "radii": [20, 20]}}}}; it may have {known}')
     region = region_of("wpb.mask", "total", given)
-    place = region if given else None
+    return region, region if given else None
+
+
+def _centre_of_mass(wanted: Mapping[str, Any], corrections: Corrections) -> Reduction:
+    region, place = _masked(wanted)
     channels = (
         Channel("row", "Row of the centre of mass", "pixels", region=place),
         Channel("column", "Column of the centre of mass", "pixels", region=place),
         Channel("total", "Total", region=place),
     )
-    return Reduction(channels, CentreOfMass(region, bad))
+    return Reduction(channels, corrections.applied(CentreOfMass(region, corrections.listed)))
 
 
-def _elements(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:
-    asked = as_mapping(wanted.get("elements"))
+def _ranges(wanted: Mapping[str, Any], corrections: Corrections) -> Reduction:
+    asked = _by_name(wanted, "ranges", "ranges", '{"110": [29.5, 30.5]}')
+    unit = unit_of(wanted.get("unit"))
+    geometry, ranges = geometry_of(wanted.get("geometry"), unit), ranges_of(asked, wanted.get("npt"))
+    region, place = _masked(wanted)
+    channels = [
+        Channel(name, f"{name} ({low:g} to {high:g} {unit})", "counts/pixel", colour, place)
+        for (name, (low, high)), colour in zip_longest(ranges.given.items(), COLOURS[: len(asked)])
+    ]
+    reducer = RangeMeans(geometry, unit, ranges.span, ranges.npt, ranges.bins, region, corrections.listed)
+    return Reduction((*channels, Channel("total", "Total", region=place)), corrections.applied(reducer))
+
+
+def _by_name(wanted: Mapping[str, Any], key: str, what: str, example: str) -> Mapping[str, Any]:
+    asked = {str(name): given for name, given in as_mapping(wanted.get(key)).items()}
     if not asked or len(asked) > MAX_REGIONS:
-        raise RecipeError(f'wpb.elements must name 1 to {MAX_REGIONS} elements, like {{"Fe": {{"window": [620, 660]}}}}')
-    for name in map(str, asked):
+        raise RecipeError(f"wpb.{key} must name 1 to {MAX_REGIONS} {what}, like {example}")
+    for name in asked:
         if not _may_name(name):
-            raise RecipeError(f"wpb.elements: {name[:80]!r} is no name: letters, digits and `_ .:+-`, not point, cell or total")
+            raise RecipeError(f"wpb.{key}: {name[:80]!r} is no name: letters, digits and `_ .:+-`, not point, cell or total")
+    return asked
+
+
+def _elements(wanted: Mapping[str, Any], corrections: Corrections) -> Reduction:
+    asked = _by_name(wanted, "elements", "elements", '{"Fe": {"window": [620, 660]}}')
     energies = energies_of(wanted.get("energy"))
-    elements = tuple(element_of(str(name), given, energies) for name, given in asked.items())
+    elements = tuple(element_of(name, given, energies) for name, given in asked.items())
     channels = [
         # The first three are the composite, as people name first what they look for.
         Channel(element.name, element.name, "counts", colour, Region(element.name, columns=element.window))
         for element, colour in zip_longest(elements, COLOURS[: len(elements)])
     ]
-    return Reduction((*channels, Channel("total", "Total")), ElementCounts(elements, bad))
+    counts, dead_time = ElementCounts(elements, corrections.listed), dead_time_of(wanted.get("dead_time"))
+    reducer = counts if dead_time is None else LiveCounts(counts, dead_time)
+    return Reduction((*channels, Channel("total", "Total")), corrections.applied(reducer))
 
 
-def _statistics(measures: Sequence[Measure], bad: BadPixels) -> Reduction:
+def _statistics(measures: Sequence[Measure], corrections: Corrections) -> Reduction:
     channels = [_channel(measure) for measure in measures]
     channels.append(Channel("total", "Total"))
-    if not bad and all(measure.statistic is Statistic.SUM for measure in measures):
+    plain = all(measure.statistic is Statistic.SUM and not isinstance(measure.region.shape, FileMask) for measure in measures)
+    if plain and not corrections:
         return Reduction(tuple(channels))
-    return Reduction(tuple(channels), RegionStatistics((*measures, Measure(Region("total"))), bad))
+    statistics = RegionStatistics((*measures, Measure(Region("total"))), corrections.listed)
+    return Reduction(tuple(channels), corrections.applied(statistics))
 
 
 def _channel(measure: Measure) -> Channel:

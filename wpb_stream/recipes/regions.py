@@ -11,12 +11,14 @@ from typing import Any, TypeGuard
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.masks import MAX_BAD_PIXELS, NO_BAD_PIXELS, BadPixels
 from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.needed import FileMask
 from wpb_stream.core.regions import WHOLE, Interval, Region
 from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES, MIN_RADIUS, Annulus, Ellipse, Point, Polygon, Shape
+from wpb_stream.recipes.files import file_array_of
 
 RECTANGLE_KEYS = ("rows", "columns")
-SHAPE_KEYS = ("ellipse", "annulus", "polygon")
-PLACE_KEYS = (*RECTANGLE_KEYS, *SHAPE_KEYS, "outside")
+SHAPE_KEYS = ("ellipse", "annulus", "polygon", "mask_file")
+PLACE_KEYS = (*RECTANGLE_KEYS, *SHAPE_KEYS, "dataset", "outside")
 """What says where a region is."""
 ELLIPSE_KEYS = ("centre", "radii")
 ANNULUS_KEYS = ("centre", "inner", "outer")
@@ -36,7 +38,12 @@ def region_of(key: str, name: str, given: Mapping[str, Any]) -> Region:
         raise RecipeError(f"{key} must be one shape, not {' and '.join([*sides, *shapes])}")
     if outside and not shapes and not sides:
         raise RecipeError(f"{key}.outside needs a shape beside it, of which it is the complement")
-    shape = _shape(f"{key}.{shapes[0]}", shapes[0], given[shapes[0]]) if shapes else None
+    if "dataset" in given and "mask_file" not in given:
+        raise RecipeError(f"{key}.dataset needs a mask_file beside it, in which it lies")
+    if "mask_file" in given:
+        shape = FileMask(file_array_of(key, given, "mask_file"))
+    else:
+        shape = _shape(f"{key}.{shapes[0]}", shapes[0], given[shapes[0]]) if shapes else None
     return Region(name, _pixels(key, given.get("rows")), _pixels(key, given.get("columns")), shape, outside)
 
 
@@ -49,7 +56,7 @@ def bad_pixels_of(key: str, value: Any) -> BadPixels:
         return NO_BAD_PIXELS
     pixels = as_list(value)
     if pixels is None:
-        raise RecipeError(f"{key} must be a list of pixels [row, column], not {_short(value)}")
+        raise RecipeError(f"{key} must be a list of pixels [row, column], or name a mask_file, not {_short(value)}")
     if len(pixels) > MAX_BAD_PIXELS:
         raise RecipeError(f"{key}: {len(pixels)} pixels, more than the {MAX_BAD_PIXELS:,} allowed")
     found: list[tuple[int, int]] = []

@@ -14,6 +14,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from wpb_stream.core.masks import NO_BAD_PIXELS
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowRequest, WindowResult
@@ -257,3 +258,28 @@ async def test_reader_processes_behind_their_walls_read_what_reductions_need(fol
             assert found.reason is None
             assert np.isfinite(found.values).all()
             assert found.values.tobytes() == reduced(roots, file, wpb).values.tobytes()
+
+
+def test_what_is_accumulated_is_corrected_as_what_is_reduced_and_bad_pixels_count_in_neither(
+    folder: Path, file: StreamFile, roots: DataRoots
+) -> None:
+    bad = RANDOM.random(SHAPE) < 0.2
+    uri = in_file(folder, dark=DARKS, flat=FLAT, bad=bad)
+    wpb = {
+        "dark": {"file": uri, "dataset": "dark"},
+        "flat": {"file": uri, "dataset": "flat"},
+        "bad_pixels": {"mask_file": uri, "dataset": "bad"},
+        "arrays": ["mean_frame", "maximum_frame", "last_frame"],
+    }
+    recipe = Line().make({"wpb": wpb}, PlanDefaults())
+    reader = FrameReader(roots)
+    made = reader.reduce(WindowRequest(file, tuple(range(9)), recipe.reducer, recipe.accumulation, tuple(range(9)))).tally
+    reader.close()
+    assert made is not None
+    arrays = made.arrays()
+    with np.errstate(all="ignore"):
+        corrected = np.where(USABLE & ~bad, (DATA - DARKS.mean(axis=0)) / FLAT, np.nan)
+    np.testing.assert_allclose(arrays["mean_frame"], corrected.mean(axis=0), rtol=1e-14)
+    np.testing.assert_array_equal(arrays["maximum_frame"], corrected.max(axis=0))
+    np.testing.assert_array_equal(arrays["last_frame"], corrected[8])
+    assert made.of.bad == NO_BAD_PIXELS, "a mask as large as a frame is not sent on"

@@ -45,7 +45,13 @@ MASK, BAD = named("mask", "mask_file"), named("bad", "mask_file")
 ASKED: dict[str, dict[str, Any]] = {
     "masks": {"regions": {"in": MASK, "out": {**MASK, "outside": True, "statistic": "mean"}}, "bad_pixels": BAD},
     "dark": {"regions": {"in": MASK, "hits": {"statistic": "above", "threshold": 99.5}}, "dark": named("dark")},
-    "dark and flat": {"regions": {"peak": {"statistic": "maximum"}}, "bad_pixels": BAD, "dark": named("dark"), "flat": named("flat")},
+    "dark and flat": {
+        "regions": {"peak": {"statistic": "maximum"}},
+        "bad_pixels": BAD,
+        "dark": named("dark"),
+        "flat": named("flat"),
+        "arrays": ["mean_frame", "maximum_frame", "last_frame"],
+    },
     "angles": {
         "reduction": "azimuthal",
         "geometry": {"dist": 0.1, "poni1": 0.001, "poni2": 0.002, "pixel1": 1e-3, "pixel2": 1e-3, "wavelength": 1e-10},
@@ -97,6 +103,9 @@ async def test_what_is_shown_live_is_what_a_recomputation_gives(
     for channel, values in maps.items():
         assert update.map(channel).tobytes() == values.tobytes(), channel
         assert np.isfinite(values).all(), channel
+    assert list(update.arrays) == list(batch.arrays) == update.run.arrays
+    for name, array in update.arrays.items():
+        assert array.tobytes() == batch.arrays[name].values.tobytes(), name
     assert {notice.code for notice in update.notices} == {notice.code for notice in batch.notices} == set()
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.core.test_companions import by_point, codes, told, walked
 from tests.core.test_sequences import delivered
 from tests.helpers.documents import CAMERA, MOTOR, Acquisition
-from tests.helpers.liverun import READ, Walk
+from tests.helpers.liverun import BROKEN, READ, Walk
 from wpb_stream.core.binning import Binned, Bins
 from wpb_stream.core.documents import Document
 from wpb_stream.core.geometry import MAX_CELLS, Axis
@@ -161,6 +161,21 @@ def test_points_outside_all_bins_are_told_and_points_without_a_position_are_miss
     assert told(live, "points_outside") == f"{len(outside)} points were measured outside all bins: they are not on the map."
     assert live.missing == {2}
     assert maps(live)["count"][~np.isnan(maps(live)["count"])].sum() == 19 - len(outside)
+
+
+def test_points_whose_position_cannot_be_read_are_missing_and_in_no_bin() -> None:
+    scan = Acquisition((), wpb=BINS)
+    captured = {**DIODE, "shape": [1], "external": "STREAM:"}
+    stream = scan.stream(camera=CAMERA, y=captured, x=captured)
+    files = [scan.file(name) for name in ("camera", "y", "x")]
+    for point in range(4):
+        for file in files:
+            scan.frames(stream, file, point, point + 1)
+    scan.stop()
+    live = walked(scan.documents, lambda ref: BROKEN if (ref.file.data_key, ref.index) == ("x", 2) else READ)
+    assert live.missing == {2}
+    assert "points_outside" in codes(live)
+    assert told(live, "points_outside").startswith("3 points")
 
 
 def test_readings_of_events_are_binned_as_well() -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from wpb_stream.core.accumulation import Kind
+from wpb_stream.core.line_models import BACKGROUNDS, SHAPES
 from wpb_stream.core.masks import MAX_BAD_PIXELS
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import Statistic
 from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
-from wpb_stream.recipes import reductions, regions
+from wpb_stream.recipes import fits, reductions, regions
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -51,21 +52,26 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
+def recipes() -> str:
+    """All that is said of what can be asked for."""
+    return "".join((ROOT / "docs" / "reference" / name).read_text() for name in ("recipes.md", "derived.md"))
+
+
 def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
-    page = (ROOT / "docs" / "reference" / "recipes.md").read_text()
-    keys = {*reductions.KEYS, *reductions.STATISTIC_KEYS, *regions.PLACE_KEYS, *regions.ELLIPSE_KEYS, *regions.ANNULUS_KEYS}
+    page = recipes()
+    keys = {*reductions.KEYS, *fits.KEYS, *reductions.STATISTIC_KEYS, *regions.PLACE_KEYS, *regions.ELLIPSE_KEYS, *regions.ANNULUS_KEYS}
     assert {"polygon", "threshold", "mask"} <= keys
-    assert sorted(key for key in {*keys, *Statistic} if f"`{key}`" not in page) == []
+    assert sorted(key for key in {*keys, *Statistic, *SHAPES, *BACKGROUNDS} if f"`{key}`" not in page) == []
     assert sorted(kind for kind in reductions.REDUCTIONS if f'`"{kind}"`' not in page) == []
     limits = (reductions.MAX_REGIONS, MAX_BAD_PIXELS, MAX_VERTICES, MAX_COORDINATE)
     assert [limit for limit in limits if f"{limit:,}" not in page] == []
 
 
 def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
-    page = (ROOT / "docs" / "reference" / "recipes.md").read_text()
+    page = recipes()
     calls = [ast.parse(code).body[0].value for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]  # type: ignore[attr-defined]
     entries = [ast.literal_eval(keyword.value) for call in calls for keyword in call.keywords if keyword.arg == "wpb"]
-    assert len(entries) == 4
+    assert len(entries) == page.count("RE(") >= 5
     asked = {
         key
         for wpb in entries
@@ -75,5 +81,5 @@ def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
     assert set(Kind) <= {name for wpb in entries for name in wpb.get("arrays", ())} | {"sum_spectrum"}
     for wpb in entries:
         made = reductions.reduction_of({"wpb": wpb}, PlanDefaults(), [])
-        assert made.reducer is not None
+        assert made.reducer is not None or made.derived
         assert (made.accumulation is not None) == ("arrays" in wpb or wpb.get("reduction") == "xrf")

@@ -48,6 +48,7 @@ def aspects_of(recipe: Recipe | None) -> dict[str, str]:
         "channels": ", ".join(channel.name for channel in recipe.channels),
         "regions": "; ".join(f"{channel.name}: {_place(channel)}" for channel in recipe.channels),
         "reduction": "sums over the regions" if isinstance(recipe.reducer, RegionSums) else str(recipe.reducer),
+        "arrays": ", ".join(name for each in recipe.derived for name in each.names) or "none",
         "detector": recipe.data_key or "the first that writes images",
     }
 

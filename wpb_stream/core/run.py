@@ -19,6 +19,7 @@ from wpb_stream.core.detectors import Detectors, Key, stream_of
 from wpb_stream.core.documents import END_OF_TIME, MAX_INDEX, Document
 from wpb_stream.core.events import Event, events_of
 from wpb_stream.core.geometry import Grid
+from wpb_stream.core.line_fits import fits_of_scalars
 from wpb_stream.core.messages import PlanInfo
 from wpb_stream.core.narrow import as_list, as_mapping
 from wpb_stream.core.recipe import Notice, Recipe
@@ -34,8 +35,8 @@ MAX_NOTICES = 20
 """Notices of one code that a run keeps; a scan of a million missing frames must not tell a million sentences."""
 
 
-OF_FRAMES = "regions_guessed"
-"""Code of the notice that is of no concern to runs without frames."""
+OF_FRAMES = ("regions_guessed", "fit_unknown")
+"""Codes of the notices that are of no concern to runs without frames."""
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +87,7 @@ class Run:
             self.notice("no_recipe", told)
         else:
             for told in self.recipe.notices:
-                if told.code != OF_FRAMES:
+                if told.code not in OF_FRAMES:
                     self.notice(told.code, told.message)
 
     @property
@@ -238,7 +239,7 @@ class Run:
     def _tell_of_frames(self) -> None:
         """What was guessed of frames, once there are any."""
         for told in self.recipe.notices if self.recipe else ():
-            if told.code == OF_FRAMES:
+            if told.code in OF_FRAMES:
                 self.notice(told.code, told.message)
 
     def _stream_datum(self, datum: dict[str, Any]) -> list[FrameRef]:
@@ -284,7 +285,13 @@ class Run:
         if self._scalars is None and (chosen is None or chosen[0] == STREAM):
             self._scalars = scalars_of(descriptor, self.start, self.recipe.data_key)
             if self._scalars is not None:
-                self.recipe = replace(self.recipe, channels=self._scalars.channels, reduction=None, accumulation=None)
+                channels = self._scalars.channels
+                names = [channel.name for channel in channels]
+                derived, unknown = fits_of_scalars(self.recipe.derived, names)
+                if unknown:
+                    told = f"wpb.fit.channels: there is no channel {unknown[0]!r}; known are {', '.join(names)}."
+                    self.notice("fit_unknown", told)
+                self.recipe = replace(self.recipe, channels=channels, reduction=None, accumulation=None, derived=derived)
         if self._scalars is None:
             return
         # A point that was measured again after a pause has the same number, and a later time.

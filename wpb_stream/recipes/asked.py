@@ -36,6 +36,7 @@ class Asked(BaseModel):
     energy: dict[str, Any] | None = Field(default=None, description="offset and step of the energies of a spectrum's channels")
     arrays: list[StrictStr] | None = Field(default=None, description="images that are accumulated of all frames: mean_frame, ...")
     bad_pixels: Any = Field(default=None, description="pixels that count nowhere")
+    fit: Any = Field(default=None, description="what the lines of the maps are fitted with")
 
 
 def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:

@@ -12,6 +12,7 @@ key                            what it says
 ``wpb.bad_pixels``             pixels that count nowhere
 ``wpb.arrays``                 images that are accumulated, see :mod:`wpb_stream.recipes.accumulations`; else the plan's entry in
                                the settings, the summed spectrum for ``xrf``
+``wpb.fit``                    what the lines of the maps are fitted with, see :mod:`wpb_stream.recipes.fits`
 =============================  ==============================================================================================
 
 docs/reference/recipes.md tells all that can be asked for.
@@ -37,6 +38,7 @@ from wpb_stream.core.regions import Interval, Region, thirds
 from wpb_stream.core.spectra import ElementCounts
 from wpb_stream.recipes.accumulations import accumulation_of
 from wpb_stream.recipes.elements import element_of, energies_of
+from wpb_stream.recipes.fits import fit_of
 from wpb_stream.recipes.regions import PLACE_KEYS, bad_pixels_of, is_number, region_of
 
 COLOURS = ("red", "green", "blue")
@@ -45,7 +47,7 @@ MAX_REGIONS = 32
 MAX_THRESHOLD = 1e300
 """Counts."""
 
-KEYS = ("regions", "reduction", "mask", "elements", "energy", "bad_pixels", "arrays")
+KEYS = ("regions", "reduction", "mask", "elements", "energy", "bad_pixels", "arrays", "fit")
 """Of the ``wpb`` entry."""
 REDUCTIONS = ("regions", "centre_of_mass", "xrf")
 BELONGS_TO = {"mask": "centre_of_mass", "elements": "xrf", "energy": "xrf"}
@@ -93,7 +95,8 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
     else:
         made = _statistics(_measures(start, defaults, notices), bad)
     asked = as_list(wanted.get("arrays"))
-    return replace(made, accumulation=accumulation_of(asked if asked is not None else defaults.arrays or arrays, bad))
+    accumulated = accumulation_of(asked if asked is not None else defaults.arrays or arrays, bad)
+    return replace(made, accumulation=accumulated, derived=(*made.derived, *fit_of(wanted, made.channels, notices)))
 
 
 def _centre_of_mass(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:

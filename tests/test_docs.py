@@ -15,7 +15,7 @@ from wpb_stream.core.masks import MAX_BAD_PIXELS
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import Statistic
 from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
-from wpb_stream.recipes import fits, reductions, regions
+from wpb_stream.recipes import fits, phases, reductions, regions
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -59,7 +59,15 @@ def recipes() -> str:
 
 def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
     page = recipes()
-    keys = {*reductions.KEYS, *fits.KEYS, *reductions.STATISTIC_KEYS, *regions.PLACE_KEYS, *regions.ELLIPSE_KEYS, *regions.ANNULUS_KEYS}
+    keys = {
+        *reductions.KEYS,
+        *fits.KEYS,
+        *phases.KEYS,
+        *reductions.STATISTIC_KEYS,
+        *regions.PLACE_KEYS,
+        *regions.ELLIPSE_KEYS,
+        *regions.ANNULUS_KEYS,
+    }
     assert {"polygon", "threshold", "mask"} <= keys
     assert sorted(key for key in {*keys, *Statistic, *SHAPES, *BACKGROUNDS} if f"`{key}`" not in page) == []
     assert sorted(kind for kind in reductions.REDUCTIONS if f'`"{kind}"`' not in page) == []

@@ -36,6 +36,7 @@ class Asked(BaseModel):
     energy: dict[str, Any] | None = Field(default=None, description="offset and step of the energies of a spectrum's channels")
     arrays: list[StrictStr] | None = Field(default=None, description="images that are accumulated of all frames: mean_frame, ...")
     bad_pixels: Any = Field(default=None, description="pixels that count nowhere")
+    phase: Any = Field(default=None, description="whether a phase is made of the centres of mass, and in which units")
     fit: Any = Field(default=None, description="what the lines of the maps are fitted with")
 
 
@@ -56,6 +57,8 @@ def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:
         listed = getattr(asked, name)
         if None not in (listed, dimensions) and len(listed) != dimensions:
             raise RecipeError(f"wpb.{name} has {len(listed)} entries; the scan has {dimensions} axes")
+    if asked.phase not in (None, False) and dimensions != 2:
+        raise RecipeError(f"wpb.phase is for scans of two axes; this one has {dimensions or 'no known shape'}")
     return asked
 
 

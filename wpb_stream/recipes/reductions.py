@@ -9,6 +9,7 @@ key                            what it says
 ``wpb.mask``                   where the centre of mass is looked for; else the whole frame
 ``wpb.elements``               the elements of ``xrf``, see :mod:`wpb_stream.recipes.elements`
 ``wpb.energy``                 the energies of the channels that they are given in
+``wpb.phase``                  what is made of the centres of mass, see :mod:`wpb_stream.recipes.phases`
 ``wpb.bad_pixels``             pixels that count nowhere
 ``wpb.arrays``                 images that are accumulated, see :mod:`wpb_stream.recipes.accumulations`; else the plan's entry in
                                the settings, the summed spectrum for ``xrf``
@@ -39,6 +40,7 @@ from wpb_stream.core.spectra import ElementCounts
 from wpb_stream.recipes.accumulations import accumulation_of
 from wpb_stream.recipes.elements import element_of, energies_of
 from wpb_stream.recipes.fits import fit_of
+from wpb_stream.recipes.phases import phase_of
 from wpb_stream.recipes.regions import PLACE_KEYS, bad_pixels_of, is_number, region_of
 
 COLOURS = ("red", "green", "blue")
@@ -47,10 +49,10 @@ MAX_REGIONS = 32
 MAX_THRESHOLD = 1e300
 """Counts."""
 
-KEYS = ("regions", "reduction", "mask", "elements", "energy", "bad_pixels", "arrays", "fit")
+KEYS = ("regions", "reduction", "mask", "elements", "energy", "bad_pixels", "arrays", "fit", "phase")
 """Of the ``wpb`` entry."""
 REDUCTIONS = ("regions", "centre_of_mass", "xrf")
-BELONGS_TO = {"mask": "centre_of_mass", "elements": "xrf", "energy": "xrf"}
+BELONGS_TO = {"mask": "centre_of_mass", "phase": "centre_of_mass", "elements": "xrf", "energy": "xrf"}
 """Keys that say nothing without the reduction they are for."""
 STATISTIC_KEYS = ("statistic", "threshold")
 UNITS = {Statistic.SUM: "counts", Statistic.MEAN: "counts/pixel", Statistic.MAXIMUM: "counts", Statistic.ABOVE: "pixels"}
@@ -84,7 +86,7 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
         raise RecipeError(f"wpb.reduction: there is no {str(kind)[:80]!r}; known are {', '.join(REDUCTIONS)}")
     bad = bad_pixels_of("wpb.bad_pixels", wanted.get("bad_pixels"))
     for key, of in BELONGS_TO.items():
-        if wanted.get(key) is not None and kind != of:
+        if wanted.get(key) not in (None, False) and kind != of:
             raise RecipeError(f'wpb.{key} is for "reduction": "{of}" only')
     if kind != "regions" and wanted.get("regions"):
         raise RecipeError(f'wpb.regions cannot be had together with "reduction": "{kind}"')
@@ -112,7 +114,7 @@ def _centre_of_mass(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:
         Channel("column", "Column of the centre of mass", "pixels", region=place),
         Channel("total", "Total", region=place),
     )
-    return Reduction(channels, CentreOfMass(region, bad))
+    return Reduction(channels, CentreOfMass(region, bad), derived=phase_of(wanted.get("phase")))
 
 
 def _elements(wanted: Mapping[str, Any], bad: BadPixels) -> Reduction:

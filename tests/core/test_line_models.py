@@ -134,12 +134,21 @@ def nothing_to_fit() -> Iterator[tuple[str, npt.NDArray[np.float64], npt.NDArray
     yield "no change", X, np.full(61, 7.0)
     yield "one position", np.full(61, 3.0), line(PEAKS[0])
     yield "infinite span", X, np.where(X < 15, -1.7e308, 1.7e308)
-    yield "peak not reached", X[:20], X[:20] ** 2.0
+    yield "infinite length", 5e307 * (X - 15), line(PEAKS[0])
+    yield "peak not reached", X[:30], line(PEAKS[0], noise=0.0)[:30]
 
 
 @pytest.mark.parametrize(("x", "y"), [pytest.param(x, y, id=name) for name, x, y in nothing_to_fit()])
 def test_where_there_is_nothing_to_fit_nothing_is_told(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> None:
     assert fit_line(LineModel("gaussian"), x, y) is None
+
+
+def test_a_caller_who_wants_to_be_told_of_rounding_gets_the_same() -> None:
+    y = np.exp(-(((X - 15) / 0.05) ** 2) / 2)  # its tails are smaller than floats are
+    expected = fit_line(LineModel("gaussian"), X, y)
+    assert expected is not None
+    with np.errstate(all="raise"):
+        assert repr(fit_line(LineModel("gaussian"), X, y)) == repr(expected)  # which holds NaN
 
 
 def test_a_line_without_change_is_a_polynomial() -> None:

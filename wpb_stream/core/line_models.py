@@ -132,8 +132,6 @@ def fit_line(model: LineModel, x: Line, y: Line) -> LineFit | None:
     span = float(y.max()) - lowest
     if span == 0 and model.shape == "polynomial":
         span = 1.0
-    if not last > first or not span > 0:
-        return None
     with np.errstate(all="ignore"):
         found = _minimum(model, _scaled(x, first, last), (y - lowest) / span)
         told = found and _told(model, found, (first, last), lowest, span)
@@ -160,7 +158,7 @@ def _minimum(model: LineModel, u: Line, v: Line) -> _Minimum | None:
 
     try:
         found = _lmfit().Minimizer(residual, parameters, max_nfev=MAX_EVALUATIONS).leastsq(ftol=TOLERANCE, xtol=TOLERANCE)
-    except (ValueError, ArithmeticError):  # the line spans more than floats hold, or the model left the numbers on its way
+    except (ValueError, ArithmeticError):  # the line spans nothing, or more than floats hold; or the model left the numbers on its way
         return None
     free = np.array([found.params[name].value for name in model.free])
     if not found.success or not np.isfinite(free).all():

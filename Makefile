@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types bench docs-pictures lock clean setup chromium rabbitmq
+.PHONY: help demo test lint types bench peers docs-pictures lock clean setup chromium rabbitmq
 
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -67,6 +67,13 @@ types: setup ## Static types
 
 bench: setup ## Frames a second and latency, side by side with the plain way
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+peers: setup ## LiberTEM, in its locked version, for `make bench` to compare with
+	@index=$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$(.tools/bin/python -m pip config get global.index-url 2>/dev/null || true)}}}; \
+	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
+	$(UV) export --quiet --frozen --all-extras --group bench --no-emit-project -o .venv/with-peers.txt; \
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes .venv/with-peers.txt; \
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
 
 docs-pictures: setup chromium ## Make the screenshots in docs/ anew
 	@$(BIN)/python docs/make_pictures.py $(ARGS)

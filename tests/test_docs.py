@@ -12,12 +12,13 @@ import pytest
 from wpb_stream.core.accumulation import Kind
 from wpb_stream.core.companions import MAX_COMPANIONS, Companions
 from wpb_stream.core.join import _PLACE
+from wpb_stream.core.line_models import BACKGROUNDS, SHAPES
 from wpb_stream.core.masks import MAX_BAD_PIXELS
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import Statistic
 from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
 from wpb_stream.frames.needed import MAX_AVERAGED
-from wpb_stream.recipes import azimuthal, beside, chooser, corrections, dead_time, reductions, regions
+from wpb_stream.recipes import azimuthal, beside, chooser, corrections, dead_time, fits, phases, reductions, regions
 from wpb_stream.recipes.files import MIMETYPES
 
 ROOT = Path(__file__).parents[1]
@@ -56,8 +57,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def of_frames() -> str:
-    """The pages on what can be asked of the frames."""
-    return "\n".join((ROOT / "docs" / "reference" / name).read_text() for name in ("recipes.md", "corrections.md", "azimuthal.md"))
+    """The pages on what can be asked of the frames, and of their maps."""
+    pages = ("recipes.md", "corrections.md", "azimuthal.md", "derived.md")
+    return "\n".join((ROOT / "docs" / "reference" / name).read_text() for name in pages)
 
 
 def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
@@ -65,13 +67,15 @@ def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
     keys = {
         *reductions.KEYS,
         *corrections.FILE_KEYS,
+        *fits.KEYS,
+        *phases.KEYS,
         *reductions.STATISTIC_KEYS,
         *regions.PLACE_KEYS,
         *regions.ELLIPSE_KEYS,
         *regions.ANNULUS_KEYS,
     }
     assert {"polygon", "threshold", "mask"} <= keys
-    assert sorted(key for key in {*keys, *Statistic} if f"`{key}`" not in page) == []
+    assert sorted(key for key in {*keys, *Statistic, *SHAPES, *BACKGROUNDS} if f"`{key}`" not in page) == []
     assert sorted(kind for kind in reductions.REDUCTIONS if f'`"{kind}"`' not in page) == []
     limits = (reductions.MAX_REGIONS, MAX_BAD_PIXELS, MAX_VERTICES, MAX_COORDINATE, MAX_AVERAGED, azimuthal.MAX_NPT, dead_time.MAX_ELEMENTS)
     assert [end for end in MIMETYPES if f"`{end}`" not in page] == []
@@ -82,7 +86,7 @@ def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
     page = of_frames()
     calls = [ast.parse(code).body[0].value for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]  # type: ignore[attr-defined]
     entries = [ast.literal_eval(keyword.value) for call in calls for keyword in call.keywords if keyword.arg == "wpb"]
-    assert len(entries) == 7
+    assert len(entries) == page.count("RE(") >= 8
     asked = {
         key
         for wpb in entries
@@ -92,7 +96,7 @@ def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
     assert set(Kind) <= {name for wpb in entries for name in wpb.get("arrays", ())} | {"sum_spectrum"}
     for wpb in entries:
         made = reductions.reduction_of({"wpb": wpb}, PlanDefaults(), [])
-        assert made.reducer is not None
+        assert made.reducer is not None or made.derived
         assert (made.accumulation is not None) == ("arrays" in wpb or wpb.get("reduction") == "xrf")
 
 

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from wpb_dagster.reconstruction import Maps
-from wpb_stream.core.messages import AxisInfo
+from wpb_stream.core.derived import grid_of
 from wpb_stream.core.peaks import Peak, peak_of
 
 COLUMNS = ("channel", "line", "maximum", "maximum at", "minimum", "minimum at", "centre of mass", "centre", "fwhm")
@@ -38,19 +37,13 @@ def statistics_of(maps: Maps) -> Iterator[LineStatistics]:
     """The statistics of every line that has a value, channel by channel, the slowest axis first."""
     if not maps.info.axes:
         return
-    x = positions(maps.info.axes[-1], maps.info.shape[-1])
+    grid = grid_of(maps.info)
+    x = grid.axes[-1].positions(grid.shape[-1])
     for channel, values in maps.channels.items():
         for line in np.ndindex(*values.shape[:-1]):
             peak = peak_of(x, values[line])
             if peak is not None:
                 yield LineStatistics(channel, line, peak)
-
-
-def positions(axis: AxisInfo, points: int) -> npt.NDArray[np.float64]:
-    """Where the points of an axis are; their numbers, where documents do not tell."""
-    if axis.start is None or axis.stop is None:
-        return np.arange(points, dtype=np.float64)
-    return np.linspace(axis.start, axis.stop, points)
 
 
 def as_csv(statistics: Sequence[LineStatistics]) -> bytes:

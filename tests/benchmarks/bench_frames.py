@@ -44,16 +44,21 @@ def one_by_one(path: Path, frames: int) -> np.ndarray:
     return values
 
 
-async def compare(folder: Path, name: str, frames: int, rounds: int) -> None:
-    path = folder / "frames.h5"
+def write(path: Path, frames: int, filters: dict[str, Any]) -> None:
+    """A file of frames that differ, each a chunk."""
     # Smooth structure and noise, so that the compressed file compresses as a camera's does.
     random = np.random.default_rng(0)
     image = (100 + 60 * np.sin(np.linspace(0, 9, SHAPE[0]))[:, None] * np.cos(np.linspace(0, 9, SHAPE[1]))).astype(np.uint8)
     noise = random.integers(0, 8, SHAPE, dtype=np.uint8)
     with h5py.File(path, "w", libver="latest") as file:
-        data = file.create_dataset("data", (frames, *SHAPE), "u1", chunks=(1, *SHAPE), **FILTERS[name])
+        data = file.create_dataset("data", (frames, *SHAPE), "u1", chunks=(1, *SHAPE), **filters)
         for k in range(frames):
             data[k] = image + np.roll(noise, 17 * k)
+
+
+async def compare(folder: Path, name: str, frames: int, rounds: int) -> None:
+    path = folder / "frames.h5"
+    write(path, frames, FILTERS[name])
     roots = DataRoots((folder,))
     stream = StreamFile("bench", "camera", "application/x-hdf5", path.as_uri(), {"dataset": "data"})
     reader = FrameReader(roots)

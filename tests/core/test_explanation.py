@@ -43,6 +43,12 @@ def test_the_keys_of_the_wpb_entry_are_told_one_by_one() -> None:
     assert found["shape"][1] == {"shape"}
 
 
+def test_what_is_made_of_the_maps_is_told() -> None:
+    assert told(START)["arrays"][0] == "none"
+    found = told({**START, "wpb": {"fit": {"model": "polynomial", "degree": 1}}})
+    assert found["arrays"] == ("fit.total.c0, fit.total.c1, fit.total.reduced_chi_square, fit.total.curve", {"wpb.fit", "shape"})
+
+
 def test_what_two_entries_say_alike_is_told_of_both() -> None:
     assert told({**START, "wpb": {"shape": [7, 9]}})["shape"] == ("7 x 9", {"shape", "wpb.shape"})
 

@@ -13,11 +13,12 @@ import pytest
 from wpb_dagster.definitions import defs
 
 ROOT = Path(__file__).parents[2]
+MADE_AT_THE_END = {"documents", "frames", "point_values", "arrays", "maps", "preview", "nexus_file", "line_statistics", "line_fits"}
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_which_code_made_it() -> None:
     specs = {spec.key.path[-1]: spec for spec in defs.resolve_all_asset_specs()}
-    assert set(specs) == {"run_start", "documents", "frames", "point_values", "arrays", "maps", "preview", "nexus_file", "line_statistics"}
+    assert set(specs) == {"run_start", *MADE_AT_THE_END}
     for spec in specs.values():
         assert spec.description
         assert spec.owners
@@ -38,13 +39,14 @@ def test_the_lineage_leads_from_the_start_document_to_the_picture_and_the_file()
         "preview": {"maps"},
         "nexus_file": {"documents", "point_values", "maps"},
         "line_statistics": {"maps"},
+        "line_fits": {"documents", "maps"},
     }
 
 
 def test_the_job_of_the_stop_sensor_makes_all_but_what_the_start_sensor_reports_and_runs_every_check() -> None:
     job = defs.resolve_job_def("reconstruct_scan")
     assets = {key.path[-1] for key in job.asset_layer.executable_asset_keys}
-    assert assets == {"documents", "frames", "point_values", "arrays", "maps", "preview", "nexus_file", "line_statistics"}
+    assert assets == MADE_AT_THE_END
     checks = {key.name for key in job.asset_layer.asset_graph.asset_check_keys}
     assert checks == {"all_frames_found", "values_finite", "live_equals_batch"}
     assert job.executor_def.name == "in_process"

@@ -136,6 +136,24 @@ def test_an_accumulated_image_that_differs_fails_the_check(beamline: Beamline, m
     assert "what was made besides: mean_frame." in str(check.description)
 
 
+def test_the_fits_a_plan_asks_for_are_a_table_and_a_file(beamline: Beamline, materialise: Materialise) -> None:
+    frames = random_frames(20)
+    wpb = {"fit": {"model": "polynomial", "degree": 2}}
+    uid = acquired(beamline, frames, wpb=wpb)[0].doc["uid"]
+    result = materialise(uid)
+    assert made_of(result) == {*ASSETS, "arrays", "line_fits"}
+    found = metadata_of(result, "line_fits")
+    assert (found["model"], found["lines"]) == ("polynomial of degree 2", 4)
+    with Path(str(found["file"])).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    totals = frames.sum(axis=(1, 2), dtype=np.float64).reshape(4, 5)
+    totals[1::2] = totals[1::2, ::-1]
+    for line, row in enumerate(rows):
+        assert (row["channel"], row["line"]) == ("total", str(line))
+        expected = np.polynomial.Polynomial.fit(np.arange(5), totals[line], 2).convert().coef
+        np.testing.assert_allclose([float(row[f"c{k}"]) for k in range(3)], expected, rtol=1e-6)
+
+
 def test_a_scan_of_a_device_without_files_has_all_its_assets_and_passes_its_checks(beamline: Beamline, materialise: Materialise) -> None:
     run = compose_run(metadata={"plan_name": "grid_scan", "shape": [2, 3], "snaking": [False, True], "motors": ["y", "x"]})
     diode = {"source": "sim", "dtype": "number", "shape": []}

@@ -37,8 +37,14 @@ ASKED: dict[str, dict[str, Any]] = {
         },
         "bad_pixels": [[1, 1], [5, 0]],
         "arrays": [kind.value for kind in Kind],
+        "fit": {"model": "polynomial", "degree": 2, "channels": ["mean", "peak"]},
     },
-    "centre of mass": {"reduction": "centre_of_mass", "mask": DISK, "bad_pixels": [[3, 2]]},
+    "centre of mass": {
+        "reduction": "centre_of_mass",
+        "mask": DISK,
+        "bad_pixels": [[3, 2]],
+        "phase": {"axes": ["-column", "row"], "pixel_size": 55e-6, "distance": 2.0, "wavelength": 1.5e-10},
+    },
     "elements": {
         "reduction": "xrf",
         "energy": {"offset": 0.25, "step": 0.5},

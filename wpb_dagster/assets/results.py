@@ -1,20 +1,24 @@
 """What people take away: a picture to look at, a file to open elsewhere."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
 from wpb_dagster.assets.acquisition import OWNERS
 from wpb_dagster.formats import write_whole
+from wpb_dagster.line_fits import as_csv as fits_as_csv
+from wpb_dagster.line_fits import asked_of, fits_of
 from wpb_dagster.line_statistics import COLUMNS, as_csv, statistics_of
 from wpb_dagster.metadata import about_run, picture, plan_of
 from wpb_dagster.partitions import run_partitions
 from wpb_dagster.previews import COLOURS, KEPT_PREVIEW_BYTES, composite, draw, shrink
-from wpb_dagster.reconstruction import Maps, Values
-from wpb_dagster.resources import ResultsFolder, Viewer
-from wpb_stream.catalogue.results import LINE_STATISTICS, NEXUS, PREVIEW
+from wpb_dagster.reconstruction import Maps, Values, replay
+from wpb_dagster.resources import Recipes, ResultsFolder, Viewer
+from wpb_stream.catalogue.results import LINE_FITS, LINE_STATISTICS, NEXUS, PREVIEW
+from wpb_stream.core.derived import grid_of
 from wpb_stream.core.documents import Document
-from wpb_stream.core.geometry import Axis, Grid
 from wpb_stream.core.recipe import Channel
 from wpb_stream.frames.nexus import write_nexus
 
@@ -52,7 +56,7 @@ def nexus_file(
         start=start,
         stop=stop,
         maps=maps.channels,
-        grid=Grid(tuple(info.shape), tuple(Axis(axis.name, axis.units, axis.start, axis.stop, axis.snaking) for axis in info.axes)),
+        grid=grid_of(info),
         channels=[Channel(channel.name, channel.label, channel.units, channel.colour) for channel in info.channels],
         composite=_composite(maps),
         revision=maps.revision,
@@ -72,6 +76,28 @@ def line_statistics(context: dg.AssetExecutionContext, maps: Maps, results_folde
     shown = [dg.TableRecord(dict(zip(COLUMNS, map(_brief, each.row()), strict=True))) for each in found[:SHOWN_LINES]]
     metadata = about_run(maps.info, viewer) | {"lines": len(found), "file": dg.MetadataValue.path(path)}
     return dg.MaterializeResult(metadata=metadata | ({"first lines": dg.MetadataValue.table(shown)} if shown else {}))
+
+
+@dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"csv", "table"}, code_version="1", output_required=False)
+def line_fits(
+    context: dg.AssetExecutionContext,
+    documents: list[Document],
+    maps: Maps,
+    recipes: Recipes,
+    results_folder: ResultsFolder,
+    viewer: Viewer,
+) -> Iterator[dg.MaterializeResult]:
+    """What the plan asked to be fitted to each line along the fast axis. Skipped where it asked for nothing."""
+    run, _ = replay(documents, recipes.chooser())
+    found = [fit for fits in asked_of(run) for fit in fits_of(fits, maps)]
+    if not found:
+        return
+    path = results_folder.results().folder(context.partition_key) / LINE_FITS
+    write_whole(path, fits_as_csv(found))
+    models = ", ".join(dict.fromkeys(fit.model.title for fit in found))
+    metadata = about_run(maps.info, viewer) | {"model": models, "lines": len(found), "file": dg.MetadataValue.path(path)}
+    shown = [dg.TableRecord({name: _brief(value) for name, value in fit.cells().items()}) for fit in found[:SHOWN_LINES]]
+    yield dg.MaterializeResult(metadata=metadata | {"first lines": dg.MetadataValue.table(shown)})
 
 
 def _brief(value: str | float) -> str:

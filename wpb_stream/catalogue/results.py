@@ -24,6 +24,8 @@ NEXUS = "maps.nxs"
 """Name of the NeXus file in a run's folder."""
 LINE_STATISTICS = "line_statistics.csv"
 """Name of the table of peak statistics in a run's folder."""
+LINE_FITS = "line_fits.csv"
+"""Name of the table of fits in a run's folder."""
 LONGEST_NAME = 200
 
 

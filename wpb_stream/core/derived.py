@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from wpb_stream.core.geometry import Grid
+from wpb_stream.core.geometry import Axis, Grid
+from wpb_stream.core.messages import RunInfo
 
 Map = npt.NDArray[np.float64]
 
@@ -30,3 +31,11 @@ class Derived(Protocol):
         :param maps: each channel as float64 of the grid's shape, NaN where nothing has been measured
         """
         ...
+
+
+def grid_of(info: RunInfo) -> Grid:
+    """The grid of a run as it is told to clients, with the units that descriptors told: what ``arrays`` is given, live and afterwards.
+
+    :raises ValueError: it has no axes, as nothing is reconstructed of it
+    """
+    return Grid(tuple(info.shape), tuple(Axis(axis.name, axis.units, axis.start, axis.stop, axis.snaking) for axis in info.axes))

@@ -30,6 +30,12 @@ class Axis:
     snaking: bool = False
     """Whether every second pass along this axis runs backwards."""
 
+    def positions(self, points: int) -> npt.NDArray[np.float64]:
+        """Where its points are, in ``units``; their numbers from 0, where documents do not tell."""
+        if self.start is None or self.stop is None:
+            return np.arange(points, dtype=np.float64)
+        return np.linspace(self.start, self.stop, points)
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from wpb_stream.core.binning import Binned, Bins, Rows
 from wpb_stream.core.board import Reconstruction
+from wpb_stream.core.derived import grid_of
 from wpb_stream.core.gathered import Gathered
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo, without_large_values
@@ -221,10 +222,11 @@ class LiveRun:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What is accumulated, and made of the maps, as it is now. Takes a while where fits are made; changes nothing."""
-        recipe, grid, table = self.run.recipe, self.run.grid, self.reconstruction.table
+        recipe, info, table = self.run.recipe, self.reconstruction.run, self.reconstruction.table
         made = self._gathered.arrays()
-        if recipe is None or grid is None or not recipe.derived:
+        if recipe is None or not info.axes or not recipe.derived:
             return made
+        grid = grid_of(info)  # with the axes' units, which descriptors told
         maps = table.maps(grid.shape)
         for derived in recipe.derived:
             try:

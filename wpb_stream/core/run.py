@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from wpb_stream.core.documents import END_OF_TIME, MAX_INDEX, Document
 from wpb_stream.core.events import Event, events_of
 from wpb_stream.core.geometry import MAX_CELLS, Grid
 from wpb_stream.core.join import Join
+from wpb_stream.core.line_fits import fits_of_scalars
 from wpb_stream.core.messages import PlanInfo
 from wpb_stream.core.narrow import as_list, as_mapping
 from wpb_stream.core.recipe import Notice, Recipe
@@ -89,7 +90,7 @@ class Run:
             self.notice("no_recipe", told)
         else:
             for told in self.recipe.notices:
-                if told.code != OF_FRAMES:
+                if told.code not in OF_FRAMES:
                     self.notice(told.code, told.message)
 
     @property
@@ -251,7 +252,7 @@ class Run:
     def _tell_of_frames(self) -> None:
         """What was guessed of frames, once there are any."""
         for told in self.recipe.notices if self.recipe else ():
-            if told.code == OF_FRAMES:
+            if told.code in OF_FRAMES:
                 self.notice(told.code, told.message)
 
     def _stream_datum(self, datum: dict[str, Any]) -> list[FrameRef]:
@@ -319,6 +320,11 @@ class Run:
     def _show_instead(self, shown: Scalars, own: int) -> None:
         assert self.recipe is not None, "numbers are only shown where there is a recipe"
         self.recipe = shown_instead(self.recipe, shown, own)
+        names = [channel.name for channel in self.recipe.channels]
+        derived, unknown = fits_of_scalars(self.recipe.derived, names)
+        if unknown:
+            self.notice("fit_unknown", f"wpb.fit.channels: there is no channel {unknown[0]!r}; known are {', '.join(names)}.")
+        self.recipe = replace(self.recipe, derived=derived)
         self.join.want(self.recipe.companions)
 
     def _refs(self, announced: Iterable[Placed]) -> list[FrameRef]:

@@ -20,8 +20,8 @@ MAX_CHANNELS = 32
 """Each is a column of the table and a map in the viewer."""
 STREAM = "primary"
 """Where Bluesky's plans put the points of a scan; monitors have streams of their own, with other numbers of events."""
-OF_FRAMES = "regions_guessed"
-"""Code of the notice that is of no concern to runs without frames."""
+OF_FRAMES = ("regions_guessed", "fit_unknown")
+"""Codes of notices that are of no concern to runs without frames."""
 _RESERVED = ("point", "cell")
 
 
@@ -94,7 +94,7 @@ def shown_instead(recipe: Recipe, shown: Scalars, own: int) -> Recipe:
     return replace(
         recipe,
         channels=tuple(channels),
-        notices=tuple(notice for notice in recipe.notices if notice.code != OF_FRAMES),
+        notices=tuple(notice for notice in recipe.notices if notice.code not in OF_FRAMES),
         reduction=RegionSums(tuple(Region(name) for name in shown.data_keys[:own])),
         accumulation=None,
         companions=companions if companions.data_keys else None,

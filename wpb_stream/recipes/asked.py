@@ -49,6 +49,8 @@ class Asked(BaseModel):
     bad_pixels: Any = Field(default=None, description="pixels that count nowhere: a list, or a mask in a file")
     dark: Any = Field(default=None, description="file of the frame, or the frames, to be subtracted from each frame")
     flat: Any = Field(default=None, description="file of the frame, or the frames, that each frame is divided by then")
+    phase: Any = Field(default=None, description="whether a phase is made of the centres of mass, and in which units")
+    fit: Any = Field(default=None, description="what the lines of the maps are fitted with")
 
 
 def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:
@@ -68,6 +70,8 @@ def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:
         listed = getattr(asked, name)
         if None not in (listed, dimensions) and len(listed) != dimensions:
             raise RecipeError(f"wpb.{name} has {len(listed)} entries; the scan has {dimensions} axes")
+    if asked.phase not in (None, False) and dimensions != 2:
+        raise RecipeError(f"wpb.phase is for scans of two axes; this one has {dimensions or 'no known shape'}")
     return asked
 
 

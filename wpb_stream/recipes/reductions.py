@@ -12,10 +12,12 @@ key                            what it says
 ``wpb.dead_time``              what their spectra are corrected with, see :mod:`wpb_stream.recipes.dead_time`
 ``wpb.geometry``, ``wpb.unit`` the ranges of ``azimuthal``, see :mod:`wpb_stream.recipes.azimuthal`
 ``wpb.ranges``, ``wpb.npt``
+``wpb.phase``                  what is made of the centres of mass, see :mod:`wpb_stream.recipes.phases`
 ``wpb.bad_pixels``,            what counts nowhere, and how frames are corrected: see
 ``wpb.dark``, ``wpb.flat``     :mod:`wpb_stream.recipes.corrections`
 ``wpb.arrays``                 images that are accumulated, see :mod:`wpb_stream.recipes.accumulations`; else
                                the summed spectrum for ``xrf``
+``wpb.fit``                    what the lines of the maps are fitted with, see :mod:`wpb_stream.recipes.fits`
 =============================  ==============================================================================================
 
 docs/reference/recipes.md tells all that can be asked for.
@@ -46,6 +48,8 @@ from wpb_stream.recipes.azimuthal import geometry_of, ranges_of, unit_of
 from wpb_stream.recipes.corrections import Corrections, corrections_of
 from wpb_stream.recipes.dead_time import dead_time_of
 from wpb_stream.recipes.elements import element_of, energies_of
+from wpb_stream.recipes.fits import fit_of
+from wpb_stream.recipes.phases import phase_of
 from wpb_stream.recipes.regions import PLACE_KEYS, is_number, region_of
 
 COLOURS = ("red", "green", "blue")
@@ -55,13 +59,14 @@ MAX_THRESHOLD = 1e300
 """Counts."""
 
 KEYS = (
-    *("regions", "reduction", "mask", "elements", "energy", "dead_time"),
-    *("geometry", "unit", "ranges", "npt", "bad_pixels", "dark", "flat", "arrays"),
+    *("regions", "reduction", "mask", "elements", "energy", "dead_time", "geometry", "unit", "ranges", "npt"),
+    *("bad_pixels", "dark", "flat", "arrays", "fit", "phase"),
 )
 """Of the ``wpb`` entry."""
 REDUCTIONS = ("regions", "centre_of_mass", "xrf", "azimuthal")
 BELONGS_TO = {
     "mask": ("centre_of_mass", "azimuthal"),
+    "phase": ("centre_of_mass",),
     **dict.fromkeys(("elements", "energy", "dead_time"), ("xrf",)),
     **dict.fromkeys(("geometry", "unit", "ranges", "npt"), ("azimuthal",)),
 }
@@ -98,7 +103,7 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
         raise RecipeError(f"wpb.reduction: there is no {str(kind)[:80]!r}; known are {', '.join(REDUCTIONS)}")
     corrections = corrections_of(wanted)
     for key, of in BELONGS_TO.items():
-        if wanted.get(key) is not None and kind not in of:
+        if wanted.get(key) not in (None, False) and kind not in of:
             named = " or ".join(f'"{one}"' for one in of)
             raise RecipeError(f'wpb.{key} is for "reduction": {named} only')
     if kind != "regions" and wanted.get("regions"):
@@ -114,7 +119,8 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
     else:
         made = _statistics(_measures(start, defaults, notices), corrections)
     asked = as_list(wanted.get("arrays"))
-    return replace(made, accumulation=accumulation_of(asked if asked is not None else arrays, corrections.listed))
+    accumulated = accumulation_of(asked if asked is not None else arrays, corrections.listed)
+    return replace(made, accumulation=accumulated, derived=(*made.derived, *fit_of(wanted, made.channels, notices)))
 
 
 def _masked(wanted: Mapping[str, Any]) -> tuple[Region, Region | None]:
@@ -135,7 +141,7 @@ def _centre_of_mass(wanted: Mapping[str, Any], corrections: Corrections) -> Redu
         Channel("column", "Column of the centre of mass", "pixels", region=place),
         Channel("total", "Total", region=place),
     )
-    return Reduction(channels, corrections.applied(CentreOfMass(region, corrections.listed)))
+    return Reduction(channels, corrections.applied(CentreOfMass(region, corrections.listed)), derived=phase_of(wanted.get("phase")))
 
 
 def _ranges(wanted: Mapping[str, Any], corrections: Corrections) -> Reduction:

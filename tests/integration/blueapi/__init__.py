@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import os
@@ -101,6 +102,12 @@ def install() -> None:
         pytest.fail("there is no uv to install blueapi: make setup brings it", pytrace=False)
     requirements = HERE / "requirements.txt"
     mark = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    with (ROOT / ".tools" / "blueapi.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the tests of this module may be spread over several processes
+        _install(uv, requirements, mark)
+
+
+def _install(uv: str, requirements: Path, mark: str) -> None:
     marked = ENVIRONMENT / "installed"
     if marked.exists() and marked.read_text() == mark:
         return

@@ -22,8 +22,9 @@ import numpy.typing as npt
 from wpb_stream.core.exceptions import FrameBroken, FrameNotYet, FrameRefused
 from wpb_stream.frames.limits import FRAME_LIMIT_BYTES, MAX_AXES, check_numbers
 from wpb_stream.frames.roots import DataRoots
-from wpb_stream.frames.slabs import Slabs, open_slabs
+from wpb_stream.frames.slabs import Slabs
 from wpb_stream.frames.states import all_fill
+from wpb_stream.frames.storage import open_slabs
 from wpb_stream.frames.virtual import VirtualSources
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"

@@ -87,6 +87,8 @@ class ChunkedSlabs(Slabs):
         super().__init__(dataset, entry, dtype, descriptor)
         self._chunk: list[int] = list(dataset.chunks or ())
         self._check_end = check_end
+        self._unfiltered = 0
+        """A bit for each filter that the last chunk was written without."""
         in_chunk = 1 if self._single else self._chunk[0]
         self._sides = self._chunk if self._single else self._chunk[1:]
         self._frames_in_chunk = in_chunk
@@ -118,7 +120,7 @@ class ChunkedSlabs(Slabs):
     def _stored(self, offset: tuple[int, ...], out: npt.NDArray[np.uint8] | None) -> memoryview | bytes | None:
         """The bytes of a chunk as they lie in the file (in ``out`` if given), or None if it does not exist."""
         try:
-            stored = self._dataset.id.read_direct_chunk(offset, out=out)[1]
+            self._unfiltered, stored = self._dataset.id.read_direct_chunk(offset, out=out)
         except (OSError, RuntimeError, ValueError) as error:
             if self._dataset.id.get_chunk_info_by_coord(offset).byte_offset is None:
                 return None
@@ -147,19 +149,3 @@ class DirectSlabs(ChunkedSlabs):
         if len(stored) != len(self._buffer):
             raise FrameBroken(f"the chunk of frame {first} of {self._dataset.name!r} has {len(stored)} bytes, not {len(self._buffer)}")
         return self._view[: stop - first]
-
-
-def open_slabs(dataset: h5py.Dataset, entry: tuple[int, ...], dtype: np.dtype[Any], descriptor: int, *, check_end: bool) -> Slabs:
-    """The fastest way to read a dataset's entries.
-
-    :param entry: shape of one; all of the dataset's axes but the first, or all of them if it is a single one
-    :param descriptor: the open file, to ask for its length
-    :param check_end: look for chunks beyond the end of the file, because HDF5 has not compared the file's length with its header
-    """
-    if dataset.chunks is None:
-        return Slabs(dataset, entry, dtype, descriptor)
-    plain = dataset.id.get_create_plist().get_nfilters() == 0
-    same_type = dataset.id.get_type().equal(h5py.h5t.py_create(dtype, logical=True))
-    if plain and same_type and tuple(dataset.chunks[dataset.ndim - len(entry) :]) == entry:
-        return DirectSlabs(dataset, entry, dtype, descriptor, check_end=check_end)
-    return ChunkedSlabs(dataset, entry, dtype, descriptor, check_end=check_end)

@@ -17,8 +17,10 @@ from wpb_stream.core.masks import MAX_BAD_PIXELS
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import Statistic
 from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
+from wpb_stream.core.slices import MAX_COLUMNS
+from wpb_stream.core.tomography import FILTERS
 from wpb_stream.frames.needed import MAX_AVERAGED
-from wpb_stream.recipes import azimuthal, beside, chooser, corrections, dead_time, fits, phases, reductions, regions
+from wpb_stream.recipes import azimuthal, beside, chooser, corrections, dead_time, fits, phases, reductions, regions, tomography
 from wpb_stream.recipes.files import MIMETYPES
 
 ROOT = Path(__file__).parents[1]
@@ -98,6 +100,20 @@ def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
         made = reductions.reduction_of({"wpb": wpb}, PlanDefaults(), [])
         assert made.reducer is not None or made.derived
         assert (made.accumulation is not None) == ("arrays" in wpb or wpb.get("reduction") == "xrf")
+
+
+def test_slices_are_explained_and_their_plan_is_understood_as_written() -> None:
+    page = (ROOT / "docs" / "reference" / "tomography.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (wpb,) = [ast.literal_eval(each.value) for each in ast.parse(code).body[0].value.keywords if each.arg == "wpb"]  # type: ignore[attr-defined]
+    assert [key for key in tomography.KEYS if f"| `{key}` |" not in page] == []
+    assert [name for name in FILTERS if f'`"{name}"`' not in page] == []
+    assert f"1 to {tomography.MAX_SLICES} rows" in page
+    assert f"more than {MAX_COLUMNS} columns" in page
+    start = {"uid": "u", "time": 1.0, "num_points": 360, "motors": ["theta"], "extents": [[0, 179.5]], "wpb": wpb}
+    recipe = chooser(lambda _: PlanDefaults())(start)
+    assert recipe is not None
+    assert recipe.arrays == ("mean_frame", "sinogram.100", "slice.100", "sinogram.608", "slice.608")
 
 
 def test_the_numbers_beside_the_frames_are_explained_and_their_plans_are_understood_as_written() -> None:

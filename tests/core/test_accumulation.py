@@ -23,7 +23,7 @@ DTYPES = ("?", "u1", "i1", "u2", ">u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4"
 def tally(frames: Iterable[npt.NDArray[Any]], bad: BadPixels = NO_BAD_PIXELS, first: int = 0, kinds: tuple[Kind, ...] = ALL) -> Tally:
     made = Tally(Accumulation(kinds, bad))
     for point, frame in enumerate(frames, first):
-        made.take(frame)
+        made.take(point, frame)
         made.take_last(point, frame)
     return made
 
@@ -90,7 +90,7 @@ def test_neither_order_nor_parting_changes_a_bit(frames: npt.NDArray[Any], order
     for k in range(parts):
         part = Tally(Accumulation(ALL, bad))
         for point in order[k::parts]:
-            part.take(frames[point])
+            part.take(point, frames[point])
             part.take_last(point, frames[point])
         part.pack()
         tallies.append(part)

@@ -170,7 +170,7 @@ EVERYTHING = Accumulation(tuple(Kind))
 def accumulated(frames: Iterable[tuple[int, np.ndarray]]) -> Tally:
     tally = Tally(EVERYTHING)
     for point, frame in frames:
-        tally.take(frame)
+        tally.take(point, frame)
         tally.take_last(point, frame)
     return tally
 

@@ -165,7 +165,7 @@ def read(
             base = int.from_bytes(ref.file.uid.encode()[:3]) * 1000.0 + ref.index
             values[row] = [base + channel / 64 for channel in range(channels)]
             if tally:
-                tally.take(np.array([[base, base / 7]]))
+                tally.take(ref.point, np.array([[base, base / 7]]))
                 tally.take_last(ref.point, np.array([[base, base / 7]]))
     reason = None if all(became == FrameStatus.READ for became in statuses) else "Some frames are not there."
     return WindowResult(values, np.array(statuses, np.uint8), FRAME_SHAPE, reason, tally)

@@ -8,17 +8,18 @@ Images are made smaller by whole blocks of pixels, so that a browser can follow;
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from wpb_stream.core.blocks import counts_of, good_pixels, maxima_of, means_of, smaller, sums_of
 from wpb_stream.core.exactsums import ExactSums
 from wpb_stream.core.masks import NO_BAD_PIXELS, BadPixels
 from wpb_stream.core.reduction import shape_of
+from wpb_stream.core.slices import Sinograms, Slices
 
 Frame = npt.NDArray[Any]
 
@@ -58,11 +59,13 @@ class Accumulation:
 
     kinds: tuple[Kind, ...]
     bad: BadPixels = NO_BAD_PIXELS
+    slices: Slices | None = None
+    """Of a sample that turns, made besides."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of the arrays, in the order they were asked for."""
-        return tuple(kind.value for kind in self.kinds)
+        return (*(kind.value for kind in self.kinds), *(self.slices.names if self.slices else ()))
 
 
 @dataclass(slots=True, eq=False)
@@ -89,14 +92,21 @@ class Tally:
     _counted: dict[Kind, npt.NDArray[np.int64]] = field(default_factory=dict[Kind, npt.NDArray[np.int64]])
     """Good pixels of each block, once it is packed: a mask as large as a frame need not be sent on."""
 
-    def take(self, frame: Frame) -> None:
-        """Take account of a frame for all but ``last_frame``.
+    _sinograms: Sinograms | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sinograms = Sinograms(self.of.slices) if self.of.slices else None
+
+    def take(self, point: int, frame: Frame) -> None:
+        """Take account of a frame of a point for all but ``last_frame``.
 
         :raises FrameBroken: it is not two-dimensional, or has no numbers
         """
         if not self._alike(shape_of(frame), frame.dtype):
             return
         self.frames += 1
+        if self._sinograms is not None:
+            self._sinograms.take(point, frame, self._good())
         if Kind.MAXIMUM in self.of.kinds:
             self._largest = frame.copy() if self._largest is None else np.maximum(self._largest, frame, out=self._largest)
         if not {Kind.MEAN, Kind.SPECTRUM} & set(self.of.kinds):
@@ -114,16 +124,16 @@ class Tally:
     def take_last(self, point: int, frame: Frame) -> None:
         """Take account of the last frame of a point, for ``last_frame``."""
         if self._alike(shape_of(frame), frame.dtype) and (self._last is None or point >= self._last[0]):
-            self._last = point, _means(_sums(frame.astype(np.float64), self._good(), self._blocks(Kind.LAST)), self._counts(Kind.LAST))
+            self._last = point, means_of(sums_of(frame.astype(np.float64), self._good(), self._blocks(Kind.LAST)), self._counts(Kind.LAST))
 
     def pack(self) -> None:
         """Make it as small as it can be, to be sent on. No frame may be taken after."""
         self._flush()
         if self._largest is not None and not self._packed:
-            self._largest = _maxima(self._largest, self._good(), self._blocks(Kind.MAXIMUM))
+            self._largest = maxima_of(self._largest, self._good(), self._blocks(Kind.MAXIMUM))
         if self._dtype is not None and not self._packed:
             self._counted = {kind: self._counts(kind) for kind in self.of.kinds}
-            self.of = Accumulation(self.of.kinds)
+            self.of = replace(self.of, bad=NO_BAD_PIXELS)
             self._packed = True
 
     def merge(self, other: Tally) -> None:
@@ -142,7 +152,9 @@ class Tally:
         for kind, sums in other._integers.items():
             self._integers[kind] = self._integers[kind] + sums if kind in self._integers else sums
         for kind, sums in other._floats.items():
-            self._floats.setdefault(kind, ExactSums(_smaller(self._shape, self._blocks(kind)))).merge(sums)
+            self._floats.setdefault(kind, ExactSums(smaller(self._shape, self._blocks(kind)))).merge(sums)
+        if self._sinograms is not None and other._sinograms is not None:
+            self._sinograms.merge(other._sinograms)
         if other._last is not None and (self._last is None or other._last[0] >= self._last[0]):
             self._last = other._last
 
@@ -157,7 +169,7 @@ class Tally:
             sums = self._integers.get(kind)
             total = sums.astype(np.float64) if sums is not None else self._floats[kind].total() if kind in self._floats else None
             if kind is Kind.MEAN and total is not None:
-                made[kind] = _means(total, self.frames * self._counts(kind)).astype(image)
+                made[kind] = means_of(total, self.frames * self._counts(kind)).astype(image)
             elif kind is Kind.SPECTRUM and total is not None:
                 made[kind] = np.where(self._counts(kind) > 0, total, np.nan)
             elif kind is Kind.MAXIMUM and self._largest is not None:
@@ -165,7 +177,7 @@ class Tally:
                 made[kind] = np.where(np.isnan(self._largest), np.nan, self._largest + 0.0).astype(image)
             elif kind is Kind.LAST and self._last is not None:
                 made[kind] = self._last[1].astype(image)
-        return made
+        return {**made, **(self._sinograms.arrays() if self._sinograms is not None else {})}
 
     def _alike(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> bool:
         if self._dtype is None:
@@ -181,7 +193,7 @@ class Tally:
     def _add(self, values: Frame) -> None:
         for kind in self.of.kinds:
             if kind in (Kind.MEAN, Kind.SPECTRUM):
-                sums = _sums(values, self._good(), self._blocks(kind))
+                sums = sums_of(values, self._good(), self._blocks(kind))
                 if sums.dtype.kind == "f":
                     self._floats.setdefault(kind, ExactSums(sums.shape)).add(sums)
                 else:
@@ -191,10 +203,10 @@ class Tally:
         return _blocks(self._shape, kind is Kind.SPECTRUM)
 
     def _good(self) -> npt.NDArray[np.bool_] | None:
-        return _good(self._shape, self.of.bad) if self.of.bad else None
+        return good_pixels(self._shape, self.of.bad) if self.of.bad else None
 
     def _counts(self, kind: Kind) -> npt.NDArray[np.int64]:
-        return self._counted[kind] if self._packed else _counts(self._shape, self.of.bad, self._blocks(kind))
+        return self._counted[kind] if self._packed else counts_of(self._shape, self.of.bad, self._blocks(kind))
 
 
 def merged(tallies: Iterable[Tally | None]) -> Tally | None:
@@ -214,51 +226,3 @@ def _blocks(shape: tuple[int, int], spectra: bool) -> tuple[int, int]:
         return max(1, -(-shape[0] // MAX_SPECTRA)), max(1, -(-shape[1] // MAX_SPECTRUM))
     block = max(1, -(-max(shape) // MAX_IMAGE))
     return block, block
-
-
-def _smaller(shape: tuple[int, int], blocks: tuple[int, int]) -> tuple[int, int]:
-    return -(-shape[0] // blocks[0]), -(-shape[1] // blocks[1])
-
-
-def _sums(values: Frame, good: npt.NDArray[np.bool_] | None, blocks: tuple[int, int]) -> Frame:
-    """Sums over blocks, those at the lower and right edges of what is left, in 64 bits: whole numbers for whole numbers."""
-    wide = np.dtype(np.float64 if values.dtype.kind == "f" else np.int64)
-    if good is not None:
-        values = np.where(good, values, np.zeros((), values.dtype))
-    rows, columns = _smaller((values.shape[0], values.shape[1]), blocks)
-    banded = np.zeros((rows, values.shape[1]), wide)
-    for k in range(blocks[0]):
-        band = values[k :: blocks[0]]
-        banded[: len(band)] += band
-    sums = np.zeros((rows, columns), wide)
-    for k in range(blocks[1]):
-        strip = banded[:, k :: blocks[1]]
-        sums[:, : strip.shape[1]] += strip
-    return sums
-
-
-def _maxima(values: Frame, good: npt.NDArray[np.bool_] | None, blocks: tuple[int, int]) -> Frame:
-    """Largest value of each block; NaN if it has no good pixel."""
-    if good is not None:
-        lowest = False if values.dtype.kind == "b" else np.iinfo(values.dtype).min if values.dtype.kind in "iu" else -np.inf
-        values = np.where(good, values, np.array(lowest, values.dtype))
-    banded = np.maximum.reduceat(values, range(0, values.shape[0], blocks[0]), axis=0)
-    largest = np.maximum.reduceat(banded, range(0, values.shape[1], blocks[1]), axis=1)
-    largest = largest.astype(np.result_type(largest.dtype, np.float32))
-    return largest if good is None else np.where(_sums(good, None, blocks) > 0, largest, np.array(np.nan, largest.dtype))
-
-
-def _means(sums: Frame, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    return np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
-
-
-@lru_cache(maxsize=8)
-def _good(shape: tuple[int, int], bad: BadPixels) -> npt.NDArray[np.bool_]:
-    good = np.ones(shape, np.bool_)
-    return good & ~bad.within((slice(0, shape[0]), slice(0, shape[1])), shape)
-
-
-@lru_cache(maxsize=16)
-def _counts(shape: tuple[int, int], bad: BadPixels, blocks: tuple[int, int]) -> npt.NDArray[np.int64]:
-    """Good pixels of each block."""
-    return _sums(_good(shape, bad), None, blocks)

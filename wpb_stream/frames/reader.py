@@ -91,7 +91,7 @@ class FrameReader:
                     try:
                         # First, as so many files may be opened for it that this one is closed.
                         ready = self._with_beside(reducer, request.file, index) if isinstance(reducer, NeedsBeside) else reducer
-                        answer.values[row] = ready.values(_taken_in(tally, each(row)))
+                        answer.values[row] = ready.values(_taken_in(tally, request.points[row] if tally else 0, each(row)))
                     except FrameError as fault:
                         answer.failed(row, fault)
                         answer.spoiled |= tally is not None and tally.frames != taken
@@ -146,7 +146,7 @@ class FrameReader:
                 read: list[int] = np.flatnonzero(answer.status == FrameStatus.READ).tolist()
                 for row in read if anew else ():
                     for frame in each(row):
-                        made.take(frame)
+                        made.take(points[row], frame)
                 if read and Kind.LAST in tally.of.kinds:
                     row = max(read, key=lambda row: (points[row], row))
                     for frame in each(row):
@@ -220,11 +220,11 @@ def reader_of(roots: DataRoots) -> FrameReader:
     return FrameReader(roots)
 
 
-def _taken_in(tally: Tally | None, frames: Iterable[Frame]) -> Iterator[Frame]:
+def _taken_in(tally: Tally | None, point: int, frames: Iterable[Frame]) -> Iterator[Frame]:
     """The frames, each of which ``tally`` takes in on its way."""
     for frame in frames:
         if tally is not None:
-            tally.take(frame)
+            tally.take(point, frame)
         yield frame
 
 

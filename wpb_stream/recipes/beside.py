@@ -6,6 +6,7 @@ key                   what it says
 ``wpb.normalise``     ``{"by": "i0"}``: what is measured in counts is divided by the number ``i0`` of the same point
 ``wpb.scalars``       data keys of numbers, each a channel beside those of the frames
 ``wpb.positions``     ``"measured"``: the readings of the motors of the map's axes, each a channel; or their data keys
+``wpb.tomography``    see :mod:`wpb_stream.recipes.tomography`: made of the frames themselves
 ``wpb.bins``          see :mod:`wpb_stream.recipes.binned`: the positions are joined whether they are asked for or not
 ====================  =============================================================================================
 
@@ -24,6 +25,7 @@ from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.narrow import as_list, as_mapping
 from wpb_stream.core.recipe import Channel, PlanDefaults, Recipe, RecipeMaker
 from wpb_stream.core.scalars import channels_of
+from wpb_stream.recipes.tomography import with_slices
 
 KEYS = ("normalise", "scalars", "positions")
 """Of the ``wpb`` entry."""
@@ -51,7 +53,8 @@ class WithCompanions:
 
         :raises RecipeError: the metadata asks for something impossible
         """
-        return with_companions(self.maker.make(start, defaults), as_mapping(start.get("wpb")))
+        asked = as_mapping(start.get("wpb"))
+        return with_companions(with_slices(self.maker.make(start, defaults), asked), asked)
 
 
 def with_companions(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:

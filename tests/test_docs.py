@@ -20,7 +20,7 @@ from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
 from wpb_stream.core.slices import MAX_COLUMNS
 from wpb_stream.core.tomography import FILTERS
 from wpb_stream.frames.needed import MAX_AVERAGED
-from wpb_stream.recipes import azimuthal, beside, chooser, corrections, dead_time, fits, phases, reductions, regions, tomography
+from wpb_stream.recipes import azimuthal, beside, chooser, corrections, dead_time, fits, phases, reductions, regions, sliding, tomography
 from wpb_stream.recipes.files import MIMETYPES
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +71,7 @@ def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
         *corrections.FILE_KEYS,
         *fits.KEYS,
         *phases.KEYS,
+        *sliding.KEYS,
         *reductions.STATISTIC_KEYS,
         *regions.PLACE_KEYS,
         *regions.ELLIPSE_KEYS,
@@ -79,7 +80,16 @@ def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
     assert {"polygon", "threshold", "mask"} <= keys
     assert sorted(key for key in {*keys, *Statistic, *SHAPES, *BACKGROUNDS} if f"`{key}`" not in page) == []
     assert sorted(kind for kind in reductions.REDUCTIONS if f'`"{kind}"`' not in page) == []
-    limits = (reductions.MAX_REGIONS, MAX_BAD_PIXELS, MAX_VERTICES, MAX_COORDINATE, MAX_AVERAGED, azimuthal.MAX_NPT, dead_time.MAX_ELEMENTS)
+    limits = (
+        reductions.MAX_REGIONS,
+        MAX_BAD_PIXELS,
+        MAX_VERTICES,
+        MAX_COORDINATE,
+        MAX_AVERAGED,
+        azimuthal.MAX_NPT,
+        dead_time.MAX_ELEMENTS,
+        sliding.MAX_POINTS,
+    )
     assert [end for end in MIMETYPES if f"`{end}`" not in page] == []
     assert [limit for limit in limits if f"{limit:,}" not in page] == []
 

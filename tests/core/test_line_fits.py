@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from lmfit.models import ConstantModel, GaussianModel
 
-from wpb_stream.core.derived import grid_of
+from wpb_stream.core.derived import derived_of_scalars, grid_of
 from wpb_stream.core.fit_memory import FitMemory
 from wpb_stream.core.geometry import Axis, Grid
-from wpb_stream.core.line_fits import LineFits, fits_of_scalars, name_of
+from wpb_stream.core.line_fits import LineFits, name_of
 from wpb_stream.core.line_models import Line, LineFit, LineModel, fit_line
 from wpb_stream.core.live import describe
 from wpb_stream.core.recipe import PlanDefaults
@@ -120,11 +120,15 @@ def test_the_lines_that_were_asked_for_longest_ago_are_forgotten() -> None:
     assert counted.calls == 4
 
 
+def told(name: str, known: str) -> str:
+    return f"wpb.fit.channels: there is no channel {name!r}; known are {known}."
+
+
 def test_fits_are_of_the_numbers_in_the_events_where_there_are_no_frames() -> None:
     default, named = LineFits(GAUSSIAN, ("total",), named=False), LineFits(GAUSSIAN, ("diode", "totl"))
-    assert fits_of_scalars([default], ["diode", "current"]) == ((LineFits(GAUSSIAN, ("diode", "current"), named=False),), [])
-    assert fits_of_scalars([named], ["current", "diode"]) == ((LineFits(GAUSSIAN, ("diode",)),), ["totl"])
-    assert fits_of_scalars([named], ["current"]) == ((), ["diode", "totl"])
+    assert derived_of_scalars([default], ["diode", "current"]) == ((LineFits(GAUSSIAN, ("diode", "current"), named=False),), [])
+    assert derived_of_scalars([named], ["current", "diode"]) == ((LineFits(GAUSSIAN, ("diode",)),), [told("totl", "current, diode")])
+    assert derived_of_scalars([named], ["current"]) == ((), [told("diode", "current"), told("totl", "current")])
 
 
 def test_the_grid_that_clients_are_told_of_is_the_runs_own() -> None:

@@ -113,4 +113,4 @@ def test_a_channel_that_is_named_is_one_of_the_events_or_one_of_the_frames_or_to
     run = run_of(fit, data_key)
     assert run.recipe is not None
     assert [each.channels for each in run.recipe.derived if isinstance(each, LineFits)] == fitted
-    assert ("fit_unknown" in [notice.code for notice in run.notices]) is unknown
+    assert ("channel_unknown" in [notice.code for notice in run.notices]) is unknown

@@ -5,8 +5,8 @@ They take nothing but what a point table holds, which is why they are live what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,44 @@ class Derived(Protocol):
         :param maps: each channel as float64 of the grid's shape, NaN where nothing has been measured
         """
         ...
+
+
+@runtime_checkable
+class OfChannels(Derived, Protocol):
+    """What is made of each of some channels by itself."""
+
+    key: ClassVar[str]
+    """Of the ``wpb`` entry that names them."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Which those are."""
+        ...
+
+    @property
+    def named(self) -> bool:
+        """Whether the plan named them; else they follow from what there is."""
+        ...
+
+    def of(self, channels: tuple[str, ...], /) -> Derived:
+        """The same of other channels."""
+        ...
+
+
+def derived_of_scalars(derived: Sequence[Derived], channels: Sequence[str]) -> tuple[tuple[Derived, ...], list[str]]:
+    """What is made of a run's maps, once its values turn out to be numbers of these channels: of each by itself, and no more.
+
+    :returns: that, and a sentence for each channel that a plan named for it and that does not exist
+    """
+    made: list[Derived] = []
+    told: list[str] = []
+    for each in derived:
+        if isinstance(each, OfChannels):
+            unknown = [name for name in each.channels if each.named and name not in channels]
+            told += [f"{each.key}: there is no channel {name[:80]!r}; known are {', '.join(channels)}." for name in unknown]
+            if wanted := tuple(name for name in channels if name in each.channels or not each.named):
+                made.append(each.of(wanted))
+    return tuple(made), told
 
 
 def grid_of(info: RunInfo) -> Grid:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
-from wpb_stream.core.derived import Derived, Map
+from wpb_stream.core.derived import Map
 from wpb_stream.core.fit_memory import FitMemory
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.line_models import Line, LineFit, LineModel
@@ -28,10 +29,16 @@ class LineFits:
     named: bool = True
     """Whether the plan named the channels; else they follow from what there is."""
 
+    key: ClassVar[str] = "wpb.fit.channels"
+
     @property
     def names(self) -> tuple[str, ...]:
         """See :class:`Derived`."""
         return tuple(name_of(channel, told) for channel in self.channels for told in (*self.model.told, "curve"))
+
+    def of(self, channels: tuple[str, ...]) -> LineFits:
+        """See :class:`wpb_stream.core.derived.OfChannels`."""
+        return replace(self, channels=channels)
 
     def arrays(
         self, maps: Mapping[str, Map], grid: Grid, fit: Callable[[LineModel, Line, Line], LineFit | None] = _remembered
@@ -59,14 +66,3 @@ class LineFits:
 def name_of(channel: str, told: str) -> str:
     """What the array of one parameter is called."""
     return f"fit.{channel}.{told}"
-
-
-def fits_of_scalars(derived: Sequence[Derived], channels: Sequence[str]) -> tuple[tuple[Derived, ...], list[str]]:
-    """What is made of a run's maps, once its events turn out to carry the values themselves: fits of these channels, and no more.
-
-    :returns: the fits, and the channels that a plan named for them and that do not exist
-    """
-    fits = [each for each in derived if isinstance(each, LineFits)]
-    fitted = [tuple(name for name in channels if name in each.channels or not each.named) for each in fits]
-    unknown = [name for each in fits if each.named for name in each.channels if name not in channels]
-    return tuple(replace(each, channels=names) for each, names in zip(fits, fitted, strict=True) if names), unknown

@@ -223,10 +223,11 @@ class LiveRun:
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What is accumulated, and made of the maps, as it is now. Takes a while where fits are made; changes nothing."""
         recipe, info, table = self.run.recipe, self.reconstruction.run, self.reconstruction.table
+        grid = self.run.grid
         made = self._gathered.arrays()
-        if recipe is None or not info.axes or not recipe.derived:
+        if recipe is None or grid is None or not info.axes or not recipe.derived:
             return made
-        grid = grid_of(info)  # with the axes' units, which descriptors told
+        grid = replace(grid, axes=grid_of(info).axes)  # with their units, which descriptors told
         maps = table.maps(grid.shape)
         for derived in recipe.derived:
             try:

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_stream.core.datums import Datums, Placed
+from wpb_stream.core.derived import derived_of_scalars
 from wpb_stream.core.detectors import Detectors, Key, stream_of
 from wpb_stream.core.documents import END_OF_TIME, MAX_INDEX, Document
 from wpb_stream.core.events import Event, events_of
 from wpb_stream.core.geometry import MAX_CELLS, Grid
 from wpb_stream.core.join import Join
-from wpb_stream.core.line_fits import fits_of_scalars
 from wpb_stream.core.messages import PlanInfo
 from wpb_stream.core.narrow import as_list, as_mapping
 from wpb_stream.core.recipe import Notice, Recipe
@@ -321,9 +321,9 @@ class Run:
         assert self.recipe is not None, "numbers are only shown where there is a recipe"
         self.recipe = shown_instead(self.recipe, shown, own)
         names = [channel.name for channel in self.recipe.channels]
-        derived, unknown = fits_of_scalars(self.recipe.derived, names)
-        if unknown:
-            self.notice("fit_unknown", f"wpb.fit.channels: there is no channel {unknown[0]!r}; known are {', '.join(names)}.")
+        derived, unknown = derived_of_scalars(self.recipe.derived, names)
+        for told in unknown:
+            self.notice("channel_unknown", told)
         self.recipe = replace(self.recipe, derived=derived)
         self.join.want(self.recipe.companions)
 

@@ -20,7 +20,7 @@ MAX_CHANNELS = 32
 """Each is a column of the table and a map in the viewer."""
 STREAM = "primary"
 """Where Bluesky's plans put the points of a scan; monitors have streams of their own, with other numbers of events."""
-OF_FRAMES = ("regions_guessed", "fit_unknown")
+OF_FRAMES = ("regions_guessed", "channel_unknown")
 """Codes of notices that are of no concern to runs without frames."""
 _RESERVED = ("point", "cell")
 

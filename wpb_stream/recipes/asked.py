@@ -49,6 +49,7 @@ class Asked(BaseModel):
     bad_pixels: Any = Field(default=None, description="pixels that count nowhere: a list, or a mask in a file")
     dark: Any = Field(default=None, description="file of the frame, or the frames, to be subtracted from each frame")
     flat: Any = Field(default=None, description="file of the frame, or the frames, that each frame is divided by then")
+    sliding: dict[str, Any] | None = Field(default=None, description="over how many points means slide, and of which channels")
     tomography: dict[str, Any] | None = Field(default=None, description="slices that are made of the projections of a sample that turns")
     phase: Any = Field(default=None, description="whether a phase is made of the centres of mass, and in which units")
     fit: Any = Field(default=None, description="what the lines of the maps are fitted with")

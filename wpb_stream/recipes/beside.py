@@ -7,6 +7,7 @@ key                   what it says
 ``wpb.scalars``       data keys of numbers, each a channel beside those of the frames
 ``wpb.positions``     ``"measured"``: the readings of the motors of the map's axes, each a channel; or their data keys
 ``wpb.tomography``    see :mod:`wpb_stream.recipes.tomography`: made of the frames themselves
+``wpb.sliding``       see :mod:`wpb_stream.recipes.sliding`: means of whatever channels there are
 ``wpb.bins``          see :mod:`wpb_stream.recipes.binned`: the positions are joined whether they are asked for or not
 ====================  =============================================================================================
 
@@ -25,6 +26,7 @@ from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.narrow import as_list, as_mapping
 from wpb_stream.core.recipe import Channel, PlanDefaults, Recipe, RecipeMaker
 from wpb_stream.core.scalars import channels_of
+from wpb_stream.recipes.sliding import with_sliding_means
 from wpb_stream.recipes.tomography import with_slices
 
 KEYS = ("normalise", "scalars", "positions")
@@ -54,7 +56,7 @@ class WithCompanions:
         :raises RecipeError: the metadata asks for something impossible
         """
         asked = as_mapping(start.get("wpb"))
-        return with_companions(with_slices(self.maker.make(start, defaults), asked), asked)
+        return with_sliding_means(with_companions(with_slices(self.maker.make(start, defaults), asked), asked), asked)
 
 
 def with_companions(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:

@@ -46,7 +46,7 @@ def fit_of(wanted: Mapping[str, Any], channels: Sequence[Channel], notices: list
         if set(wanted) - {"fit", "recipe", "data_key", "shape", "snaking", "extents", "axes"}:
             raise RecipeError(told)
         # Nothing else is said of frames, so that it may be a number in the events, which nobody knows before they are described.
-        notices.append(Notice("fit_unknown", f"{told}."))
+        notices.append(Notice("channel_unknown", f"{told}."))
     return (LineFits(_model(given), fitted or ("total",), named=fitted is not None),)
 
 

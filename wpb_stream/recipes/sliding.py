@@ -1,0 +1,54 @@
+"""Sliding means that a start document asks for.
+
+=========================  ==================================================================================================
+key                        what it says
+=========================  ==================================================================================================
+``wpb.sliding.points``     over how many points of the scan, 2 to 1,000
+``wpb.sliding.channels``   which channels; else ``total``, or whatever the events carry
+=========================  ==================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from wpb_stream.core.binning import Binned
+from wpb_stream.core.exceptions import RecipeError
+from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.recipe import Notice, Recipe
+from wpb_stream.core.sliding import SlidingMeans
+
+KEYS = ("points", "channels")
+MAX_POINTS = 1_000
+EXAMPLE = '{"points": 5, "channels": ["total"]}'
+
+
+def with_sliding_means(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
+    """The recipe with the means that ``wpb.sliding`` asks for; as it is if it asks for none.
+
+    :param asked: the ``wpb`` entry
+    :raises RecipeError: it asks for something impossible
+    """
+    if asked.get("sliding") is None:
+        return recipe
+    given = as_mapping(asked["sliding"])
+    if "points" not in given or not set(KEYS) >= set(given):
+        raise RecipeError(f"wpb.sliding must be like {EXAMPLE}; it may have {', '.join(KEYS)}")
+    points = given["points"]
+    if type(points) is not int or not 2 <= points <= MAX_POINTS:
+        raise RecipeError(f"wpb.sliding.points must be a whole number from 2 to {MAX_POINTS:,}, not {str(points)[:80]}")
+    if isinstance(recipe.grid, Binned):
+        raise RecipeError("wpb.sliding cannot be had of bins, which are means already and come in no order")
+    channels = as_list(given["channels"]) if "channels" in given else ["total"]
+    if not channels or not all(isinstance(name, str) for name in channels) or len(set(channels)) < len(channels):
+        raise RecipeError(f'wpb.sliding.channels must be a list of different names, like ["total"], not {str(given["channels"])[:80]}')
+    names = [channel.name for channel in recipe.channels]
+    notices = recipe.notices
+    if unknown := [name for name in channels if name not in names]:
+        # It may be a number in the events, which nobody knows before they are described.
+        told = f"wpb.sliding.channels: there is no channel {unknown[0][:80]!r}; known are {', '.join(names)}."
+        notices = (*notices, Notice("channel_unknown", told))
+    means = SlidingMeans(points, tuple(channels), named="channels" in given)
+    return replace(recipe, derived=(*recipe.derived, means), notices=notices)

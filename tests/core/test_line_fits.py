@@ -7,11 +7,11 @@ import pytest
 from lmfit.models import ConstantModel, GaussianModel
 
 from wpb_stream.core.derived import derived_of_scalars, grid_of
+from wpb_stream.core.description import describe
 from wpb_stream.core.fit_memory import FitMemory
 from wpb_stream.core.geometry import Axis, Grid
 from wpb_stream.core.line_fits import LineFits, name_of
 from wpb_stream.core.line_models import Line, LineFit, LineModel, fit_line
-from wpb_stream.core.live import describe
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.run import Run
 from wpb_stream.recipes.raster import Raster

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.helpers.documents import MOTOR, Acquisition, apply_all, maps_of, raster_run, read, visited_run
 from tests.helpers.liverun import BROKEN, CHANNELS, NOT_YET, READ, batch_of, begin, codes, drain, feed, live_of
 from wpb_stream.core.documents import Document
-from wpb_stream.core.live import FIRST_RETRY_S, LONGEST_RETRY_S, Pace
+from wpb_stream.core.late import FIRST_RETRY_S, LONGEST_RETRY_S
+from wpb_stream.core.live import Pace
 from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
 
 # --- windows ---

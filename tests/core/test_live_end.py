@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.helpers.documents import MOTOR, Acquisition, raster_run, read
 from tests.helpers.liverun import CHANNELS, NOT_YET, begin, codes, drain, drain_ready, feed, live_of
 from wpb_stream.core.documents import Document
-from wpb_stream.core.live import FIRST_RETRY_S, Pace
+from wpb_stream.core.late import FIRST_RETRY_S
+from wpb_stream.core.live import Pace
 
 
 def test_a_run_without_documents_for_long_enough_is_lost() -> None:

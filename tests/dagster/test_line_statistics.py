@@ -13,7 +13,7 @@ import numpy as np
 from tests.helpers.documents import raster_run
 from wpb_dagster.line_statistics import COLUMNS, as_csv, statistics_of
 from wpb_dagster.reconstruction import Maps
-from wpb_stream.core.live import describe
+from wpb_stream.core.description import describe
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.run import Run

@@ -5,11 +5,8 @@ Holds no clock and does no IO; the streaming process and Dagster drive the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from heapq import heappop, heappush
-from itertools import count
 from typing import Any
 
 import msgspec
@@ -19,20 +16,15 @@ import numpy.typing as npt
 from wpb_stream.core.binning import Binned, Bins, Rows
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.derived import grid_of
+from wpb_stream.core.description import describe, iso
 from wpb_stream.core.gathered import Gathered
 from wpb_stream.core.geometry import Grid
-from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo, without_large_values
-from wpb_stream.core.narrow import as_integer, as_label
+from wpb_stream.core.late import LateFrames
 from wpb_stream.core.reading import Reduce, read_now, steps
 from wpb_stream.core.run import Run
 from wpb_stream.core.table import PointTable
 from wpb_stream.core.window import FrameRef, FrameStatus, Window, WindowResult
 
-FIRST_RETRY_S = 0.02
-"""A late frame is asked for again after this long, then after twice as long each time."""
-LONGEST_RETRY_S = 1.0
-FIRST_LOOK_BACK_S = 10.0
-"""A frame that was given up is looked for again after this long, then after twice as long each time, and once when the run is over."""
 FIRST_ROWS = 2**20
 """Rows a table has room for at first, at most: what a start document announces is not believed before it comes."""
 
@@ -53,20 +45,6 @@ class Pace:
     """A run without any document for this long, and without a stop document, is lost."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Late:
-    """A frame that was not there yet; ordered by when to ask again."""
-
-    retry_at: float
-    turn: int
-    """Another one for each, so that no more than these two are compared."""
-    ref: FrameRef = field(compare=False)
-    give_up_at: float = field(compare=False)
-    wait_s: float = field(compare=False)
-    missed: bool = field(default=False, compare=False)
-    """Whether its point is marked missing already."""
-
-
 @dataclass(slots=True, eq=False)
 class LiveRun:
     """One revision of one run, growing."""
@@ -81,17 +59,11 @@ class LiveRun:
     _described: int = 0
     """Descriptors that the run's description takes account of."""
     _window: Window = field(init=False)
-    _late: list[_Late] = field(default_factory=list[_Late])
-    """A heap: there may be as many as points in the scan."""
-    _asked: dict[int, _Late] = field(default_factory=dict[int, _Late])
-    """Those of them that are being read now, by the identity of their frame."""
-    _missed: int = 0
-    """How many of the late ones are marked missing."""
+    _late: LateFrames = field(init=False)
     _looked_back: bool = False
     """Whether the run is over and what had been given up was looked for a last time."""
     _filled: int = 0
     """Points that were marked missing and came after all."""
-    _turns: Iterator[int] = field(default_factory=count)
     _bins: Bins | None = None
     """Where points are put that are where they were measured."""
     _placed: dict[int, FrameRef] = field(default_factory=dict[int, FrameRef])
@@ -104,6 +76,7 @@ class LiveRun:
 
     def __post_init__(self) -> None:
         self._window = Window(self.pace.window_frames, self.pace.window_seconds)
+        self._late = LateFrames(self.pace.frame_deadline_s)
 
     @classmethod
     def begin(cls, run: Run, revision: str, pace: Pace, now: float, produced_by: str = "wpb stream") -> LiveRun:
@@ -132,18 +105,16 @@ class LiveRun:
 
     def due_in(self, now: float) -> float:
         """Seconds until :meth:`take` has something to give, or :attr:`finished` may have changed."""
-        if self.run.stop is not None:
-            if len(self._window) or (len(self._late) == self._missed and self._over(now)):
-                return 0.0
-            waits = [late.retry_at for late in self._late[:1]]
-            if self._grown:
-                waits.append(self._show_at)
-            if len(self._late) == self._missed:
-                waits.append(self.last_document_at + self.pace.stop_grace_s)
-            return max(0.0, min(waits) - now)
-        waits = [self.last_document_at + self.pace.idle_s - now, *(late.retry_at - now for late in self._late[:1])]
+        waits = [] if self._late.retry_at is None else [self._late.retry_at - now]
         if self._grown:
             waits.append(self._show_at - now)
+        if self.run.stop is not None:
+            if len(self._window) or (self._late.only_missed and self._over(now)):
+                return 0.0
+            if self._late.only_missed:
+                waits.append(self.last_document_at + self.pace.stop_grace_s - now)
+            return max(0.0, min(waits))
+        waits.append(self.last_document_at + self.pace.idle_s - now)
         closes_in = self._window.closes_in(now)
         return max(0.0, min(waits if closes_in is None else [*waits, closes_in]))
 
@@ -151,15 +122,10 @@ class LiveRun:
         """The frames to read now: a closed window, and late ones whose time has come, as many as a window holds."""
         if self._over(now):
             self._window.add(self.run.join.release(), now)
-        if not self._looked_back and self._over(now) and not len(self._window) and len(self._late) == self._missed and not self._asked:
+        if not self._looked_back and self._over(now) and not len(self._window) and self._late.only_missed and not self._late.being_read:
             self._looked_back = True
-            self._late = [replace(late, retry_at=now) for late in self._late]  # equal times, and turns in order: still a heap
-        due: list[FrameRef] = []
-        while self._late and self._late[0].retry_at <= now and len(due) < self.pace.window_frames:
-            late = heappop(self._late)
-            self._asked[id(late.ref)] = late
-            self._missed -= late.missed
-            due.append(late.ref)
+            self._late.look_for_all(now)
+        due = self._late.due(now, self.pace.window_frames)
         closed = self._window.closes_in(now) == 0.0 or self.run.stop is not None
         taken = due + (self._window.take(now) if closed else [])
         if not taken and self._settled(now):
@@ -175,7 +141,7 @@ class LiveRun:
         read: list[int] = []
         spoiled = False
         for position, (ref, status) in enumerate(zip(frames, result.status, strict=True)):
-            late = self._asked.pop(id(ref), None)
+            late = self._late.answered(ref)
             before = self._placed.get(ref.point)
             if status == FrameStatus.READ:
                 if before is None or before.version < ref.version:
@@ -187,7 +153,8 @@ class LiveRun:
             elif before is not None and before.version == ref.version:
                 continue  # read when its row was made; there is nothing to accumulate of it any more
             elif status == FrameStatus.NOT_YET:
-                self._ask_again(ref, late, now, result.reason)
+                if self._late.again(ref, late, now, over=self._over(now)):
+                    self._give_up(ref, result.reason)
             else:
                 self._give_up(ref, result.reason)
         if self._frame_shape is None and result.frame_shape is not None and not self.reconstruction.table.rows:
@@ -250,21 +217,6 @@ class LiveRun:
             self.reconstruction.run = info
             self.reconstruction.described += 1
 
-    def _ask_again(self, ref: FrameRef, late: _Late | None, now: float, reason: str | None) -> None:
-        """Put a late frame back; once its time is over its point is marked missing, and it is looked for more and more seldom."""
-        give_up_at = late.give_up_at if late else now + self.pace.frame_deadline_s
-        missed = now >= give_up_at
-        if missed and not (late and late.missed):
-            self._give_up(ref, reason)
-        if missed and self._over(now):
-            return
-        if missed:
-            wait_s = 2 * late.wait_s if late and late.missed else FIRST_LOOK_BACK_S
-        else:
-            wait_s = min(2 * late.wait_s, LONGEST_RETRY_S) if late else FIRST_RETRY_S
-        heappush(self._late, _Late(now + wait_s, next(self._turns), ref, give_up_at, wait_s, missed))
-        self._missed += missed
-
     def _give_up(self, ref: FrameRef, reason: str | None) -> None:
         if ref.point not in self._placed:
             self.missing.add(ref.point)
@@ -275,7 +227,7 @@ class LiveRun:
         return self._settled(now) and self._gathered.complete
 
     def _settled(self, now: float) -> bool:
-        return self._over(now) and not (len(self._window) or self._late or self._asked or self.run.join.releasable())
+        return self._over(now) and self._late.none and not (len(self._window) or self.run.join.releasable())
 
     def _over(self, now: float) -> bool:
         """Whether no document is expected any more."""
@@ -317,7 +269,7 @@ class LiveRun:
         self.describe_again()
         reconstruction.reason = (stop or {}).get("reason") or ""
         reconstruction.run = msgspec.structs.replace(
-            reconstruction.run, status="lost" if stop is None else self.run.status, stopped=_iso(ended_at)
+            reconstruction.run, status="lost" if stop is None else self.run.status, stopped=iso(ended_at)
         )
         return ended_at
 
@@ -347,41 +299,5 @@ def reconstruct(live: LiveRun, frames: Sequence[FrameRef], reduce: Reduce) -> No
         live.place(window, read_now(steps(window, live.run.recipe), reduce), float("inf"))
 
 
-def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
-    """The run object of the feed's protocol for a run that has no rows yet.
-
-    :param frame_shape: rows, columns of the detector's frames once known, for regions in pixels
-    """
-    start = run.start
-    empty = run.over and not run.measures  # nothing came that a recipe could be for
-    recipe, grid = (None, None) if empty else (run.recipe, run.grid)
-    return RunInfo(
-        uid=run.uid,
-        scan_id=as_integer(start.get("scan_id")),
-        plan_name=as_label(start.get("plan_name")),
-        status="running",  # until the run is over, frames and all: LiveRun.end
-        started=_iso(start["time"]),
-        stopped=None,
-        recipe=recipe.name if recipe else None,
-        shape=list(grid.shape) if grid else [],
-        axes=[AxisInfo(a.name, a.units or run.units(a.name), a.start, a.stop, a.snaking) for a in grid.axes] if grid else [],
-        channels=[
-            ChannelInfo(
-                c.name, c.label, c.units or run.units(c.data_key) or "", c.colour, c.region.describe(frame_shape) if c.region else None
-            )
-            for c in (recipe.channels if recipe else ())
-        ],
-        arrays=list(recipe.arrays) if recipe else [],
-        points_expected=grid.points if grid and recipe and not recipe.grows else None,
-        rows=0,
-        metadata=without_large_values(start),
-        plan=run.plan,
-    )
-
-
 def _differ(first: tuple[int, int] | None, later: tuple[int, int]) -> str:
     return f"The first frames have {first} rows and columns, later ones {later}: the regions are taken in each frame as they fit."
-
-
-def _iso(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")

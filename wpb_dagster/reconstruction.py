@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,13 +12,12 @@ import numpy.typing as npt
 from wpb_dagster.scan_frames import ScanFrames, reduce_frames
 from wpb_stream.core.accumulation import Accumulation
 from wpb_stream.core.board import Versioned
-from wpb_stream.core.documents import Document
 from wpb_stream.core.live import LiveRun, Pace, reconstruct
 from wpb_stream.core.messages import RunInfo
-from wpb_stream.core.recipe import Notice, Recipe
+from wpb_stream.core.recipe import Notice
 from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.run import Run
-from wpb_stream.core.runs import Runs, described_first
+from wpb_stream.core.runs import replay as replay
 from wpb_stream.core.table import PointTable
 from wpb_stream.core.window import FrameRef, WindowResult
 
@@ -58,23 +56,6 @@ class Reconstructed:
     notices: list[Notice]
     arrays: dict[str, Versioned]
     """What is accumulated of all frames, and made of the maps."""
-
-
-def replay(documents: Iterable[Document], recipe_for: Callable[[dict[str, Any]], Recipe | None]) -> tuple[Run, list[FrameRef]]:
-    """The run its documents tell of, and the frames they announce, in order.
-
-    :raises ValueError: there is no start document among them
-    """
-    runs = Runs(recipe_for)
-    run: Run | None = None
-    refs: list[FrameRef] = []
-    for document in described_first(documents):
-        for applied in runs.apply(document):
-            run = applied.run
-            refs.extend(applied.frames)
-    if run is None:
-        raise ValueError("there is no start document among these documents")
-    return run, refs
 
 
 def reconstruct_run(run: Run, frames: ScanFrames, *, window_frames: int, ended: bool, produced_by: str, revision: str) -> Reconstructed:

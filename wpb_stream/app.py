@@ -16,6 +16,7 @@ from wpb_stream.catalogue.writer import CatalogueWriter, insist
 from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.feed.finder import Finder
+from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.server import Feed
 from wpb_stream.frames.pool import FrameReaders
 from wpb_stream.frames.roots import DataRoots
@@ -47,14 +48,16 @@ async def stream(settings: Settings) -> None:
         await readers.warm_up()
         finder = Finder(board, reader, results)
         board.latest = await asyncio.to_thread(finder.latest)
-        feed = Feed(board, finder, results, version("websockets-plotting-blue"), settings.origins)
+        recipe_for = chooser(settings.defaults_of)
+        frames = Frames(board, reader, readers, recipe_for)
+        feed = Feed(board, finder, results, frames, version("websockets-plotting-blue"), settings.origins)
         pipeline = Pipeline(
             [*open_sources(settings), ReplayedLetters(database_url)],
             catalogue,
             readers,
             results,
             board,
-            chooser(settings.defaults_of),
+            recipe_for,
             settings.pace,
             settings.queue_messages,
         )

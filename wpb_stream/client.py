@@ -32,6 +32,7 @@ from wpb_stream.core.limits import Limits
 from wpb_stream.core.messages import (
     SUBPROTOCOL,
     ErrorMessage,
+    GetFrame,
     NoticeMessage,
     Reply,
     Revised,
@@ -250,13 +251,7 @@ async def watch(
     wait_s = FIRST_WAIT_S
     while True:
         try:
-            async with connect(
-                url,
-                subprotocols=[Subprotocol(SUBPROTOCOL)],
-                additional_headers={"Authorization": f"Bearer {token}"} if token else None,
-                compression=None,
-                max_size=MAX_MESSAGE_BYTES,
-            ) as socket:
+            async with _connected(url, token) as socket:
                 async for message in socket:
                     update = follower.receive(message)
                     for request in follower.to_send():
@@ -280,3 +275,31 @@ async def watch(
             log.info("the feed at %s cannot be reached (%s); trying again", url, error)
         await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+async def frame(
+    url: str, run: str, point: int, *, data_key: str | None = None, max_size: tuple[int, int] | None = None, token: str | None = None
+) -> npt.NDArray[Any]:
+    """The detector's frame of one point of a run, shape (rows, columns).
+
+    :param url: the feed, e.g. ``ws://127.0.0.1:8000/ws``
+    :param point: its number in the scan, from 0
+    :param data_key: of the detector; the one that is reconstructed if None
+    :param max_size: rows, columns: a larger frame is made smaller by the means of whole blocks of pixels; as it is if None
+    :raises ProtocolError: there is no such frame, or it cannot be read
+    """
+    async with _connected(url, token) as socket:
+        await socket.send(msgspec.json.encode(GetFrame(1, run, point, data_key, max_size)).decode())
+        async for message in socket:
+            if isinstance(message, bytes):
+                _, arrays = decode_binary(message)
+                return next(iter(arrays.values()))
+            reply = parse_reply(message)
+            if isinstance(reply, ErrorMessage):
+                raise ProtocolError(reply.code, reply.message, reply.id)
+    raise ServiceError(f"the feed at {url} closed before the frame came")
+
+
+def _connected(url: str, token: str | None) -> connect:
+    headers = {"Authorization": f"Bearer {token}"} if token else None
+    return connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=headers, compression=None, max_size=MAX_MESSAGE_BYTES)

@@ -22,7 +22,10 @@ from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.messages import ChannelInfo, RunInfo
 from wpb_stream.core.table import PointTable
 from wpb_stream.feed.finder import Finder
+from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.server import Feed
+from wpb_stream.frames.pool import FrameReaders
+from wpb_stream.frames.roots import DataRoots
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,10 @@ async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     reader.close()  # so that a question fails at once, not after ten seconds
     board, results = Board(), Results(tmp_path)
     finder = Finder(board, reader, results)
-    feed = Feed(board, finder, results, "0")
-    async with feed.serve("127.0.0.1", 0) as server:
-        yield Serving(board, finder, server)
+    async with FrameReaders(DataRoots((tmp_path,)), 1, 5.0) as readers:
+        feed = Feed(board, finder, results, Frames(board, reader, readers, lambda _: None), "0")
+        async with feed.serve("127.0.0.1", 0) as server:
+            yield Serving(board, finder, server)
 
 
 @pytest.fixture

@@ -36,12 +36,23 @@ class Points:
         return self.header["rows"]
 
 
-def decode(data: bytes) -> Points:
+@dataclass(frozen=True)
+class Array:
+    """A binary message of one array."""
+
+    header: dict[str, Any]
+    values: npt.NDArray[Any]
+
+
+def decode(data: bytes) -> Points | Array:
     """Split a binary message as the page says."""
     (length,) = struct.unpack_from("<I", data)
     header = json.loads(data[4 : 4 + length].decode("utf-8"))
-    assert header["type"] == "points"
     payload = data[4 + length :]
+    if header["type"] == "array":
+        count = int(np.prod(header["shape"], dtype=int))
+        return Array(header, np.frombuffer(payload, header["dtype"], count, header["offset"]).reshape(header["shape"]))
+    assert header["type"] == "points"
     columns = {c["name"]: np.frombuffer(payload, c["dtype"], header["rows"], c["offset"]) for c in header["columns"]}
     return Points(header, columns)
 
@@ -60,7 +71,7 @@ class RawClient:
         await self.socket.send(json.dumps({"type": kind, **fields}))
         return fields["id"]
 
-    async def receive(self) -> dict[str, Any] | Points:
+    async def receive(self) -> dict[str, Any] | Points | Array:
         """The next message, whatever it is."""
         async with asyncio.timeout(WAIT_S):
             message = await self.socket.recv()
@@ -82,6 +93,15 @@ class RawClient:
             message = await self.receive()
             if isinstance(message, dict) and message["id"] == number:
                 return message
+
+    async def frame(self, **fields: Any) -> Array:
+        """Ask for a frame, and take it."""
+        number = await self.send("get_frame", **fields)
+        while True:
+            message = await self.receive()
+            if isinstance(message, Array) and message.header["id"] == number:
+                return message
+            assert not (isinstance(message, dict) and message["id"] == number), message
 
     async def rows(self, wanted: int) -> list[Points]:
         """Slices up to the one that ends at that row, passing over control messages."""

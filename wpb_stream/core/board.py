@@ -14,6 +14,7 @@ import numpy.typing as npt
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice
 from wpb_stream.core.table import PointTable
+from wpb_stream.core.window import FrameRef
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +42,8 @@ class Reconstruction:
     """Counts how often the run's description grew (units, regions in pixels) since it began."""
     ended: bool = False
     """No row follows, and ``run.status`` says how the run ended."""
+    frames: Mapping[int, FrameRef] = field(default_factory=dict[int, FrameRef])
+    """Of each point that has a row, where its frames are; empty where the run is not in memory."""
     arrays: dict[str, Versioned] = field(default_factory=dict[str, Versioned])
     """What is accumulated, and made of the maps, by name; each is replaced as it grows."""
 

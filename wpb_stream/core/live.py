@@ -77,6 +77,7 @@ class LiveRun:
     def __post_init__(self) -> None:
         self._window = Window(self.pace.window_frames, self.pace.window_seconds)
         self._late = LateFrames(self.pace.frame_deadline_s)
+        self.reconstruction.frames = self._placed
 
     @classmethod
     def begin(cls, run: Run, revision: str, pace: Pace, now: float, produced_by: str = "wpb stream") -> LiveRun:

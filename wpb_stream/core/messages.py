@@ -54,14 +54,31 @@ class ListRuns(msgspec.Struct, tag="list_runs", tag_field="type", frozen=True):
     until: str | None = None
 
 
+class GetFrame(msgspec.Struct, tag="get_frame", tag_field="type", frozen=True):
+    """The detector's frame of one point, made smaller by whole blocks of pixels until it fits."""
+
+    id: int
+    run: str
+    point: int
+    data_key: str | None = None
+    max_size: tuple[int, int] | None = None
+    """Rows, columns; None for the frame as it is."""
+
+
 class Ping(msgspec.Struct, tag="ping", tag_field="type", frozen=True):
     """A sign of life is asked for."""
 
     id: int
 
 
-Request = Subscribe | Unsubscribe | ListRuns | Ping
-_REQUESTS: dict[str, type[Request]] = {"subscribe": Subscribe, "unsubscribe": Unsubscribe, "list_runs": ListRuns, "ping": Ping}
+Request = Subscribe | Unsubscribe | ListRuns | GetFrame | Ping
+_REQUESTS: dict[str, type[Request]] = {
+    "subscribe": Subscribe,
+    "unsubscribe": Unsubscribe,
+    "list_runs": ListRuns,
+    "get_frame": GetFrame,
+    "ping": Ping,
+}
 
 
 def parse_request(text: str | bytes) -> Request:
@@ -92,6 +109,8 @@ def parse_request(text: str | bytes) -> Request:
         raise ProtocolError("bad_message", f"{kind}: {error}.", request_id) from None
     if isinstance(request, Subscribe) and (request.from_row < 0 or not 0 < request.max_rate <= MAX_RATE):
         raise ProtocolError("bad_message", f"subscribe: from_row must be 0 or more, max_rate above 0 and at most {MAX_RATE:g}.", request_id)
+    if isinstance(request, GetFrame) and (request.point < 0 or min(request.max_size or (1,)) < 1):
+        raise ProtocolError("bad_message", "get_frame: point must be 0 or more, and max_size [rows, columns] of 1 or more.", request_id)
     if isinstance(request, ListRuns) and not 0 < request.limit <= 500:
         raise ProtocolError("bad_message", "list_runs: limit must be 1 to 500.", request_id)
     return request

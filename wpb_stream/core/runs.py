@@ -236,3 +236,20 @@ def _apply(run: Run, document: Document) -> list[FrameRef]:
         log.exception("run %s: the %s document %s could not be applied", run.uid, document.name, document.uid)
         run.notice("internal", f"wpb itself failed on a {document.name} document of this run; the streaming process's log says how.")
         return []
+
+
+def replay(documents: Iterable[Document], recipe_for: Callable[[dict[str, Any]], Recipe | None]) -> tuple[Run, list[FrameRef]]:
+    """The run its documents tell of, and the frames they announce, in order.
+
+    :raises ValueError: there is no start document among them
+    """
+    runs = Runs(recipe_for)
+    run: Run | None = None
+    refs: list[FrameRef] = []
+    for document in described_first(documents):
+        for applied in runs.apply(document):
+            run = applied.run
+            refs.extend(applied.frames)
+    if run is None:
+        raise ValueError("there is no start document among these documents")
+    return run, refs

@@ -16,6 +16,7 @@ from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, NegotiationError
@@ -24,12 +25,14 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from wpb_stream.catalogue.results import Results
+from wpb_stream.core.binary import encode_array
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import (
     CLOSE_RESTART,
     SUBPROTOCOL,
     ErrorMessage,
+    GetFrame,
     ListRuns,
     Ping,
     Pong,
@@ -42,6 +45,7 @@ from wpb_stream.core.messages import (
 )
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.finder import Finder
+from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.http import answer, reads_a_file, same_origin, viewer_files
 from wpb_stream.feed.subscription import Slices, Subscription
 
@@ -49,6 +53,10 @@ log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 64 * 1024
 """Largest message a client may send."""
+MAX_LOOKS = 4
+"""Frames one client may have read at the same time."""
+FRAME = "frame"
+"""Name of the array that is a frame."""
 MAX_SUBSCRIPTIONS = 128
 """Subscriptions one client may hold."""
 TCP_USER_TIMEOUT_MS = 10_000
@@ -57,8 +65,8 @@ TCP_USER_TIMEOUT_MS = 10_000
 class Feed:
     """Serves the board and the catalogue to any number of clients."""
 
-    def __init__(self, board: Board, finder: Finder, results: Results, version: str, origins: Sequence[str] = ()) -> None:
-        self._board, self._finder, self._results = board, finder, results
+    def __init__(self, board: Board, finder: Finder, results: Results, frames: Frames, version: str, origins: Sequence[str] = ()) -> None:
+        self._board, self._finder, self._results, self._frames = board, finder, results, frames
         self._version, self._origins = version, tuple(origins)
         self._static = viewer_files()
         self._slices = Slices()
@@ -108,13 +116,14 @@ class Feed:
 
     async def _client(self, socket: ServerConnection) -> None:
         client, following = Connection(socket), dict[int, asyncio.Task[None]]()
+        looking = asyncio.Semaphore(MAX_LOOKS)
         # A pulled cable: the kernel gives up what is not acknowledged, instead of trying for a quarter of an hour.
         socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
         try:
             async with asyncio.TaskGroup() as tasks:
                 await client.tell(Welcome(self._version, uuid4().hex, _now(), self._board.latest))
                 async for text in socket:
-                    await self._serve_request(client, text, following, tasks)
+                    await self._serve_request(client, text, following, looking, tasks)
                 for task in following.values():
                     task.cancel()
         except* ConnectionClosed:
@@ -123,7 +132,12 @@ class Feed:
             log.info("client %s takes nothing for %g s: cut off", socket.remote_address, SEND_TIMEOUT_S)
 
     async def _serve_request(
-        self, client: Connection, text: str | bytes, following: dict[int, asyncio.Task[None]], tasks: asyncio.TaskGroup
+        self,
+        client: Connection,
+        text: str | bytes,
+        following: dict[int, asyncio.Task[None]],
+        looking: asyncio.Semaphore,
+        tasks: asyncio.TaskGroup,
     ) -> None:
         request_id = None
         try:
@@ -146,6 +160,11 @@ class Feed:
                     await client.tell(Unsubscribed(wanted))
                 case ListRuns():
                     await client.tell(await self._runs(request))
+                case GetFrame():
+                    if looking.locked():
+                        raise ProtocolError("rate_limited", f"At most {MAX_LOOKS} frames at a time; ask again when one has come.")
+                    await looking.acquire()
+                    tasks.create_task(self._look(client, request)).add_done_callback(lambda _: looking.release())
                 case Ping(wanted):
                     await client.tell(Pong(wanted, _now()))
         except (ProtocolError, ServiceError) as error:
@@ -164,6 +183,17 @@ class Feed:
         found = await self._finder.runs(plan_name=request.plan_name, status=request.status, **conditions)
         before = str(found[-1][0]) if len(found) == request.limit else None
         return RunsMessage(request.id, [run for _, run in found], before)
+
+    async def _look(self, client: Connection, request: GetFrame) -> None:
+        if request.run == "latest" and self._board.latest is not None:
+            request = msgspec.structs.replace(request, run=self._board.latest)
+        try:
+            frame = await self._frames.of(request)
+        except (ProtocolError, ServiceError) as error:
+            return await client.tell(_error(error, request.id))
+        live = self._board.live.get(request.run)
+        about = {"run": request.run, "revision": live.revision if live else "", "name": FRAME, "version": 1}
+        await client.send([encode_array(frame, subscription=request.id, **about)])
 
     async def _follow(self, client: Connection, request: Subscribe) -> None:
         """One subscription, from its request to the end of the connection."""

@@ -10,26 +10,30 @@ import errno
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import anyio
 import numpy as np
+import numpy.typing as npt
 from anyio import to_process
 
 from wpb_stream.core.accumulation import Accumulation, merged
-from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.core.exceptions import FrameBroken, ServiceError
 from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowResult, window_request
 from wpb_stream.frames import worker
 from wpb_stream.frames.roots import DataRoots
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 ATTEMPTS = 3
 """Calls that a hung or dying reader may cost before its frames are given up."""
@@ -140,17 +144,42 @@ class FrameReaders:
         self._statistics.broken += int(counts[FrameStatus.BROKEN])
         return WindowResult(values, status, shape, worst[0].reason if worst else None, merged(result.tally for result in results))
 
+    async def look(self, ref: FrameRef, max_size: tuple[int, int] | None) -> npt.NDArray[Any]:
+        """The frames of one point, as :meth:`FrameReader.look` gives them.
+
+        :raises FrameError: they cannot be read
+        """
+        call = partial(worker.look, ref.file, ref.index, max_size, self.roots, self.idle_s)
+        pid, frame = await self._in_reader(call, f"index {ref.index} of {ref.file.uri}")
+        self._seen.add(pid)
+        return frame
+
     async def _share(self, refs: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None) -> WindowResult:
         request = window_request(refs, reducer, accumulation)
+        rows = len(refs)
+        try:
+            answer = await self._in_reader(partial(worker.work, request, self.roots, self.idle_s), f"{rows} frames of {request.file.uri}")
+        except FrameBroken as given_up:
+            status = np.full(rows, FrameStatus.BROKEN, np.uint8)
+            return WindowResult(np.full((rows, reducer.size), np.nan), status, None, str(given_up))
+        self._seen.add(answer.pid)
+        self._statistics.frames_read += answer.frames_read
+        self._statistics.bytes_read += answer.bytes_read
+        return answer.result
+
+    async def _in_reader(self, call: Callable[[], T], what: str) -> T:
+        """Have a reader process make a call, a few times if need be.
+
+        :raises FrameBroken: it never came to an end
+        :raises FrameError: the call itself raised it
+        """
         why = ""
         for attempt in range(1, ATTEMPTS + 1):
             pause_s = 0.0
             try:
                 async with self._core():
                     with anyio.fail_after(self.deadline_s):
-                        answer = await to_process.run_sync(
-                            worker.work, request, self.roots, self.idle_s, cancellable=True, limiter=self._unlimited
-                        )
+                        return await to_process.run_sync(call, cancellable=True, limiter=self._unlimited)
             except TimeoutError:
                 why = f"the file did not answer within {self.deadline_s:g} s"
                 self._statistics.workers_killed += 1
@@ -159,17 +188,10 @@ class FrameReaders:
                 self._statistics.workers_killed += 1
             except OSError as error:
                 why, pause_s = _no_room(error), PAUSE_S
-            else:
-                self._seen.add(answer.pid)
-                self._statistics.frames_read += answer.frames_read
-                self._statistics.bytes_read += answer.bytes_read
-                return answer.result
-            logger.warning("%d frames of %s: %s (attempt %d of %d)", len(refs), request.file.uri, why, attempt, ATTEMPTS)
+            logger.warning("%s: %s (attempt %d of %d)", what, why, attempt, ATTEMPTS)
             if attempt < ATTEMPTS:
                 await asyncio.sleep(pause_s)
-        rows = len(refs)
-        reason = f"{rows} frames of {request.file.uri} were given up after {ATTEMPTS} attempts: {why}"
-        return WindowResult(np.full((rows, reducer.size), np.nan), np.full(rows, FrameStatus.BROKEN, np.uint8), None, reason)
+        raise FrameBroken(f"{what} were given up after {ATTEMPTS} attempts: {why}")
 
     @asynccontextmanager
     async def _core(self) -> AsyncIterator[None]:

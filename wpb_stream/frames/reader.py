@@ -19,10 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from wpb_stream.core.accumulation import Kind, Tally
+from wpb_stream.core.blocks import counts_of, means_of, sums_of
 from wpb_stream.core.corrected import apart
 from wpb_stream.core.dead_time import NeedsBeside
 from wpb_stream.core.exceptions import FrameBroken, FrameError, FrameNotYet
+from wpb_stream.core.masks import NO_BAD_PIXELS
 from wpb_stream.core.reducers import Frame, Reducer
+from wpb_stream.core.reduction import shape_of
 from wpb_stream.core.window import FrameStatus, StreamFile, WindowRequest, WindowResult
 from wpb_stream.frames.beside import beside
 from wpb_stream.frames.mimetypes import Frames, open_frames
@@ -121,6 +124,28 @@ class FrameReader:
             if len(shapes) != 1:
                 raise FrameBroken(f"the frames of {file.uri} have different shapes, or indices different numbers of them: {sorted(shapes)}")
             return np.stack([np.stack(read[index]) for index in indices])
+
+    def look(self, file: StreamFile, index: int, max_size: tuple[int, int] | None) -> npt.NDArray[Any]:
+        """The frames of one index, added up, made smaller until they fit.
+
+        :param max_size: rows, columns; None for as they are
+        :returns: shape (rows, columns); in the file's dtype if it is one frame and fits, else int64 or float64 for a sum; float32, or
+            float64 for wide numbers, for means over blocks of n x n pixels, n the smallest that fits
+        :raises FrameError: they cannot be read
+        """
+        with self._lock:
+            total: npt.NDArray[Any] | None = None
+            for frame in self._each(self._frames(file), file, index):
+                wide = np.float64 if frame.dtype.kind == "f" else np.int64
+                total = frame.copy() if total is None else total.astype(wide) + frame
+            if total is None:
+                raise FrameBroken(f"index {index} of {file.uri} holds no frame")
+            rows, columns = shape_of(total)
+            block = max(1, -(-rows // max_size[0]), -(-columns // max_size[1])) if max_size else 1
+            if block == 1:
+                return total
+            counts = counts_of((rows, columns), NO_BAD_PIXELS, (block, block))
+            return means_of(sums_of(total.astype(np.float64), None, (block, block)), counts).astype(np.result_type(total, np.float32))
 
     def close_idle(self, idle_s: float) -> None:
         """Close the files that nobody asked for in the last ``idle_s`` seconds; they are opened anew when somebody does."""

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
     ("sent", "code", "number"),
     [
         ('{"type":"dance","id":3}', "unknown_type", 3),
-        ('{"type":"get_frame","id":3,"run":"latest","point":0}', "unknown_type", 3),
+        ('{"type":"reprocess","id":3,"run":"latest","recipe":{}}', "unknown_type", 3),
         ('{"type":"ping"', "bad_message", None),
         ("", "bad_message", None),
         ("[1]", "bad_message", None),

@@ -1,0 +1,77 @@
+"""The frame of a point that a client asks for: found by the documents of its run, read in a reader process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.core.board import Board
+from wpb_stream.core.exceptions import FrameError, ProtocolError
+from wpb_stream.core.messages import GetFrame
+from wpb_stream.core.recipe import Recipe
+from wpb_stream.core.runs import replay
+from wpb_stream.core.window import FrameRef
+from wpb_stream.frames.pool import FrameReaders
+
+KEPT_RUNS = 4
+"""Runs of which it is kept where their frames are: people click through one run after the other."""
+
+
+class Frames:
+    """Reads single frames for clients."""
+
+    def __init__(
+        self, board: Board, reader: CatalogueReader, readers: FrameReaders, recipe_for: Callable[[dict[str, Any]], Recipe | None]
+    ) -> None:
+        self._board, self._reader, self._readers, self._recipe_for = board, reader, readers, recipe_for
+        self._kept: OrderedDict[tuple[str, str | None], Mapping[int, FrameRef]] = OrderedDict()
+
+    async def of(self, request: GetFrame) -> npt.NDArray[Any]:
+        """The frame that a client asks for.
+
+        :raises ProtocolError: ``unknown_run``, or ``frame_unavailable`` and why
+        :raises ServiceError: the catalogue cannot be reached
+        """
+        live = self._board.live.get(request.run)
+        ref = live.frames.get(request.point) if live is not None and request.data_key is None else None
+        if ref is None:
+            ref = (await asyncio.to_thread(self._find, request.run, request.data_key)).get(request.point)
+        if ref is None or ref.values is not None:
+            named = f" of {request.data_key[:80]!r}" if request.data_key else ""
+            told = f"There is no frame{named} in a file for point {request.point} of run {request.run[:80]}."
+            raise ProtocolError("frame_unavailable", told, request.id)
+        try:
+            frame = await self._readers.look(ref, request.max_size)
+        except FrameError as error:
+            raise ProtocolError("frame_unavailable", f"The frame of point {request.point} cannot be read: {error}.", request.id) from error
+        return frame.view(np.uint8) if frame.dtype.kind == "b" else frame.astype(np.float32) if frame.dtype == np.float16 else frame
+
+    def _find(self, uid: str, data_key: str | None) -> Mapping[int, FrameRef]:
+        """Where the newest frame of each point is, by the documents in the catalogue."""
+        if (uid, data_key) in self._kept:
+            self._kept.move_to_end((uid, data_key))
+            return self._kept[uid, data_key]
+        row = self._reader.run(uid)
+        if row is None:
+            raise ProtocolError("unknown_run", f"There is no run {uid[:80]!r}.")
+        _, refs = replay(self._reader.documents(uid), lambda start: self._recipe(start, data_key))
+        found: dict[int, FrameRef] = {}
+        for ref in refs:
+            if ref.point not in found or found[ref.point].version < ref.version:
+                found[ref.point] = ref
+        if row.ended_seq is not None:
+            self._kept[uid, data_key] = found
+            while len(self._kept) > KEPT_RUNS:
+                self._kept.popitem(last=False)
+        return found
+
+    def _recipe(self, start: dict[str, Any], data_key: str | None) -> Recipe | None:
+        recipe = self._recipe_for(start)
+        return recipe if recipe is None or data_key is None else replace(recipe, data_key=data_key, companions=None)

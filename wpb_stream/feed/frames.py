@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from wpb_stream.catalogue.reader import CatalogueReader
@@ -22,6 +21,10 @@ from wpb_stream.frames.pool import FrameReaders
 
 KEPT_RUNS = 4
 """Runs of which it is kept where their frames are: people click through one run after the other."""
+
+
+_SENT = {"bool": "uint8", "float16": "float32", "int64": "float64", "uint64": "float64"}
+"""Types that a browser has no arrays of numbers of, and what stands for them."""
 
 
 class Frames:
@@ -51,7 +54,7 @@ class Frames:
             frame = await self._readers.look(ref, request.max_size)
         except FrameError as error:
             raise ProtocolError("frame_unavailable", f"The frame of point {request.point} cannot be read: {error}.", request.id) from error
-        return frame.view(np.uint8) if frame.dtype.kind == "b" else frame.astype(np.float32) if frame.dtype == np.float16 else frame
+        return frame.astype(_SENT.get(frame.dtype.name, frame.dtype))
 
     def _find(self, uid: str, data_key: str | None) -> Mapping[int, FrameRef]:
         """Where the newest frame of each point is, by the documents in the catalogue."""

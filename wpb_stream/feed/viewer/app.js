@@ -33,7 +33,25 @@ const stage = new Stage(
     dataset.run = shown?.uid ?? "";
     dataset.status = shown?.status ?? "";
   },
+  (cell) => void look(cell),
 );
+
+/** Rows and columns that a frame is shown with at most. */
+const FRAME_SIZE = 512;
+
+/**
+ * Show the detector's frame of the point that is in a cell.
+ * @param {number} cell
+ */
+async function look(cell) {
+  const { model } = stage;
+  const point = model?.pointAt[cell] ?? -1;
+  if (!model || point < 0) return;
+  const answer = await feed.frame(model.run.uid, point, [FRAME_SIZE, FRAME_SIZE]);
+  if (!answer || stage.model !== model) return;
+  if ("code" in answer) page.addNotice(answer.code, answer.message, false);
+  else stage.showArray({ ...answer, title: `Frame of point ${point}` });
+}
 
 // ---- the run on screen
 

@@ -3,6 +3,7 @@ import { arrayOf, decode, rowsFrom } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").Run} Run */
 /** @typedef {import("./protocol.js").Block} Block */
+/** Why something cannot be had. @typedef {{code: string, message: string}} Refusal */
 /** @typedef {"connecting" | "connected" | "waiting" | "refused"} ConnectionState */
 
 /**
@@ -45,6 +46,7 @@ export class Feed {
   #attempt = 0;
   /** @type {number | undefined} */ #retry;
   /** @type {Map<number, (runs: Run[] | null) => void>} */ #answers = new Map();
+  /** @type {Map<number, (frame: import("./protocol.js").ArrayBlock | Refusal | null) => void>} */ #looks = new Map();
   #heard = 0;
   /** Identifier of the last ping; negative once something has been heard since. */ #ping = 0;
   #ready = false;
@@ -87,6 +89,19 @@ export class Feed {
   runs(limit) {
     if (!this.connected) return Promise.resolve(null);
     return new Promise((resolve) => this.#answers.set(this.#send({ type: "list_runs", id: this.#nextId++, limit }), resolve));
+  }
+
+  /**
+   * The detector's frame of a point.
+   * @param {string} run
+   * @param {number} point
+   * @param {[number, number]} size rows and columns at most
+   * @returns {Promise<import("./protocol.js").ArrayBlock | Refusal | null>} null if the server did not answer
+   */
+  frame(run, point, size) {
+    if (!this.connected) return Promise.resolve(null);
+    const id = this.#send({ type: "get_frame", id: this.#nextId++, run, point, max_size: size });
+    return new Promise((resolve) => this.#looks.set(id, resolve));
   }
 
   /** Ask for the rows from the first on: those held do not fit the run's new description. */
@@ -132,8 +147,9 @@ export class Feed {
     }
     this.#subscription = this.#ping = 0;
     this.#ready = false;
-    for (const resolve of this.#answers.values()) resolve(null);
+    for (const resolve of [...this.#answers.values(), ...this.#looks.values()]) resolve(null);
     this.#answers.clear();
+    this.#looks.clear();
     this.listener.connection(state, sentence);
   }
 
@@ -229,6 +245,11 @@ export class Feed {
       this.#answers.get(id)?.(null);
       this.#answers.delete(id);
     }
+    if (id !== null && this.#looks.has(id)) {
+      this.#looks.get(id)?.({ code, message });
+      this.#looks.delete(id);
+      return;
+    }
     if (id === null || id !== this.#subscription) return this.listener.notice(code, message, true);
     this.#subscription = 0;
     if (this.#asked && (code === "unknown_revision" || code === "bad_message")) {
@@ -245,6 +266,11 @@ export class Feed {
   #binary(buffer) {
     const { header, payload } = decode(buffer);
     const held = this.#held;
+    if (header.type === "array" && this.#looks.has(header.id)) {
+      this.#looks.get(header.id)?.(arrayOf(buffer, header, payload));
+      this.#looks.delete(header.id);
+      return;
+    }
     if (header.id !== this.#subscription || !held) return;
     if (header.type === "array" && header.run === held.run && header.revision === held.revision) {
       return this.listener.array(arrayOf(buffer, header, payload));

@@ -6,6 +6,7 @@
  * What a panel tells the page.
  * @typedef {object} PanelListener
  * @property {(cell: number | null) => void} point the person points at this cell, or no longer at any
+ * @property {(cell: number) => void} pick the person wants to look closer at this cell
  * @property {() => void} resized it has to be drawn again
  */
 
@@ -32,9 +33,9 @@ export class Panel {
     this.figure = document.createElement("figure");
     this.note = document.createElement("span");
     const caption = document.createElement("figcaption");
-    const heading = document.createElement("h2");
-    heading.textContent = title;
-    caption.append(heading, this.note);
+    this.heading = document.createElement("h2");
+    this.heading.textContent = title;
+    caption.append(this.heading, this.note);
     const frame = document.createElement("div");
     frame.append(this.canvas);
     this.figure.append(caption, frame);
@@ -51,6 +52,12 @@ export class Panel {
   remove() {
     this.observer.disconnect();
     this.figure.remove();
+  }
+
+  /** @param {string} title */
+  retitle(title) {
+    this.title = title;
+    this.heading.textContent = title;
   }
 
   /**
@@ -88,6 +95,10 @@ export class Panel {
     const point = (/** @type {PointerEvent} */ { offsetX, offsetY }) => listener.point(this.plot.cellAt(offsetX, offsetY));
     canvas.addEventListener("pointermove", point);
     canvas.addEventListener("pointerdown", point);
+    canvas.addEventListener("click", ({ offsetX, offsetY }) => {
+      const cell = this.plot.cellAt(offsetX, offsetY);
+      if (cell !== null) listener.pick(cell);
+    });
     canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType === "mouse" && listener.point(null));
     canvas.addEventListener("blur", () => listener.point(null));
     /** @type {Record<string, [number, number]>} */
@@ -95,6 +106,7 @@ export class Panel {
     canvas.addEventListener("keydown", (event) => {
       const step = steps[event.key];
       if (event.key === "Escape") listener.point(null);
+      if (event.key === "Enter" && this.cursor !== null) listener.pick(this.cursor);
       if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
       event.preventDefault();
       this.#step(...step);

@@ -39,7 +39,7 @@
 
 /**
  * An array, of which the latest version counts; its values are a view of the received message, in C order.
- * @typedef {{name: string, shape: number[], values: Column}} ArrayBlock
+ * @typedef {{name: string, shape: number[], values: Column, title?: string}} ArrayBlock
  */
 
 /** @type {Record<string, new (buffer: ArrayBuffer, offset: number, length: number) => Column>} */

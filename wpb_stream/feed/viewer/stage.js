@@ -15,12 +15,14 @@ const MOST_ARRAYS = 6;
 
 /** @param {RunModel} model */
 function drawable({ arrays }) {
-  return [...arrays.values()].filter(wayToDraw).slice(0, MOST_ARRAYS);
+  // What the person looks at comes first: it was asked for.
+  const asked = [...arrays.values()].filter(({ title }) => title);
+  return [...asked, ...[...arrays.values()].filter(({ title }) => !title)].filter(wayToDraw).slice(0, MOST_ARRAYS);
 }
 
-/** @param {string} name */
-function titleOf(name) {
-  const words = name.replaceAll("_", " ");
+/** @param {import("./protocol.js").ArrayBlock} array */
+function titleOf({ name, title }) {
+  const words = title ?? name.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
@@ -45,8 +47,10 @@ export class Stage {
   /**
    * @param {() => Omit<import("./mapplot.js").Overlay, "cursor">} overlay asked at each drawing
    * @param {() => void} drawn called after each drawing
+   * @param {(cell: number) => void} pick called when the person wants to look closer at a cell
    */
-  constructor(overlay, drawn) {
+  constructor(overlay, drawn, pick) {
+    this.pick = pick;
     this.overlay = overlay;
     this.drawn = drawn;
     const restyle = () => {
@@ -86,18 +90,19 @@ export class Stage {
     this.clear();
     this.model = model;
     const view = (this.view = new View(model));
-    const listener = { point: (/** @type {number | null} */ cell) => this.#point(cell), resized: () => this.redraw(false) };
+    const listener = { point: (/** @type {number | null} */ cell) => this.#point(cell), pick: this.pick, resized: () => this.redraw(false) };
     const flat = view.y !== null;
     for (const channel of model.channels) {
       const plot = flat ? new MapPlot(view, channel) : new LinePlot(view, channel);
       const panel = new Panel(plot, channel.name, channel.label || channel.name, listener);
       panel.note.textContent = channel.units;
+      panel.canvas.title = "Click a point for the detector's frame";
       this.#panels.push(panel);
     }
     if (flat && model.channels.filter(({ colour }) => isPrimary(colour)).length > 1) {
       this.#panels.unshift(new Panel(new MapPlot(view, null), "rgb", "Composite", listener));
     }
-    for (const array of drawable(model)) this.#panels.push(new Panel(new ArrayPlot(array), array.name, titleOf(array.name), listener));
+    for (const array of drawable(model)) this.#panels.push(new Panel(new ArrayPlot(array), array.name, titleOf(array), listener));
     this.#arrange(view);
     this.redraw(true);
   }
@@ -110,9 +115,10 @@ export class Stage {
     const { model } = this;
     if (!model) return;
     model.arrays.set(array.name, array);
-    const plot = this.#panels.map((panel) => panel.plot).find((each) => each instanceof ArrayPlot && each.array.name === array.name);
-    if (plot instanceof ArrayPlot && wayToDraw(plot.array) === wayToDraw(array)) {
-      plot.array = array;
+    const panel = this.#panels.find(({ plot }) => plot instanceof ArrayPlot && plot.array.name === array.name);
+    if (panel?.plot instanceof ArrayPlot && wayToDraw(panel.plot.array) === wayToDraw(array)) {
+      panel.plot.array = array;
+      panel.retitle(titleOf(array));
       this.redraw(true);
     } else if (drawable(model).includes(array)) this.show(model);
   }

@@ -39,6 +39,8 @@ async def test_the_mean_of_all_frames_is_drawn_with_its_first_row_at_the_top(set
         places = [await viewer.cell_rectangle("mean_frame", index) for index in (0, 1, FRAME[1])]
         assert places[0]["x"] < places[1]["x"]
         assert places[0]["y"] < places[2]["y"]
+        links = await viewer.page.locator("#downloads a").evaluate_all("all => all.map((one) => one.getAttribute('href'))")
+        assert links == [f"api/runs/{uid}/map.{kind}" for kind in ("csv", "npz", "nxs")]
         label = await viewer.page.locator('canvas[data-channel="mean_frame"]').get_attribute("aria-label")
         assert label is not None
         assert label.startswith("Mean frame: 6 \N{MULTIPLICATION SIGN} 4, ")

@@ -141,3 +141,9 @@ async def test_a_client_with_as_many_subscriptions_as_it_may_hold_costs_one_turn
                 assert message.first == rows[message.header["id"]]
                 rows[message.header["id"]] += message.rows
     assert most < 2 * 2**20
+
+
+async def test_without_its_catalogue_the_server_is_alive_and_not_ready(serving: Serving) -> None:
+    assert await serving.get("/healthz") == b"HTTP/1.1 200 OK"
+    assert await serving.get("/readyz") == b"HTTP/1.1 503 Service Unavailable"
+    assert await serving.get("/api/runs") == b"HTTP/1.1 503 Service Unavailable"

@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,7 +17,7 @@ from wpb_stream.catalogue.records import RunRow
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError
-from wpb_stream.core.messages import RunInfo
+from wpb_stream.core.messages import ListRuns, RunInfo
 from wpb_stream.core.table import PointTable
 
 log = logging.getLogger(__name__)
@@ -103,3 +104,34 @@ class Finder:
 
 def _up_to_date(row: RunRow) -> RunInfo:
     return msgspec.structs.replace(row.info, status=row.status)
+
+
+def conditions_of(request: ListRuns) -> dict[str, Any]:
+    """The conditions of :meth:`Finder.runs` that a request asks for.
+
+    :raises ProtocolError: ``bad_message``, as one of them is none
+    """
+    try:
+        return {
+            "limit": request.limit,
+            "plan_name": request.plan_name,
+            "status": request.status,
+            "before": None if request.before is None else _cursor(request.before),
+            "since": None if request.since is None else _time(request.since),
+            "until": None if request.until is None else _time(request.until),
+        }
+    except ValueError as error:
+        raise ProtocolError("bad_message", f"list_runs: {error}.") from None
+
+
+def _cursor(text: str) -> int:
+    cursor = int(text)
+    if not 0 <= cursor < 2**63:
+        raise ValueError(f"{text[:40]!r} is no cursor that was given out here")
+    return cursor
+
+
+def _time(text: str) -> datetime:
+    """A time; one without a zone is in UTC, whatever the database's zone is."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -34,31 +34,31 @@ def viewer_files() -> dict[str, Answer]:
     for file in files("wpb_stream.feed").joinpath("viewer").iterdir():
         suffix = "." + file.name.rpartition(".")[2]
         if suffix in CONTENT_TYPES:
-            answers["/" + file.name] = _answer(200, CONTENT_TYPES[suffix], file.read_bytes())
+            answers["/" + file.name] = plain(200, CONTENT_TYPES[suffix], file.read_bytes())
     answers["/"] = answers["/index.html"]
     return answers
 
 
 def reads_a_file(target: str) -> bool:
     """Whether :func:`answer` may wait for a disk: then it belongs in a thread."""
-    return _preview_of(_path(target)) is not None
+    return _preview_of(path_of(target)) is not None
 
 
 def answer(method: str, target: str, static: Mapping[str, Answer], results: Results) -> Answer:
     """What a plain HTTP request gets; see :func:`reads_a_file`."""
     if method not in ("GET", "HEAD"):
-        status, headers, body = _answer(405, "text/plain", b"Only GET here; everything else goes over the websocket at /ws.\n")
+        status, headers, body = plain(405, "text/plain", b"Only GET here; everything else goes over the websocket at /ws.\n")
         return status, headers | {"Allow": "GET, HEAD"}, body
-    path = _path(target)
+    path = path_of(target)
     if path in static:
         return static[path]
     if path.strip("/") == "healthz":
-        return _answer(200, "text/plain", b"ok\n")
+        return plain(200, "text/plain", b"ok\n")
     uid = _preview_of(path)
     preview = None if uid is None else results.preview(uid)
     if preview is not None:
-        return _answer(200, "image/png", preview)
-    return _answer(404, "text/plain", b"Nothing here. The viewer is at /, the feed at /ws.\n")
+        return plain(200, "image/png", preview)
+    return plain(404, "text/plain", b"Nothing here. The viewer is at /, the feed at /ws.\n")
 
 
 def same_origin(origin: str | None, host: str | None, allowed: tuple[str, ...]) -> bool:
@@ -71,7 +71,8 @@ def same_origin(origin: str | None, host: str | None, allowed: tuple[str, ...]) 
         return False
 
 
-def _path(target: str) -> str:
+def path_of(target: str) -> str:
+    """The path of a request, decoded."""
     return unquote(target.partition("?")[0])
 
 
@@ -84,5 +85,6 @@ def _preview_of(path: str) -> str | None:
             return None
 
 
-def _answer(status: int, content_type: str, body: bytes) -> Answer:
+def plain(status: int, content_type: str, body: bytes) -> Answer:
+    """An answer with the headers that all have."""
     return status, {"Content-Type": content_type, "Content-Length": str(len(body)), "Cache-Control": "no-cache", **SECURITY_HEADERS}, body

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
-from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -43,10 +42,11 @@ from wpb_stream.core.messages import (
     Welcome,
     parse_request,
 )
+from wpb_stream.feed.api import Api
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
-from wpb_stream.feed.finder import Finder
+from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
-from wpb_stream.feed.http import answer, reads_a_file, same_origin, viewer_files
+from wpb_stream.feed.http import Answer, answer, reads_a_file, same_origin, viewer_files
 from wpb_stream.feed.subscription import Slices, Subscription
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class Feed:
 
     def __init__(self, board: Board, finder: Finder, results: Results, frames: Frames, version: str, origins: Sequence[str] = ()) -> None:
         self._board, self._finder, self._results, self._frames = board, finder, results, frames
+        self._api = Api(board, finder)
         self._version, self._origins = version, tuple(origins)
         self._static = viewer_files()
         self._slices = Slices()
@@ -108,11 +109,11 @@ class Feed:
             if not same_origin(request.headers.get("Origin"), request.headers.get("Host"), self._origins):
                 return connection.respond(HTTPStatus.FORBIDDEN, "This origin may not open the feed; see WPB_ORIGINS.\n")
             return None
+        if (found := await self._api.answer(request.method, request.path)) is not None:
+            return _response(request.method, found)
         asked = (request.method, request.path, self._static, self._results)
         # No thread where none is needed: the page and the sign of life must not wait for those who use all threads.
-        status, headers, body = await asyncio.to_thread(answer, *asked) if reads_a_file(request.path) else answer(*asked)
-        body = b"" if request.method == "HEAD" else body
-        return Response(status, HTTPStatus(status).phrase, Headers(headers), body)
+        return _response(request.method, await asyncio.to_thread(answer, *asked) if reads_a_file(request.path) else answer(*asked))
 
     async def _client(self, socket: ServerConnection) -> None:
         client, following = Connection(socket), dict[int, asyncio.Task[None]]()
@@ -171,16 +172,7 @@ class Feed:
             await client.tell(_error(error, request_id))
 
     async def _runs(self, request: ListRuns) -> RunsMessage:
-        try:
-            conditions: dict[str, Any] = {
-                "limit": request.limit,
-                "before": None if request.before is None else _cursor(request.before),
-                "since": None if request.since is None else _time(request.since),
-                "until": None if request.until is None else _time(request.until),
-            }
-        except ValueError as error:
-            raise ProtocolError("bad_message", f"list_runs: {error}.") from None
-        found = await self._finder.runs(plan_name=request.plan_name, status=request.status, **conditions)
+        found = await self._finder.runs(**conditions_of(request))
         before = str(found[-1][0]) if len(found) == request.limit else None
         return RunsMessage(request.id, [run for _, run in found], before)
 
@@ -230,6 +222,11 @@ class Feed:
         return live is not None and live is not made and (growing or not made.ended)
 
 
+def _response(method: str, answer: Answer) -> Response:
+    status, headers, body = answer
+    return Response(status, HTTPStatus(status).phrase, Headers(headers), b"" if method == "HEAD" else body)
+
+
 def _moved_on(made: Reconstruction, uid: str, subscription: Subscription) -> bool:
     """Whether another run is to be followed; one that ended is told to its end first."""
     return uid != made.run.uid and (subscription.complete or not made.ended)
@@ -252,19 +249,6 @@ def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subproto
         raise NegotiationError(f"only the subprotocol {SUBPROTOCOL} is spoken here")
     # A client that offers none must not be answered with one: it would take that for an error.
     return Subprotocol(SUBPROTOCOL) if offered else None
-
-
-def _cursor(text: str) -> int:
-    cursor = int(text)
-    if not 0 <= cursor < 2**63:
-        raise ValueError(f"{text[:40]!r} is no cursor that was given out here")
-    return cursor
-
-
-def _time(text: str) -> datetime:
-    """A time; one without a zone is in UTC, whatever the database's zone is."""
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _now() -> str:

@@ -12,6 +12,9 @@ const STATUS_MEANING = {
   fail: "The scan ended with an error", lost: "The scan's documents stopped coming, and none said that it ended",
 };
 
+/** What can be taken away of a run: title and file. @type {Record<string, string>} */
+const DOWNLOADS = { CSV: "map.csv", NumPy: "map.npz", NeXus: "map.nxs" };
+
 /** @param {string} id */
 export function element(id) {
   const found = document.getElementById(id);
@@ -77,6 +80,11 @@ export function showRun(run, revision) {
   uid.className = "uid";
   subtitle.replaceChildren(...parts.filter(Boolean).map((part) => make("span", part)), uid);
   text("started", clock(run.started, true));
+  element("downloads").replaceChildren(...Object.entries(DOWNLOADS).map(([title, file]) => {
+    const link = /** @type {HTMLAnchorElement} */ (make("a", title));
+    link.href = `api/runs/${encodeURIComponent(run.uid)}/${file}`;
+    return link;
+  }));
   element("progress").hidden = false;
 }
 

@@ -1,0 +1,80 @@
+"""Runs over plain HTTP, for scripts: their list, one of them, and its maps as files."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from wpb_stream.core.board import Board
+from wpb_stream.core.exceptions import ProtocolError, ServiceError
+from wpb_stream.core.messages import ListRuns
+from wpb_stream.feed.downloads import FORMATS
+from wpb_stream.feed.finder import Finder, conditions_of
+from wpb_stream.feed.http import Answer, path_of, plain
+
+STATUS = {"unknown_run": 404, "unknown_revision": 404, "bad_message": 400}
+"""HTTP status of each error code; 503 for all others, which may pass."""
+
+
+class Api:
+    """Answers what needs the catalogue."""
+
+    def __init__(self, board: Board, finder: Finder) -> None:
+        self._board, self._finder = board, finder
+
+    async def answer(self, method: str, target: str) -> Answer | None:
+        """The answer to a request; None if it is none of these."""
+        if method not in ("GET", "HEAD"):
+            return None
+        asked = {name: values[-1] for name, values in parse_qs(target.partition("?")[2]).items()}
+        try:
+            match path_of(target).strip("/").split("/"):
+                case ["readyz"]:
+                    await self._finder.runs(limit=1)
+                    return plain(200, "text/plain", b"ready\n")
+                case ["api", "runs"]:
+                    return _json(await self._runs(asked))
+                case ["api", "runs", uid]:
+                    made, _ = await self._finder.find(self._uid(uid), asked.get("revision", "newest"))
+                    return _json({"run": made.run, "revision": made.revision, "produced_by": made.produced_by, "notices": made.notices})
+                case ["api", "runs", uid, name] if name in FORMATS:
+                    return await self._file(uid, name, asked.get("revision", "newest"))
+                case _:
+                    return None
+        except ProtocolError as error:
+            return _json({"error": error.code, "message": str(error)}, STATUS.get(error.code, 503))
+        except ServiceError:
+            told = "The server cannot reach its catalogue at the moment; please try again."
+            return _json({"error": "internal", "message": told}, 503)
+
+    def _uid(self, text: str) -> str:
+        return self._board.latest or text if text == "latest" else text
+
+    async def _runs(self, asked: dict[str, str]) -> dict[str, Any]:
+        try:
+            limit = int(asked.get("limit", 50))
+        except ValueError:
+            limit = 0
+        if not 0 < limit <= 500:
+            raise ProtocolError("bad_message", "limit must be a whole number from 1 to 500.")
+        named = {name: asked.get(name) for name in ("before", "plan_name", "status", "since", "until")}
+        page = await self._finder.runs(**conditions_of(ListRuns(0, limit, **named)))
+        return {"runs": [run for _, run in page], "before": str(page[-1][0]) if len(page) == limit else None}
+
+    async def _file(self, uid: str, name: str, revision: str) -> Answer:
+        made, gone = await self._finder.find(self._uid(uid), revision)
+        if gone:
+            raise ProtocolError("unknown_revision", f"Run {uid[:80]} has no revision {revision[:80]!r} any more.")
+        if not made.run.channels or not made.run.shape:
+            raise ProtocolError("unknown_revision", f"Nothing was reconstructed of run {uid[:80]}: there is no map of it.")
+        content_type, make = FORMATS[name]
+        status, headers, body = plain(200, content_type, await asyncio.to_thread(make, made))
+        scan = "" if made.run.scan_id is None else f"{made.run.scan_id}-"
+        return status, headers | {"Content-Disposition": f'attachment; filename="scan-{scan}{name}"'}, body
+
+
+def _json(value: Any, status: int = 200) -> Answer:
+    return plain(status, "application/json", msgspec.json.encode(value))

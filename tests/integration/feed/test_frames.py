@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import bluesky.plan_stubs as bps
 import numpy as np
 import pytest
 
+from tests.helpers.documents import as_json
+from tests.helpers.laboratory import Laboratory
+from tests.helpers.plans import after_point, grid, until_over
 from tests.helpers.rawfeed import RawClient, raw_client
 from tests.helpers.scans import Scan, scan
 from tests.integration.feed.conftest import Beamline
+from tests.integration.test_plans import as_received
+from tests.integration.watching import publish_values
 from wpb_stream.client import frame
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
@@ -32,6 +38,8 @@ async def test_a_frame_is_made_smaller_by_the_means_of_blocks_until_it_fits(clie
     np.testing.assert_array_equal(fits.values, whole)
     halves = await client.frame(run=past[1].uid, point=3, max_size=[4, 100])
     np.testing.assert_array_equal(halves.values, whole.reshape(3, 2, 2, 2).mean(axis=(1, 3), dtype=np.float64).astype(np.float32))
+    narrow = await client.frame(run=past[1].uid, point=3, max_size=[100, 2])
+    np.testing.assert_array_equal(narrow.values, halves.values)
     one = await client.frame(run=past[1].uid, point=3, max_size=[1, 1])
     np.testing.assert_array_equal(one.values, [[np.float32(whole.mean())]])
 
@@ -47,6 +55,26 @@ async def test_the_frame_of_a_running_scan_is_there_as_soon_as_its_row_and_any_d
         data_key = next(iter(running.head[1].doc["data_keys"]))
         np.testing.assert_array_equal((await client.frame(run=running.uid, point=4, data_key=data_key)).values, running.frames[4])
         await beamline.publish(*running.at(5, 12), running.stop)
+
+
+async def test_of_a_point_that_was_measured_again_the_newest_frame_comes_whatever_the_order_of_its_documents(beamline: Beamline) -> None:
+    lab = Laboratory(beamline.folder / "rewound")
+    until_over(lab, grid(lab, per_step=after_point(6, bps.pause)))
+    documents = as_received(lab.documents)
+    uid = documents[0].uid
+    backwards = [documents[0], *documents[:0:-1]]
+    async with raw_client(beamline.url) as client:
+        await publish_values(beamline.settings, [as_json(document.name, document.doc) for document in backwards])
+        await client.send("subscribe", run="latest")
+        await client.until("run_stopped", run=uid)
+        shots = lab.films["camera"].shots
+        assert len(shots) > 12
+        newest = {(shot.at["y"], shot.at["x"]): shot.frame for shot in shots}
+        places = list(dict.fromkeys((shot.at["y"], shot.at["x"]) for shot in shots))
+        for point in range(12):
+            for asked in ({}, {"data_key": "camera"}):  # from memory, and from the documents in the catalogue
+                found = await client.frame(run=uid, point=point, **asked)
+                np.testing.assert_array_equal(found.values, newest[places[point]])
 
 
 @pytest.mark.parametrize(

@@ -65,10 +65,7 @@ class Frames:
         if row is None:
             raise ProtocolError("unknown_run", f"There is no run {uid[:80]!r}.")
         _, refs = replay(self._reader.documents(uid), lambda start: self._recipe(start, data_key))
-        found: dict[int, FrameRef] = {}
-        for ref in refs:
-            if ref.point not in found or found[ref.point].version < ref.version:
-                found[ref.point] = ref
+        found = {ref.point: ref for ref in refs}  # of several the last, which is the newest
         if row.ended_seq is not None:
             self._kept[uid, data_key] = found
             while len(self._kept) > KEPT_RUNS:

@@ -9,12 +9,16 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jsonschema_rs import Draft202012Validator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
+
+from wpb_stream.feed.asyncapi import document
 
 WAIT_S = 30.0
 """Bound of every wait, so that a silent server fails a test instead of hanging it."""
@@ -57,6 +61,25 @@ def decode(data: bytes) -> Points | Array:
     return Points(header, columns)
 
 
+@cache
+def _validator() -> Draft202012Validator:
+    """Of all that clients are told, as the server publishes it at /asyncapi.json."""
+    published = document("0")
+    told = [f"#/components/schemas/{message['payload']['$ref'].rpartition('/')[2]}" for message in _told(published)]
+    return Draft202012Validator({"oneOf": [{"$ref": ref} for ref in told], "components": published["components"]})
+
+
+def _told(published: dict[str, Any]) -> list[dict[str, Any]]:
+    names = [ref["$ref"].rpartition("/")[2] for ref in published["operations"]["tell"]["messages"]]
+    return [published["components"]["messages"][name] for name in names]
+
+
+def assert_told(message: dict[str, Any]) -> None:
+    """The message is one that the published protocol has."""
+    errors = [error.message for error in _validator().iter_errors(message)]
+    assert not errors, (message, errors)
+
+
 class RawClient:
     """One connection: JSON goes out, messages come in."""
 
@@ -75,7 +98,13 @@ class RawClient:
         """The next message, whatever it is."""
         async with asyncio.timeout(WAIT_S):
             message = await self.socket.recv()
-        return json.loads(message) if isinstance(message, str) else decode(message)
+        if isinstance(message, str):
+            told = json.loads(message)
+            assert_told(told)
+            return told
+        found = decode(message)
+        assert_told(found.header)
+        return found
 
     async def until(self, kind: str, **fields: Any) -> list[Any]:
         """All messages up to the first of that type with these fields, which is the last of them."""

@@ -43,10 +43,11 @@ from wpb_stream.core.messages import (
     parse_request,
 )
 from wpb_stream.feed.api import Api
+from wpb_stream.feed.asyncapi import document
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
-from wpb_stream.feed.http import Answer, answer, reads_a_file, same_origin, viewer_files
+from wpb_stream.feed.http import Answer, answer, plain, reads_a_file, same_origin, viewer_files
 from wpb_stream.feed.subscription import Slices, Subscription
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Feed:
         self._board, self._finder, self._results, self._frames = board, finder, results, frames
         self._api = Api(board, finder)
         self._version, self._origins = version, tuple(origins)
-        self._static = viewer_files()
+        self._static = {**viewer_files(), "/asyncapi.json": plain(200, "application/json", msgspec.json.encode(document(version)))}
         self._slices = Slices()
         self._changed = asyncio.Event()
         board.watch(self._wake)

@@ -91,3 +91,9 @@ async def test_other_paths_and_methods_are_none_of_these(beamline: Beamline, pas
     assert (await got(beamline, f"/api/runs/{past[0].uid}/map.exe"))[0] == 404
     assert (await _http(beamline, "DELETE /api/runs HTTP/1.1"))[0] == 405
     assert (await got(beamline, "/readyz"))[0] == 200
+
+
+async def test_the_protocol_is_published(beamline: Beamline) -> None:
+    status, headers, body = await got(beamline, "/asyncapi.json")
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert json.loads(body)["operations"].keys() == {"ask", "tell"}

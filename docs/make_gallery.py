@@ -120,6 +120,17 @@ def edges(bench: Bench) -> tuple[Made, Sequence[Sequence[Panel]]]:
 
 
 @entry
+def sliding(bench: Bench) -> tuple[Made, Sequence[Sequence[Panel]]]:
+    """Means of a point and of those before it."""
+    at = bench.slit.x
+    bench.diode.value = lambda: float(bench.random.normal(10 * scenes.edge(at.position, 0.1, 0.4), 1.5))
+    made = bench.run()
+    x = np.linspace(-1, 1, 121)
+    lines = [Line(x, made.maps["diode"], dots=True), Line(x, made.array("sliding.diode"), 1)]
+    return made, [[of_lines("diode", lines, (640, 240), ("slit-x (mm)", "nA"), [("diode", 0), ("sliding.diode", 1)])]]
+
+
+@entry
 def adaptive(bench: Bench) -> tuple[Made, Sequence[Sequence[Panel]]]:
     """A line of unknown length."""
     at = bench.slit.x
@@ -243,6 +254,16 @@ def bins(bench: Bench) -> tuple[Made, Sequence[Sequence[Panel]]]:
     """Measured positions."""
     made = _shining(bench, "jittery")
     return made, [_coloured(made, "count")]
+
+
+@entry
+def slices(bench: Bench) -> tuple[Made, Sequence[Sequence[Panel]]]:
+    """Tomography."""
+    bench.camera.sees = lambda: scenes.turns(bench.theta, bench.random)
+    made = bench.run()
+    return made, [
+        [of_frame(name, made.array(name), "by a pixel" * name.startswith("slice")) for name in ("sinogram.34", "slice.34", "slice.12")]
+    ]
 
 
 @entry

@@ -30,6 +30,7 @@ GUESSED = {
     "adaptive": {"shape_guessed", "regions_guessed"},
     "spiral": {"positions_binned"},
     "bins": {"regions_guessed"},
+    "slices": {"regions_guessed"},
     "frames": {"regions_guessed"},
 }
 """Notices, where the plan leaves something out."""
@@ -72,8 +73,7 @@ def test_a_plan_that_is_refused_is_told(tmp_path: Path) -> None:
 
 def test_the_page_shows_everything_that_can_be_asked_for() -> None:
     told = {constant for section in SECTIONS.values() for constant in _texts(section.plan)}
-    assert set(reductions.KEYS) - told == set()
-    assert set(beside.KEYS) - told == set()
+    assert {*reductions.KEYS, *beside.KEYS, "bins", "sliding", "tomography"} - told == set()
     # What stands where nobody says otherwise needs no saying.
     assert set(reductions.REDUCTIONS) - told == {"regions"} - told
     assert {kind.value for kind in Kind} - told == set()

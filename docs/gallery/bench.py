@@ -18,7 +18,7 @@ from bluesky import RunEngine
 from event_model import sanitize_doc
 from ophyd_async.core import TriggerInfo
 
-from gallery.devices import Detector, Number, Stage, Trajectory
+from gallery.devices import Detector, Motor, Number, Stage, Trajectory
 from wpb_dagster.reconstruction import Reconstructed, reconstruct_run, replay
 from wpb_dagster.scan_frames import ScanFrames
 from wpb_stream.core.documents import Document, parse
@@ -83,6 +83,7 @@ class Bench:
         self.folder = folder
         self.random = np.random.default_rng(list(section.picture.encode()))
         self.stage, self.piezo, self.slit = Stage("stage"), Stage("piezo", "um"), Stage("slit")
+        self.theta = Motor("theta", "deg")
         self.jittery = Stage("jittery", error=lambda: self.random.normal(0, 0.03))
         trajectory = Trajectory(self.stage)
         self.camera = Detector("camera", FRAME, "u2", folder, f"file://localhost{DATA}", trajectory)
@@ -96,7 +97,7 @@ class Bench:
         """Run the section's plan, and reconstruct it."""
         engine = RunEngine({}, context_managers=[])
         engine.subscribe(self._remember)
-        devices = ("stage", "piezo", "slit", "jittery", "camera", "xspress3", "diode", "i0", "trajectory")
+        devices = ("stage", "piezo", "slit", "theta", "jittery", "camera", "xspress3", "diode", "i0", "trajectory")
         names = {name: getattr(self, name) for name in devices}
         exec(self._section.plan, {"RE": engine, "bp": bp, "bps": bps, "bpp": bpp, "TriggerInfo": TriggerInfo, "np": np, **names})
         return self.again()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gallery.bench import FRAME
-from gallery.devices import Stage
+from gallery.devices import Motor, Stage
 from wpb_stream.sim import sample
 
 Frame = npt.NDArray[np.float64]
@@ -151,6 +151,23 @@ class OldCamera:
         """Counts: bad pixels say anything."""
         image = np.round(scatters(stage, random) * self.flat + self.dark)
         return np.where(self.bad, random.integers(0, 1500, FRAME), image)
+
+
+SKELETON = ((0.0, 0.0, 26.0, 20.0, 0.02), (9.0, 4.0, 7.0, 5.0, 0.05), (-10.0, -3.0, 5.0, 9.0, -0.018), (2.0, -11.0, 3.0, 3.0, 0.09))
+"""Ellipses of a sample that turns, as its lowest row has them: middle and half axes in pixels, and absorption by a pixel."""
+
+
+def turns(theta: Motor, random: Random) -> Frame:
+    """Projections of :data:`SKELETON`, which becomes smaller upwards, at 4,000 counts above a dark of 100."""
+    angle = np.deg2rad(theta.position)
+    absorbed = np.zeros(FRAME)
+    size = 0.6 + 0.4 * ROWS / FRAME[0]
+    for x, y, a, b, strength in SKELETON:
+        # The chord of an ellipse: A. C. Kak and M. Slaney, Principles of Computerized Tomographic Imaging, 1988, section 3.1.
+        reach = size**2 * ((a * np.cos(angle)) ** 2 + (b * np.sin(angle)) ** 2)
+        off = COLUMNS - 31.5 - size * (x * np.cos(angle) - y * np.sin(angle))
+        absorbed += strength * 2 * size**2 * a * b * np.sqrt(np.maximum(reach - off**2, 0)) / reach
+    return random.poisson(100 + 3900 * np.exp(-absorbed)).astype(np.float64)
 
 
 def edge(position: float, middle: float = 0.0, width: float = 0.12) -> float:

@@ -227,8 +227,9 @@ def corrections(bench: Bench) -> tuple[Made, Sequence[Sequence[Panel]]]:
     raw = bench.again(without=("bad_pixels", "dark", "flat"))
     panels = [
         of_frame("mean_frame, raw", np.minimum(raw.array("mean_frame"), 110), "counts/pixel, and above"),
+        of_frame("mean_frame", made.array("mean_frame"), "counts/pixel"),
         of_map("ring, raw", raw.maps["ring"], "counts"),
-        of_map("ring, corrected", made.maps["ring"], "counts"),
+        of_map("ring", made.maps["ring"], "counts"),
     ]
     return made, [panels]
 

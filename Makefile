@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types bench peers docs-pictures lock clean setup chromium rabbitmq
+.PHONY: help demo test lint types bench peers docs-pictures docs-gallery lock clean setup chromium rabbitmq
 
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -77,6 +77,9 @@ peers: setup ## LiberTEM, in its locked version, for `make bench` to compare wit
 
 docs-pictures: setup chromium ## Make the screenshots in docs/ anew
 	@$(BIN)/python docs/make_pictures.py $(ARGS)
+
+docs-gallery: setup ## Run the plans of docs/gallery.md, and draw their pictures anew
+	@$(BIN)/python docs/make_gallery.py $(ARGS)
 
 lock: $(TOOLS) ## Resolve uv.lock anew, from the public index whatever this machine is set to
 	@hosts() { grep -oE 'https://[^/"]+' uv.lock | sort -u; }; before=$$(hosts); \

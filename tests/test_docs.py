@@ -21,6 +21,7 @@ from wpb_stream.core.slices import MAX_COLUMNS
 from wpb_stream.core.tomography import FILTERS
 from wpb_stream.frames.needed import MAX_AVERAGED
 from wpb_stream.recipes import azimuthal, beside, chooser, corrections, dead_time, fits, phases, reductions, regions, sliding, tomography
+from wpb_stream.recipes.asked import Asked
 from wpb_stream.recipes.files import MIMETYPES
 
 ROOT = Path(__file__).parents[1]
@@ -92,6 +93,13 @@ def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
     )
     assert [end for end in MIMETYPES if f"`{end}`" not in page] == []
     assert [limit for limit in limits if f"{limit:,}" not in page] == []
+
+
+def test_every_key_of_the_wpb_entry_is_explained() -> None:
+    pages = of_frames() + "".join((ROOT / "docs" / "reference" / name).read_text() for name in ("companions.md", "tomography.md"))
+    told = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (`.+?) \|", pages, re.MULTILINE))))
+    named = set(re.findall(r"^\| key of `([a-z_]+)` \|", pages, re.MULTILINE))
+    assert set(Asked.model_fields) - told - named == set()
 
 
 def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:

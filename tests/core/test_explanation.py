@@ -43,6 +43,12 @@ def test_the_keys_of_the_wpb_entry_are_told_one_by_one() -> None:
     assert found["shape"][1] == {"shape"}
 
 
+def test_what_is_joined_to_frames_is_nowhere_on_the_detector() -> None:
+    found = told({**START, "wpb": {"regions": {"red": {"rows": [0, 5]}}, "scalars": ["i0"]}})
+    assert found["channels"][0] == "red, total, i0"
+    assert found["regions"] == ("red: rows 0 to 5; total: all", {"wpb.regions"})
+
+
 def test_what_is_made_of_the_maps_is_told() -> None:
     assert told(START)["arrays"][0] == "none"
     found = told({**START, "wpb": {"fit": {"model": "polynomial", "degree": 1}}})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.recipes import chooser
-from wpb_stream.recipes.asked import Asked, asked_of
+from wpb_stream.recipes.asked import EXAMPLES, Asked, asked_of
 
 START = {"uid": "u", "time": 1.0, "plan_name": "grid_scan", "shape": [7, 9], "snaking": [False, True]}
 
@@ -17,9 +19,9 @@ START = {"uid": "u", "time": 1.0, "plan_name": "grid_scan", "shape": [7, 9], "sn
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        ({"shape": "7x9"}, "wpb.shape: "),
-        ({"shape": [7, "9"]}, "wpb.shape.1: "),
-        ({"shape": [7, 0]}, "wpb.shape.1: "),
+        ({"shape": "7x9"}, "wpb.shape must be like [7, 9], not '7x9'. "),
+        ({"shape": [7, "9"]}, "wpb.shape.1: should be a whole number, not '9'. "),
+        ({"shape": [7, 0]}, "wpb.shape.1: should be greater than 0, not 0. "),
         ({"shape": []}, "wpb.shape: "),
         ({"shape": [2] * 9}, "wpb.shape: "),
         ({"snaking": [0, 1]}, "wpb.snaking.0: "),
@@ -29,13 +31,15 @@ START = {"uid": "u", "time": 1.0, "plan_name": "grid_scan", "shape": [7, 9], "sn
         ({"extents": [[0, 1]]}, "wpb.extents has 1 entries"),
         ({"extents": [[0, float("nan")], None]}, "wpb.extents.0.1: "),
         ({"extents": [[0, 1, 2], None]}, "wpb.extents.0: "),
-        ({"data_key": 5}, "wpb.data_key: "),
+        ({"data_key": 5}, 'wpb.data_key must be like "camera", not 5. '),
         ({"recipe": ["raster"]}, "wpb.recipe"),
-        ({"regions": [1, 2]}, "wpb.regions: "),
-        ({"regoins": {}}, "wpb.regoins is no key of the wpb entry: did you mean 'regions'?"),
+        ({"regions": [1, 2]}, 'wpb.regions must be like {"red": {"rows": [0, 400]}}, not [1, 2]. '),
+        ({"normalise": "i0"}, 'wpb.normalise must be like {"by": "i0"}, not \'i0\'. '),
+        ({"bins": 20}, "wpb.bins must be like [20, 30], not 20. "),
+        ({"regoins": {}}, "wpb.regoins is no key of the wpb entry: did you mean 'regions'? The best"),
         ({"quite another": 1}, "wpb.quite another is no key of the wpb entry: known are recipe, "),
-        (5, "wpb: "),
-        ("raster", "wpb: "),
+        (5, 'wpb must be like {"regions": {"red": {"rows": [0, 400]}}}, not 5. '),
+        ("raster", "wpb must be like "),
     ],
 )
 def test_a_mistake_is_told_by_its_key_and_the_best_guess_runs(entry: Any, told: str) -> None:
@@ -46,7 +50,7 @@ def test_a_mistake_is_told_by_its_key_and_the_best_guess_runs(entry: Any, told: 
     if told != "wpb.recipe":
         assert len(refused) == 1
         assert refused[0].startswith(told)
-        assert refused[0].endswith("The best guess without it is shown instead.")
+        assert refused[0].endswith("The best guess without the wpb entry is shown instead.")
 
 
 def test_a_line_of_unknown_length_is_checked_as_well() -> None:
@@ -77,3 +81,20 @@ def test_axes_of_planned_positions_are_counted_as_well() -> None:
     assert recipe is not None
     assert recipe.name == "positions"
     assert [notice.message for notice in recipe.notices if "wpb.axes has 1 entries; the scan has 2 axes" in notice.message]
+
+
+@pytest.mark.parametrize(("key", "example"), EXAMPLES.items())
+def test_what_a_key_is_said_to_be_like_is_taken(key: str, example: str) -> None:
+    value = ast.literal_eval(example)
+    asked_of({"wpb": {key: value} if key else value}, None)
+
+
+def test_every_key_of_one_type_has_an_example() -> None:
+    def taken(key: str) -> bool:
+        try:
+            Asked.model_validate({key: object()})
+        except ValidationError:
+            return False
+        return True
+
+    assert {key for key in Asked.model_fields if not taken(key)} == set(EXAMPLES) - {""}

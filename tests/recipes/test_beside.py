@@ -65,7 +65,7 @@ def test_positions_may_name_their_data_keys() -> None:
         ({"scalars": ["i0", "i0"]}, "wpb.scalars names a data key twice"),
         ({"scalars": [f"d{k}" for k in range(MAX_COMPANIONS - 1)], "positions": "measured"}, "33 data keys, more than the 32 allowed"),
         ({"positions": "planned"}, 'wpb.positions must be "measured"'),
-        ({"positions": 5}, "wpb.positions must be a list"),
+        ({"positions": 5}, 'wpb.positions must be "measured", or a list'),
         ({"positions": ["x", None]}, "wpb.positions must be a list"),
     ],
 )

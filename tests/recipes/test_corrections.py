@@ -112,6 +112,6 @@ def test_what_cannot_be_is_refused_by_its_key(wpb: dict[str, Any], told: str) ->
 def test_a_run_with_files_is_explained_by_the_entries_that_name_them() -> None:
     start = {"uid": "a", "time": 1.0, "shape": [3, 3], "wpb": {"regions": {"a": MASK}, "bad_pixels": MASK, "dark": DARK}}
     told = {aspect.name: aspect for aspect in explain(start, lambda doc, _: Raster().make({"shape": [3, 3], **doc}, PlanDefaults()))}
-    assert told["regions"].value == f"a: rows [0, None], columns [0, None], mask_file {URI}, dataset /mask; total: all"
+    assert told["regions"].value == f"a: mask_file {URI}, dataset /mask; total: all"
     assert {"wpb.regions", "wpb.bad_pixels", "wpb.dark"} <= set(told["reduction"].sources)
     assert "dark.npy" in told["reduction"].value

@@ -183,8 +183,11 @@ def test_a_region_that_cannot_be_is_refused_by_its_key(entry: Any, told: str) ->
         ({"reduction": "xrf", "elements": {"Fe": {}}}, "wpb.elements.Fe must be like"),
         ({"reduction": "xrf", "elements": {"Fe": {"window": [5, 9], "line": "Ka"}}}, "wpb.elements.Fe must be like"),
         ({"reduction": "xrf", "elements": {"Fe": {"window": [9, 5]}}}, "wpb.elements.Fe.window: [9, 5] is no pair"),
-        ({"reduction": "xrf", "elements": {"Fe": {"window": [-9, 0]}}}, "wpb.elements.Fe.window: there is no channel"),
-        ({"reduction": "xrf", "elements": {"Fe": {"window": [5, 9], "background": [1, 2]}}}, "wpb.elements.Fe.background: 1 is no pair"),
+        ({"reduction": "xrf", "elements": {"Fe": {"window": [-9, 0]}}}, "wpb.elements.Fe.window: no channel"),
+        (
+            {"reduction": "xrf", "elements": {"Fe": {"window": [5, 9], "background": [1, 2]}}},
+            "wpb.elements.Fe.background must be a list of one or two windows",
+        ),
         ({"reduction": "xrf", "elements": {"Fe": {"window": [5, 9], "background": [[1, 2]] * 3}}}, "a list of one or two windows"),
         ({"reduction": "xrf", "elements": {"Fe": {"window": [5, 9], "background": 7}}}, "a list of one or two windows"),
         ({"reduction": "xrf", "elements": IRON, "energy": {"step": 0}}, "wpb.energy must be like"),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo, without_large_values
 from wpb_stream.core.narrow import as_integer, as_label
+from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.run import Run
 
 
@@ -39,6 +40,18 @@ def describe(run: Run, frame_shape: tuple[int, int] | None = None) -> RunInfo:
         metadata=without_large_values(start),
         plan=run.plan,
     )
+
+
+def beyond(recipe: Recipe, frame_shape: tuple[int, int]) -> str | None:
+    """What is to be said of regions that were asked for and of which nothing lies in the frames; None if there are none.
+
+    Of masks in files nothing is known here, and thirds of a frame that is too small for them are nobody's mistake.
+    """
+    asked = [channel for channel in recipe.channels if channel.region is not None and not channel.region.rows.parts]
+    names = [channel.name for channel in asked if channel.region and any(s.start >= s.stop for s in channel.region.resolve(frame_shape))]
+    if not names:
+        return None
+    return f"The detector's frames have {frame_shape[0]} rows and {frame_shape[1]} columns: nothing of them lies in {', '.join(names)}."
 
 
 def iso(time: float) -> str:

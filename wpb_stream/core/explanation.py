@@ -13,9 +13,10 @@ from typing import Any
 from wpb_stream.core.binning import Binned
 from wpb_stream.core.documents import Document
 from wpb_stream.core.narrow import as_mapping
-from wpb_stream.core.recipe import Channel, Recipe
+from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.reducers import RegionSums
 from wpb_stream.core.run import Run
+from wpb_stream.core.wording import place_of, words_of
 
 Choose = Callable[[Mapping[str, Any], bool], Recipe | None]
 """Gives the recipe for a start document; the flag says whether the settings have a word in it."""
@@ -49,8 +50,8 @@ def aspects_of(recipe: Recipe | None) -> dict[str, str]:
         "snaking": ", ".join("yes" if axis.snaking else "no" for axis in axes),
         "positions": ", ".join(spans),
         "channels": ", ".join(channel.name for channel in recipe.channels),
-        "regions": "; ".join(f"{channel.name}: {_place(channel)}" for channel in recipe.channels),
-        "reduction": "sums over the regions" if isinstance(recipe.reducer, RegionSums) else str(recipe.reducer),
+        "regions": "; ".join(f"{channel.name}: {place_of(channel.region)}" for channel in recipe.channels[: recipe.reducer.size]),
+        "reduction": "sums over the regions" if isinstance(recipe.reducer, RegionSums) else words_of(recipe.reducer),
         "arrays": ", ".join(recipe.arrays) or "none",
         "detector": recipe.data_key or "the first that writes images",
         "joined": ", ".join(recipe.companions.joined if recipe.companions else ()) or "nothing",
@@ -82,13 +83,6 @@ def origins_of(start: Mapping[str, Any], recipe: Recipe | None, descriptors: Ite
     for descriptor in descriptors:
         run.apply(Document("descriptor", dict(descriptor)))
     return [Aspect(data_key, run.origin(data_key), ("descriptor",)) for data_key in run.join.companions.data_keys]
-
-
-def _place(channel: Channel) -> str:
-    """Where on the detector a channel is."""
-    if channel.region is None:
-        return "all"
-    return ", ".join(f"{side} {place}" for side, place in channel.region.describe().items())
 
 
 def _entries(start: Mapping[str, Any], bare: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:

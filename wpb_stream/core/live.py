@@ -16,7 +16,7 @@ import numpy.typing as npt
 from wpb_stream.core.binning import Binned, Bins, Rows
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.derived import grid_of
-from wpb_stream.core.description import describe, iso
+from wpb_stream.core.description import beyond, describe, iso
 from wpb_stream.core.gathered import Gathered
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.late import LateFrames
@@ -161,6 +161,8 @@ class LiveRun:
         if self._frame_shape is None and result.frame_shape is not None and not self.reconstruction.table.rows:
             self._frame_shape = result.frame_shape
             self.describe_again()  # regions in pixels of the real frame
+            if told := beyond(recipe, result.frame_shape):
+                self.run.notice("regions_beyond", told)
         elif result.frame_shape is not None and self._frame_shape not in (None, result.frame_shape):
             self.run.notice("frames_differ", _differ(self._frame_shape, result.frame_shape))
         self._gathered.add(result.tally, spoiled=spoiled)
@@ -201,7 +203,8 @@ class LiveRun:
             try:
                 made |= derived.arrays(maps, grid)
             except Exception as error:  # a facility's own must not end the run
-                self.run.notice("arrays_failed", f"{', '.join(derived.names)} could not be made of the maps: {error!r}.")
+                reason = error if isinstance(error, ValueError) else repr(error)
+                self.run.notice("arrays_failed", f"{', '.join(derived.names)} could not be made of the maps: {reason}.")
         return made
 
     def show(self, arrays: Mapping[str, npt.NDArray[Any]], not_before: float) -> None:

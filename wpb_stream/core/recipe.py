@@ -128,7 +128,8 @@ def choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: Pl
     try:
         return _choose(asked, makers, defaults)
     except RecipeError as error:
-        told = Notice("recipe_refused", f"{error}. The best guess without it is shown instead.")
+        end = "" if str(error).endswith("?") else "."
+        told = Notice("recipe_refused", f"{error}{end} The best guess without the wpb entry is shown instead.")
     try:
         guess = _choose({key: value for key, value in start.items() if key != "wpb"}, makers, defaults)
     except RecipeError:
@@ -139,7 +140,7 @@ def choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: Pl
 def _choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: PlanDefaults) -> Recipe | None:
     name = as_mapping(start.get("wpb")).get("recipe") or defaults.recipe
     if name and name not in [maker.name for maker in makers]:
-        raise RecipeError(f"there is no recipe {str(name)[:80]!r}; known are {', '.join(maker.name for maker in makers)}")
+        raise RecipeError(f"wpb.recipe: there is no {str(name)[:80]!r}; known are {', '.join(maker.name for maker in makers)}")
     failed: list[Notice] = []
     for maker in makers:
         try:

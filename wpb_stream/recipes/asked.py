@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr, ValidationError
@@ -77,12 +78,41 @@ def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:
     return asked
 
 
+EXAMPLES: Mapping[str, str] = MappingProxyType(
+    {
+        "": '{"regions": {"red": {"rows": [0, 400]}}}',
+        "recipe": '"raster"',
+        "data_key": '"camera"',
+        "shape": "[7, 9]",
+        "snaking": "[False, True]",
+        "extents": "[[0, 6], [0, 8]]",
+        "axes": '["y", "x"]',
+        "regions": '{"red": {"rows": [0, 400]}}',
+        "reduction": '"centre_of_mass"',
+        "elements": '{"Fe": {"window": [620, 660]}}',
+        "energy": '{"offset": 0.0, "step": 0.01}',
+        "geometry": '{"dist": 0.2, "poni1": 0.045, "poni2": 0.07, "pixel1": 75e-6, "pixel2": 75e-6, "wavelength": 1e-10}',
+        "ranges": '{"110": [29.5, 30.5]}',
+        "arrays": '["mean_frame"]',
+        "normalise": '{"by": "i0"}',
+        "bins": "[20, 30]",
+        "sliding": '{"points": 5}',
+        "tomography": '{"slices": [100, 608], "flat": 40000}',
+    }
+)
+"""What the entry, and what each key that must be of one type, is like."""
+
+
 def _told(error: ValidationError) -> str:
     """The first mistake, in a sentence."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"] if not isinstance(part, str) or "[" not in part)
+    given = repr(first["input"])[:80]
+    if first["type"].endswith("_type") and key in EXAMPLES:
+        return f"wpb{'.' if key else ''}{key} must be like {EXAMPLES[key]}, not {given}"
     if first["type"] == "extra_forbidden":
         meant = get_close_matches(key, Asked.model_fields, 1)
         known = f"did you mean {meant[0]!r}?" if meant else f"known are {', '.join(Asked.model_fields)}"
         return f"wpb.{key[:80]} is no key of the wpb entry: {known}"
-    return f"wpb{'.' if key else ''}{key}: {first['msg'][0].lower()}{first['msg'][1:]} (given: {str(first['input'])[:80]!r})"
+    should = first["msg"].replace("Input should", "should").replace("a valid ", "a ").replace("a integer", "a whole number")
+    return f"wpb.{key}: {should[0].lower()}{should[1:]}, not {given}"

@@ -61,7 +61,9 @@ def geometry_of(given: Any, unit: str) -> Geometry:
     told = as_mapping(given)
     needed = [name for name in LIMITS if name not in OPTIONAL or (name == "wavelength" and unit.startswith("q_"))]
     if set(told) - set(LIMITS) or not set(needed) <= set(told):
-        raise RecipeError(f"wpb.geometry must have {', '.join(needed)}, and may have {', '.join(OPTIONAL)}; it has {', '.join(told)[:80]}")
+        optional = [name for name in OPTIONAL if name not in needed]
+        has = ", ".join(told)[:80] or "none of them"
+        raise RecipeError(f"wpb.geometry must have {', '.join(needed)}, and may have {', '.join(optional)}; it has {has}")
     for name, value in told.items():
         low, high = LIMITS[name]
         if not is_number(value, MAX_RADIUS) or not low <= value <= high:

@@ -99,7 +99,7 @@ def _names(key: str, asked: Any, example: str) -> list[str]:
         return []
     names = as_list(asked)
     if not names or not all(map(_is_name, names)):
-        raise RecipeError(f"{key} must be a list of data keys, like {example}, not {str(asked)[:80]!r}")
+        raise RecipeError(f"{key} must be a list of data keys, like {example}, not {repr(asked)[:80]}")
     if len(set(names)) < len(names):
         raise RecipeError(f"{key} names a data key twice: {', '.join(map(str, names))[:200]}")
     return names
@@ -114,8 +114,8 @@ def _measured(asked: Any, recipe: Recipe) -> list[str]:
         return [*recipe.grid.data_keys]
     if asked == "measured":
         return [axis.name for axis in recipe.grid.axes if _is_name(axis.name)]
-    if isinstance(asked, str):
-        raise RecipeError(f'wpb.positions must be "measured", or a list of data keys, like ["y", "x"], not {asked[:80]!r}')
+    if asked is not None and as_list(asked) is None:
+        raise RecipeError(f'wpb.positions must be "measured", or a list of data keys, like ["y", "x"], not {repr(asked)[:80]}')
     return _names("wpb.positions", asked, '["y", "x"]')
 
 

@@ -53,18 +53,19 @@ def corrections_of(wanted: Mapping[str, Any]) -> Corrections:
     """
     asked = wanted.get("bad_pixels")
     listed, bad = NO_BAD_PIXELS, None
-    if named := as_mapping(asked):
-        bad = _file("wpb.bad_pixels", named, MASK_KEYS)
+    if as_mapping(asked):
+        bad = _file("wpb.bad_pixels", asked, MASK_KEYS)
     else:
         listed = bad_pixels_of("wpb.bad_pixels", asked)
     dark, flat = (
-        None if wanted.get(name) is None else _file(f"wpb.{name}", as_mapping(wanted[name]), FILE_KEYS, averaged=True)
-        for name in ("dark", "flat")
+        None if wanted.get(name) is None else _file(f"wpb.{name}", wanted[name], FILE_KEYS, averaged=True) for name in ("dark", "flat")
     )
     return Corrections(listed, bad, dark, flat)
 
 
-def _file(key: str, given: Mapping[str, Any], keys: tuple[str, str], *, averaged: bool = False) -> FileArray:
+def _file(key: str, asked: Any, keys: tuple[str, str], *, averaged: bool = False) -> FileArray:
+    given = as_mapping(asked)
     if keys[0] not in given or set(given) - set(keys):
-        raise RecipeError(f'{key} must be like {{"{keys[0]}": "file://localhost/data/frames.h5", "dataset": "/entry/data/data"}}')
+        example = f'{{"{keys[0]}": "file://localhost/data/frames.h5", "dataset": "/entry/data/data"}}'
+        raise RecipeError(f"{key} must be like {example}, not {repr(asked)[:80]}")
     return file_array_of(key, given, keys[0], averaged=averaged)

@@ -62,8 +62,10 @@ def element_of(name: str, given: Any, energies: Energies) -> ElementWindow:
     if "window" not in told or set(told) - set(KEYS):
         raise RecipeError(f'{key} must be like {{"window": [620, 660], "background": [[600, 615], [665, 680]]}}, not {str(given)[:80]}')
     listed = as_list(told.get("background", []))
-    if listed is None or len(listed) > 2:
-        raise RecipeError(f"{key}.background must be a list of one or two windows, not {str(told['background'])[:80]}")
+    if listed is None or len(listed) > 2 or any(as_list(one) is None for one in listed):
+        raise RecipeError(
+            f"{key}.background must be a list of one or two windows, like [[600, 615], [665, 680]], not {str(told['background'])[:80]}"
+        )
     background = tuple(_window(f"{key}.background", one, energies) for one in listed)
     return ElementWindow(name, _window(f"{key}.window", told["window"], energies), background)
 
@@ -74,6 +76,7 @@ def _window(key: str, given: Any, energies: Energies) -> Interval:
             first, stop = energies.channel(low), energies.channel(high)
             if first < stop:
                 return Interval(first, stop)
-            raise RecipeError(f"{key}: there is no channel from {low:g} to {high:g}: wider than a step of wpb.energy, and above its offset")
+            units = "channels, as there is no wpb.energy" if energies == Energies() else "the units of wpb.energy"
+            raise RecipeError(f"{key}: no channel of the spectrum has its centre from {low:g} to {high:g}, in {units}")
         case _:
             raise RecipeError(f"{key}: {str(given)[:80]} is no pair [first, one after the last], in ascending order")

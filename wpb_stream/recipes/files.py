@@ -34,12 +34,12 @@ def file_array_of(key: str, given: Mapping[str, Any], name: str, *, averaged: bo
     """
     uri, dataset = given.get(name), given.get("dataset")
     if not isinstance(uri, str) or not uri.startswith("file:") or len(uri) > MAX_LENGTH:
-        raise RecipeError(f"{key}.{name} must be like file://localhost/data/mask.h5, not {str(uri)[:80]!r}")
+        raise RecipeError(f"{key}.{name} must be like file://localhost/data/mask.h5, not {repr(uri)[:80]}")
     mimetype = MIMETYPES.get(PurePosixPath(unquote(uri)).suffix.lower())
     if mimetype is None:
         raise RecipeError(f"{key}.{name}: {uri[-80:]!r} does not end like a file that is read: {', '.join(MIMETYPES)}")
     if mimetype != HDF5 and dataset is not None:
         raise RecipeError(f"{key}.dataset is for HDF5 files only")
     if mimetype == HDF5 and (not isinstance(dataset, str) or not dataset or len(dataset) > MAX_LENGTH):
-        raise RecipeError(f"{key}.dataset must be the path of a dataset in the file, like /mask, not {str(dataset)[:80]!r}")
+        raise RecipeError(f"{key}.dataset must be the path of a dataset in the file, like /mask, not {repr(dataset)[:80]}")
     return FileArray(key, uri, mimetype, dataset, averaged)

@@ -37,7 +37,7 @@ def fit_of(wanted: Mapping[str, Any], channels: Sequence[Channel], notices: list
         return ()
     given = as_mapping(asked)
     if "model" not in given or not set(KEYS) >= set(given):
-        raise RecipeError(f"wpb.fit must be like {EXAMPLE}; it may have {', '.join(KEYS)}")
+        raise RecipeError(f"wpb.fit must be like {EXAMPLE}, not {repr(asked)[:80]}; it may have {', '.join(KEYS)}")
     fitted = _channels(given.get("channels"))
     names = [channel.name for channel in channels]
     unknown = [name for name in fitted or () if name not in names]

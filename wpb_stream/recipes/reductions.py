@@ -129,7 +129,9 @@ def _masked(wanted: Mapping[str, Any]) -> tuple[Region, Region | None]:
     given = as_mapping(asked)
     if asked is not None and (not given or not set(PLACE_KEYS) >= set(given)):
         known = _told(PLACE_KEYS)
-        raise RecipeError(f'wpb.mask must be like {{"ellipse": {{"centre": [128, 128], "radii": [20, 20]}}}}; it may have {known}')
+        raise RecipeError(
+            f'wpb.mask must be like {{"ellipse": {{"centre": [128, 128], "radii": [20, 20]}}}}, not {repr(asked)[:80]}; it may have {known}'
+        )
     region = region_of("wpb.mask", "total", given)
     return region, region if given else None
 
@@ -233,7 +235,7 @@ def _measure(name: str, entry: Any) -> Measure:
     key = f"wpb.regions.{name}"
     if not given or not {*PLACE_KEYS, *STATISTIC_KEYS} >= set(given):
         known = _told((*PLACE_KEYS, *STATISTIC_KEYS))
-        raise RecipeError(f'{key} must be like {{"rows": [0, 100], "columns": [20, 80]}}; it may have {known}')
+        raise RecipeError(f'{key} must be like {{"rows": [0, 100], "columns": [20, 80]}}, not {repr(entry)[:80]}; it may have {known}')
     statistic = _statistic(f"{key}.statistic", given.get("statistic"))
     return Measure(region_of(key, name, given), statistic, _threshold(f"{key}.threshold", statistic, given.get("threshold")))
 

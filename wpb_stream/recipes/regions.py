@@ -44,7 +44,8 @@ def region_of(key: str, name: str, given: Mapping[str, Any]) -> Region:
         shape = FileMask(file_array_of(key, given, "mask_file"))
     else:
         shape = _shape(f"{key}.{shapes[0]}", shapes[0], given[shapes[0]]) if shapes else None
-    return Region(name, _pixels(key, given.get("rows")), _pixels(key, given.get("columns")), shape, outside)
+    rows, columns = (_pixels(f"{key}.{side}", given.get(side)) for side in RECTANGLE_KEYS)
+    return Region(name, rows, columns, shape, outside)
 
 
 def bad_pixels_of(key: str, value: Any) -> BadPixels:
@@ -116,7 +117,7 @@ def _pixels(key: str, side: Any) -> Interval:
         case [int() as start, int() as stop] if 0 <= start < stop:
             return Interval(start, stop)
         case _:
-            raise RecipeError(f"{key}: {_short(side)} is no pair of pixels [start, stop] with 0 <= start < stop")
+            raise RecipeError(f"{key}: {_short(side)} is no pair [first, one after the last] of whole numbers from 0, in ascending order")
 
 
 def _short(value: object) -> str:

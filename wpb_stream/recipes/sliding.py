@@ -35,7 +35,7 @@ def with_sliding_means(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
         return recipe
     given = as_mapping(asked["sliding"])
     if "points" not in given or not set(KEYS) >= set(given):
-        raise RecipeError(f"wpb.sliding must be like {EXAMPLE}; it may have {', '.join(KEYS)}")
+        raise RecipeError(f"wpb.sliding must be like {EXAMPLE}, not {repr(given)[:80]}; it may have {', '.join(KEYS)}")
     points = given["points"]
     if type(points) is not int or not 2 <= points <= MAX_POINTS:
         raise RecipeError(f"wpb.sliding.points must be a whole number from 2 to {MAX_POINTS:,}, not {str(points)[:80]}")

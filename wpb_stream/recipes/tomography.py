@@ -45,7 +45,7 @@ def with_slices(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
         return recipe
     given = as_mapping(asked["tomography"])
     if "slices" not in given or not set(KEYS) >= set(given):
-        raise RecipeError(f"wpb.tomography must be like {EXAMPLE}; it may have {', '.join(KEYS)}")
+        raise RecipeError(f"wpb.tomography must be like {EXAMPLE}, not {repr(given)[:80]}; it may have {', '.join(KEYS)}")
     filter_name = given.get("filter", "ramp")
     if filter_name not in FILTERS:
         raise RecipeError(f"wpb.tomography.filter: there is no {str(filter_name)[:80]!r}; known are {', '.join(FILTERS)}")

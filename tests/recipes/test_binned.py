@@ -68,3 +68,21 @@ def test_what_cannot_be_is_refused_by_its_key(wpb: dict[str, Any], told: str) ->
     assert not isinstance(recipe.grid, Binned)
     (message,) = [notice.message for notice in recipe.notices if notice.code == "recipe_refused"]
     assert told in message
+
+
+def test_the_cells_of_the_planned_grid_may_be_the_bins() -> None:
+    planned = {"shape": [3, 4], "motors": ["py", "px"], "extents": [[0, 2], [8, 2]], "snaking": [False, True]}
+    recipe = make({"bins": "planned"}, **planned)
+    assert recipe.grid == Binned((3, 4), AXES, ("py", "px"))
+    named = make({"bins": "planned", "positions": ["encoder-y", "encoder-x"], "shape": [3, 4]}, **{**planned, "shape": [12]})
+    assert named.grid == Binned((3, 4), AXES, ("encoder-y", "encoder-x"))
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [({"shape": [3, 4], "motors": ["py", "px"]}, "needs the extents of the planned grid"), ({"motors": ["py", "px"]}, "needs a shape")],
+)
+def test_a_grid_that_is_not_known_cannot_be_the_bins(start: dict[str, Any], told: str) -> None:
+    recipe = make({"bins": "planned"}, **start)
+    (message,) = [notice.message for notice in recipe.notices if notice.code == "recipe_refused"]
+    assert told in message

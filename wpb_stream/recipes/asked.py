@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr, ValidationError, field_validator
 
 from wpb_stream.core.exceptions import RecipeError
 
@@ -54,6 +54,11 @@ class Asked(BaseModel):
     tomography: dict[str, Any] | None = Field(default=None, description="slices that are made of the projections of a sample that turns")
     phase: Any = Field(default=None, description="whether a phase is made of the centres of mass, and in which units")
     fit: Any = Field(default=None, description="what the lines of the maps are fitted with")
+
+    @field_validator("bins", mode="before")
+    @classmethod
+    def _leave_planned(cls, value: object) -> object:
+        return None if value == "planned" else value  # wpb_stream.recipes.binned makes numbers of it
 
 
 def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:

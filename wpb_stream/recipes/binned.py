@@ -3,7 +3,8 @@
 =============  ========================================================  =============================================
 what           read from                                                 else
 =============  ========================================================  =============================================
-bins           ``wpb.bins``, slow axis first
+bins           ``wpb.bins``, slow axis first; ``"planned"``
+               for the cells of the planned grid
 positions      ``wpb.positions``: data keys                              the motors: ``wpb.axes``, ``motors``
 extents        ``wpb.extents``, ``extents``                              refused
 =============  ========================================================  =============================================
@@ -21,8 +22,11 @@ from wpb_stream.core.geometry import MAX_CELLS, Axis
 from wpb_stream.core.narrow import as_label, as_list, as_mapping
 from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe
 from wpb_stream.recipes.asked import asked_of
+from wpb_stream.recipes.raster import Raster
 from wpb_stream.recipes.reductions import reduction_of
 
+PLANNED = "planned"
+"""Stands for the cells of the planned grid."""
 LONGEST = 200
 """Characters of a data key."""
 
@@ -41,10 +45,12 @@ class Bins:
 
         :raises RecipeError: the ``wpb`` entry asks for something impossible, or positions or extents are told by nothing
         """
+        if as_mapping(start.get("wpb")).get("bins") == PLANNED:
+            start = _as_planned(start, defaults)
         asked = asked_of(start)
         bins = asked.bins
         if bins is None:
-            raise RecipeError('wpb.bins is needed for "recipe": "bins": numbers of bins, slow axis first, like [20, 30]')
+            raise RecipeError('wpb.bins is needed for "recipe": "bins": numbers of bins, slow axis first, like [20, 30], or "planned"')
         asked = asked_of(start, len(bins))
         if asked.shape is not None or asked.snaking is not None:
             raise RecipeError("wpb.bins cannot be had together with wpb.shape or wpb.snaking: points are where they were measured")
@@ -66,6 +72,21 @@ class Bins:
         return Recipe(
             self.name, grid, made.channels, asked.data_key, tuple(notices), made.reducer, made.accumulation, made.derived, grows=True
         )
+
+
+def _as_planned(start: Mapping[str, Any], defaults: PlanDefaults) -> Mapping[str, Any]:
+    """The start document with the cells of its planned grid for bins."""
+    asked = {key: value for key, value in as_mapping(start.get("wpb")).items() if key not in ("bins", "positions")}
+    grid = Raster().make({**start, "wpb": asked}, defaults).grid
+    if any(axis.start is None for axis in grid.axes):
+        raise RecipeError('wpb.bins: "planned" needs the extents of the planned grid, which may be named in wpb.extents')
+    planned = {
+        "bins": list(grid.shape),
+        "extents": [[axis.start, axis.stop] for axis in grid.axes],
+        "axes": [axis.name for axis in grid.axes],
+    }
+    own = {key: value for key, value in as_mapping(start.get("wpb")).items() if key not in ("shape", "snaking")}
+    return {**start, "wpb": {**own, **planned}}
 
 
 def _axis(name: str, extent: Any) -> Axis:

@@ -48,7 +48,14 @@ def test_the_job_of_the_stop_sensor_makes_all_but_what_the_start_sensor_reports_
     assets = {key.path[-1] for key in job.asset_layer.executable_asset_keys}
     assert assets == MADE_AT_THE_END
     checks = {key.name for key in job.asset_layer.asset_graph.asset_check_keys}
-    assert checks == {"all_frames_found", "values_finite", "live_equals_batch"}
+    assert checks == {
+        "all_frames_found",
+        "file_unchanged",
+        "live_equals_batch",
+        "map_complete",
+        "positions_within_extents",
+        "values_finite",
+    }
     assert job.executor_def.name == "in_process"
 
 

@@ -7,10 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
+from wpb_dagster.files_seen import keep_seen
 from wpb_dagster.metadata import about_run, notices_text, plan_of
 from wpb_dagster.partitions import run_partitions
 from wpb_dagster.reconstruction import replay
-from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, Viewer
+from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
 from wpb_dagster.scan_frames import ScanFrames
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.records import RunRow
@@ -67,7 +68,12 @@ def documents(context: dg.AssetExecutionContext, catalogue: Catalogue, viewer: V
     output_required=False,
 )
 def frames(
-    context: dg.AssetExecutionContext, documents: list[Document], recipes: Recipes, detector_files: DetectorFiles, viewer: Viewer
+    context: dg.AssetExecutionContext,
+    documents: list[Document],
+    recipes: Recipes,
+    detector_files: DetectorFiles,
+    results_folder: ResultsFolder,
+    viewer: Viewer,
 ) -> Iterator[dg.Output[ScanFrames]]:
     """Which frames of which files make which point: a reference, read in slices by whoever needs pixels. Skipped where there are none."""
     run, refs = replay(documents, recipes.chooser())
@@ -75,6 +81,7 @@ def frames(
         context.log.warning(" ".join(notice.message for notice in run.notices))
         return
     found = ScanFrames(tuple(refs), detector_files.roots())
+    keep_seen(results_folder.results(), context.partition_key, found)
     metadata = {
         **({} if run.recipe.grows else {"points planned": run.recipe.grid.points}),
         "points announced": found.points,

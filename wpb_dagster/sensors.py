@@ -7,8 +7,11 @@ partitions and run keys are the same again, and a materialisation that was repor
 from collections.abc import Callable, Sequence
 
 import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
+from wpb_dagster import versions
 from wpb_dagster.assets.acquisition import documents, run_start
+from wpb_dagster.assets.results import summary
 from wpb_dagster.jobs import reconstruct_scan
 from wpb_dagster.metadata import about_run, plan_of, run_tags
 from wpb_dagster.partitions import add_runs
@@ -36,7 +39,9 @@ def run_started(context: dg.SensorEvaluationContext, catalogue: Catalogue, viewe
     for row in rows:
         if row.uid not in reported:
             metadata = about_run(row.info, viewer) | plan_of(row.info)
-            context.instance.report_runless_asset_event(dg.AssetMaterialization(run_start.key, partition=row.uid, metadata=metadata))
+            tags = {DATA_VERSION_TAG: versions.of_start(row.info, row.generation).value}
+            event = dg.AssetMaterialization(run_start.key, partition=row.uid, metadata=metadata, tags=tags)
+            context.instance.report_runless_asset_event(event)
     told = f"Reported {len(rows) - len(reported)} runs that began; no Dagster run is needed for that."
     return dg.SensorResult(skip_reason=told, cursor=str(rows[-1].started_seq))
 
@@ -72,7 +77,7 @@ def _request(row: RunRow) -> dg.RunRequest:
         run_key=f"{row.uid}:{row.ended_seq}",
         partition_key=row.uid,
         tags=run_tags(row.info),
-        asset_selection=None if row.info.recipe else [documents.key],
+        asset_selection=None if row.info.recipe else [documents.key, summary.key],
     )
 
 

@@ -13,7 +13,18 @@ import pytest
 from wpb_dagster.definitions import defs
 
 ROOT = Path(__file__).parents[2]
-MADE_AT_THE_END = {"documents", "frames", "point_values", "arrays", "maps", "preview", "nexus_file", "line_statistics", "line_fits"}
+MADE_AT_THE_END = {
+    "documents",
+    "frames",
+    "point_values",
+    "arrays",
+    "maps",
+    "preview",
+    "nexus_file",
+    "line_statistics",
+    "line_fits",
+    "summary",
+}
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_which_code_made_it() -> None:
@@ -40,6 +51,7 @@ def test_the_lineage_leads_from_the_start_document_to_the_picture_and_the_file()
         "nexus_file": {"documents", "point_values", "maps"},
         "line_statistics": {"maps"},
         "line_fits": {"documents", "maps"},
+        "summary": {"documents", "preview", "nexus_file", "line_statistics"},
     }
 
 

@@ -25,7 +25,7 @@ from wpb_stream.core.table import PointTable
 pytestmark = pytest.mark.integration
 
 Materialise = Callable[[str], dg.ExecuteInProcessResult]
-ASSETS = {"documents", "frames", "point_values", "maps", "preview", "nexus_file", "line_statistics"}
+ASSETS = {"documents", "frames", "point_values", "maps", "preview", "nexus_file", "line_statistics", "summary"}
 
 
 def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
@@ -284,8 +284,8 @@ def test_a_hostile_uid_leaves_nothing_outside_the_results_folder(
 ) -> None:
     acquired(beamline, random_frames(20), uid=uid)
     assert materialise(uid).success
-    made = {path for path in tmp_path.rglob("*") if path.is_file() and path.suffix in (".npz", ".nxs", ".png", ".jsonl", ".json")}
-    assert len(made) == 7
+    made = {path for path in tmp_path.rglob("*") if path.is_file() and path.suffix in (".npz", ".nxs", ".png", ".jsonl", ".json", ".md")}
+    assert len(made) == 9
     assert {path.parent for path in made} == {beamline.results.folder(uid)}
     assert beamline.results.folder(uid).parent == beamline.results.root
 

@@ -105,10 +105,10 @@ def test_a_burst_of_runs_is_requested_in_bounded_ticks_and_none_is_left_out(beam
     assert requested == [uid_of(documents) for documents in runs]
 
 
-def test_of_a_run_without_frames_only_the_documents_are_requested(beamline: Beamline, tick) -> None:
+def test_of_a_run_without_frames_only_the_documents_and_the_summary_are_requested(beamline: Beamline, tick) -> None:
     beamline.acquire(raster(Path("/nowhere.h5"), camera=False))
     (request,) = tick(run_stopped).run_requests
-    assert request.asset_selection == [dg.AssetKey("documents")]
+    assert request.asset_selection == [dg.AssetKey("documents"), dg.AssetKey("summary")]
 
 
 @pytest.mark.parametrize("sensor", [run_started, run_stopped])

@@ -71,3 +71,18 @@ def materialise(definitions: dg.Definitions, instance: dg.DagsterInstance):
         return job.execute_in_process(instance=instance, partition_key=uid, raise_on_error=False)
 
     return run
+
+
+@pytest.fixture
+def tick(instance: dg.DagsterInstance, resources_of: Mapping[str, Any], definitions: dg.Definitions):
+    """Evaluates a sensor once, as the daemon does."""
+
+    def evaluate(sensor: dg.SensorDefinition, cursor: str | None = None, **changed: Any):
+        wanted = {name: {**resources_of, **changed}[name] for name in sensor.required_resource_keys}
+        context = dg.build_sensor_context(
+            instance, cursor=cursor, resources=wanted, repository_def=definitions.get_repository_def(), sensor_name=sensor.name
+        )
+        with dg.partition_loading_context(dynamic_partitions_store=instance):
+            return sensor.evaluate_tick(context)
+
+    return evaluate

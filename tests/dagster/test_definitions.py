@@ -71,9 +71,9 @@ def test_the_job_of_the_stop_sensor_makes_all_but_what_the_start_sensor_reports_
     assert job.executor_def.name == "in_process"
 
 
-def test_both_sensors_run_unless_someone_stops_them() -> None:
+def test_all_sensors_run_unless_someone_stops_them() -> None:
     sensors = {sensor.name: sensor for sensor in defs.sensors or []}
-    assert set(sensors) == {"run_started", "run_stopped"}
+    assert set(sensors) == {"run_started", "run_progress", "run_stopped"}
     assert {sensor.default_status for sensor in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}  # type: ignore[union-attr]
 
 

@@ -59,9 +59,10 @@ async def _dagster(everything: Running) -> None:
         while (verdict := await web.verdict(uid)) is None or not verdict.final:
             await asyncio.sleep(0.5)
     for name, path in (
-        ("dagster-assets", "assets/nexus_file?view=lineage&lineageScope=upstream&lineageDepth=5"),
+        ("dagster-assets", "assets/summary?view=lineage&lineageScope=upstream&lineageDepth=6"),
         ("dagster-preview", f"assets/preview?view=partitions&partition={quote(uid)}"),
         ("dagster-check", "assets/maps?view=checks&checkDetail=live_equals_batch"),
+        ("dagster-summary", f"assets/summary?view=partitions&partition={quote(uid)}"),
     ):
         width, height = (2000, 720) if "lineage" in path else (1440, 900)
         async with viewer_page(everything.dagster + path, scheme="light", width=width, height=height) as dagster:

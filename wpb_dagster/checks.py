@@ -14,6 +14,7 @@ from wpb_dagster.comparison import Difference, differences
 from wpb_dagster.io_managers import stored_maps, stored_values
 from wpb_dagster.metadata import about_frames
 from wpb_dagster.resources import Catalogue, ResultsFolder
+from wpb_dagster.verdicts import nothing, result, run_of, warning
 from wpb_stream.core.board import Versioned
 from wpb_stream.core.messages import RunInfo
 
@@ -27,13 +28,13 @@ def all_frames_found(context: dg.AssetCheckExecutionContext, results_folder: Res
     uid = run_of(context)
     values = stored_values(results_folder.results(), uid) if uid else None
     if uid is None or values is None:
-        return _nothing(uid, "point_values")
+        return nothing(uid, "point_values")
     metadata = about_frames(values) | {"first missing points": ", ".join(map(str, values.missing[:SHOWN_POINTS]))}
     if not values.missing:
-        return _result(uid, True, f"All {values.announced} frames are there.", metadata)
+        return result(uid, True, f"All {values.announced} frames are there.", metadata)
     reasons = " ".join(notice.message for notice in values.notices if notice.code in ("frame_missing", "companion_missing"))
     advice = "When the files are there, materialise frames and what follows for this run again."
-    return _result(uid, False, f"{len(values.missing)} of {values.announced} frames are missing. {reasons} {advice}", metadata)
+    return result(uid, False, f"{len(values.missing)} of {values.announced} frames are missing. {reasons} {advice}", metadata)
 
 
 @dg.asset_check(asset=point_values)
@@ -43,15 +44,15 @@ def values_finite(context: dg.AssetCheckExecutionContext, results_folder: Result
     results = results_folder.results()
     values = stored_values(results, uid) if uid else None
     if uid is None or values is None:
-        return _nothing(uid, "point_values")
+        return nothing(uid, "point_values")
     table = results.load(values.file)
     counts = {name: int((~np.isfinite(table.data[name])).sum()) for name in table.channels}
     bad = {name: count for name, count in counts.items() if count}
     metadata = {"rows": table.rows} | {f"not finite: {name}": count for name, count in counts.items()}
     if not bad:
-        return _result(uid, True, f"All values of {table.rows} points are finite.", metadata)
+        return result(uid, True, f"All values of {table.rows} points are finite.", metadata)
     told = ", ".join(f"{count} in {name}" for name, count in bad.items())
-    return _result(uid, False, f"Values are NaN or infinite: {told}. Look at the detector's frames there.", metadata)
+    return result(uid, False, f"Values are NaN or infinite: {told}. Look at the detector's frames there.", metadata)
 
 
 @dg.asset_check(asset=maps)
@@ -61,13 +62,13 @@ def live_equals_batch(context: dg.AssetCheckExecutionContext, catalogue: Catalog
     results = results_folder.results()
     batch = stored_maps(results, uid) if uid else None
     if uid is None or batch is None:
-        return _nothing(uid, "maps")
+        return nothing(uid, "maps")
     with catalogue.reader() as reader:
         row = reader.live_revision(uid)
     if row is None:
-        return _warning(uid, "There is no live revision of this run to compare with: it was not reconstructed while it ran.")
+        return warning(uid, "There is no live revision of this run to compare with: it was not reconstructed while it ran.")
     if _described(row.info) != _described(batch.info):
-        return _warning(
+        return warning(
             uid,
             "The recomputed maps have another shape or other channels than those shown live: the recipe has changed since. "
             "They cannot be compared; materialise the run with the settings of that time to do so.",
@@ -77,26 +78,18 @@ def live_equals_batch(context: dg.AssetCheckExecutionContext, catalogue: Catalog
         live = results.load(row.file).maps(row.info.shape)
         arrays, recomputed = results.arrays(row.file), results.arrays(values.file) if values else {}
     except OSError as error:
-        return _warning(uid, f"The live revision's file cannot be read ({error}); is the results folder the one `wpb stream` writes to?")
+        return warning(uid, f"The live revision's file cannot be read ({error}); is the results folder the one `wpb stream` writes to?")
     others = sorted(name for name in {*arrays, *recomputed} if not _equal(arrays.get(name), recomputed.get(name)))
     found = differences(live, batch.channels)
     cells = {f"differing cells: {name}": 0 for name in batch.channels} | {f"differing cells: {d.channel}": d.cells for d in found}
     metadata: dict[str, Any] = {"live revision": row.revision, "recomputed revision": batch.revision, **cells}
     if not found and not others:
         told = f" and {len(recomputed)} arrays" if recomputed else ""
-        return _result(uid, True, f"All {len(batch.channels)} maps{told} are equal to the last bit.", metadata)
+        return result(uid, True, f"All {len(batch.channels)} maps{told} are equal to the last bit.", metadata)
     if not found:
-        return _result(uid, False, f"The maps are equal, but not what was made besides: {', '.join(others)}. {_ADVICE}", metadata)
+        return result(uid, False, f"The maps are equal, but not what was made besides: {', '.join(others)}. {_ADVICE}", metadata)
     records = [dg.TableRecord(line) for difference in found for line in _lines(difference)]
-    return _result(uid, False, _sentence(found), metadata | {"first differences": dg.MetadataValue.table(records)})
-
-
-def run_of(context: dg.AssetCheckExecutionContext) -> str | None:
-    """The run to check: the partition; for a check started by itself, which has none, the run materialised last; None if none was."""
-    if context.op_execution_context.has_partition_key:
-        return context.op_execution_context.partition_key
-    event = context.instance.get_latest_materialization_event(maps.key)
-    return event.asset_materialization.partition if event and event.asset_materialization else None
+    return result(uid, False, _sentence(found), metadata | {"first differences": dg.MetadataValue.table(records)})
 
 
 def _described(info: RunInfo) -> object:
@@ -122,23 +115,3 @@ def _lines(difference: Difference) -> list[dict[str, str]]:
         {"channel": difference.channel, "cell": str(list(index)), "live": repr(live), "recomputed": repr(batch)}
         for index, live, batch in difference.first
     ]
-
-
-def _nothing(uid: str | None, asset: str) -> dg.AssetCheckResult:
-    if uid is None:
-        return _warning("", "No run has maps yet: materialise a run first.")
-    return _warning(
-        uid,
-        f"This run has no {asset}: not materialised yet, or no recipe fits the run because its start document names no shape. "
-        "Materialise it; if frames is skipped, give its plan a shape in the settings (`plans`) first.",
-    )
-
-
-def _result(uid: str, passed: bool, description: str, metadata: dict[str, Any]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=passed, severity=dg.AssetCheckSeverity.ERROR, description=description, metadata={"run": uid, **metadata}
-    )
-
-
-def _warning(uid: str, description: str) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description=description, metadata={"run": uid})

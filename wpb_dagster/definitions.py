@@ -9,11 +9,13 @@ import dagster as dg
 
 from wpb_dagster.assets.acquisition import documents, frames, run_start
 from wpb_dagster.assets.reconstruction import arrays, maps, point_values
-from wpb_dagster.assets.results import line_fits, line_statistics, nexus_file, preview
+from wpb_dagster.assets.results import line_fits, line_statistics, nexus_file, preview, summary
 from wpb_dagster.checks import all_frames_found, live_equals_batch, values_finite
 from wpb_dagster.io_managers import FramesIOManager, ResultsIOManager
 from wpb_dagster.jobs import reconstruct_scan
+from wpb_dagster.progress import run_progress
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
+from wpb_dagster.scan_checks import file_unchanged, map_complete, positions_within_extents
 from wpb_dagster.sensors import run_started, run_stopped
 
 
@@ -43,8 +45,9 @@ def definitions(resources: Mapping[str, Any]) -> dg.Definitions:
     return dg.Definitions.merge(
         dg.Definitions(assets=[run_start, documents, frames]),
         dg.Definitions(assets=[point_values, arrays, maps], asset_checks=[all_frames_found, values_finite, live_equals_batch]),
-        dg.Definitions(assets=[preview, nexus_file, line_statistics, line_fits]),
-        dg.Definitions(jobs=[reconstruct_scan], sensors=[run_started, run_stopped]),
+        dg.Definitions(asset_checks=[file_unchanged, positions_within_extents, map_complete]),
+        dg.Definitions(assets=[preview, nexus_file, line_statistics, line_fits, summary]),
+        dg.Definitions(jobs=[reconstruct_scan], sensors=[run_started, run_progress, run_stopped]),
         # In one process: a process for each asset takes five times as long.
         dg.Definitions(resources=resources, executor=dg.in_process_executor),
     )

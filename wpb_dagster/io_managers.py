@@ -15,6 +15,7 @@ from wpb_dagster.reconstruction import Maps, Values
 from wpb_dagster.resources import DetectorFiles, ResultsFolder
 from wpb_dagster.scan_frames import ScanFrames
 from wpb_stream.catalogue.results import Results
+from wpb_stream.core.documents import Document
 
 _DECODERS: dict[str, tuple[str, Callable[[bytes], Any]]] = {
     "documents": (".jsonl", decode_documents),
@@ -39,6 +40,12 @@ def stored_maps(results: Results, uid: str) -> Maps | None:
     """The newest maps of a run that Dagster made; None if there are none."""
     file = stored_file(results, uid, "maps", ".npz")
     return decode_maps(file.read_bytes()) if file.exists() else None
+
+
+def stored_documents(results: Results, uid: str) -> list[Document]:
+    """The documents of a run as they were materialised; none if they were not."""
+    file = stored_file(results, uid, "documents", ".jsonl")
+    return decode_documents(file.read_bytes()) if file.exists() else []
 
 
 class ResultsIOManager(dg.ConfigurableIOManager):

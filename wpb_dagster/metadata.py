@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -82,6 +82,18 @@ def about_array(name: str, values: npt.NDArray[Any]) -> dict[str, Any]:
     return {"name": name, "shape": shape, "type": str(values.dtype), "lowest": lowest, "highest": highest}
 
 
+def about_maps(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Each map of a run: a row of a table, and the mean as a number, which Dagster plots over the runs.
+
+    :param rows: as :func:`wpb_dagster.summary.map_rows` gives them
+    """
+    metadata: dict[str, Any] = {}
+    if rows:
+        told = [{name: "" if value is None else _brief(value) for name, value in row.items()} for row in rows]
+        metadata["maps"] = dg.MetadataValue.table([dg.TableRecord(row) for row in told])
+    return metadata | {f"mean: {row['channel']}": row["mean"] for row in rows if row["mean"] is not None}
+
+
 def run_tags(info: RunInfo) -> Mapping[str, str]:
     """Tags by which a scientist finds the Dagster run of a scan: what is remembered of it."""
     told = {"scan_id": info.scan_id, "plan_name": info.plan_name, "status": info.status}
@@ -89,6 +101,17 @@ def run_tags(info: RunInfo) -> Mapping[str, str]:
     return {
         TAG_PREFIX + tag: str(value)[:MAX_TAG_CHARACTERS] for tag, value in told.items() if isinstance(value, str | int) and value != ""
     }
+
+
+def tag_run(context: dg.AssetExecutionContext, info: RunInfo) -> None:
+    """Give these tags to the Dagster run we are in, if it is of one scan, whoever launched it: the sensor's has them already."""
+    tags = run_tags(info)
+    if len(context.partition_keys) == 1 and not tags.items() <= context.run.tags.items():
+        context.instance.add_run_tags(context.run.run_id, dict(tags))
+
+
+def _brief(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _axis_row(axis: AxisInfo, points: int) -> dict[str, Any]:

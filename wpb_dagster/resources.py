@@ -127,6 +127,10 @@ class Viewer(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgum
         loaded = settings.load()
         return (loaded.viewer_url or f"http://{loaded.listen}").rstrip("/")
 
+    def feed_url(self) -> str:
+        """The feed of the streaming process."""
+        return f"ws{self._base().removeprefix('http')}/ws"
+
     def run_url(self, uid: str) -> str:
         """The viewer's page of a run."""
         return f"{self._base()}/?{urlencode({'run': uid})}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,17 @@ import psycopg
 import pytest
 
 from tests.dagster.scans import Beamline
+from tests.helpers.services import running
 from wpb_dagster.definitions import definitions as project
 from wpb_dagster.definitions import resources
-from wpb_dagster.home import write_home
+from wpb_dagster.home import DagsterHome, _answers, _program, write_home
 from wpb_dagster.partitions import add_runs
 from wpb_dagster.resources import Catalogue, DetectorFiles, ResultsFolder, Viewer
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.results import Results
 from wpb_stream.frames.roots import DataRoots
+from wpb_stream.host import free_port
+from wpb_stream.service import Service
 
 
 @pytest.fixture
@@ -71,3 +75,33 @@ def materialise(definitions: dg.Definitions, instance: dg.DagsterInstance):
         return job.execute_in_process(instance=instance, partition_key=uid, raise_on_error=False)
 
     return run
+
+
+@pytest.fixture
+def tick(instance: dg.DagsterInstance, resources_of: Mapping[str, Any], definitions: dg.Definitions):
+    """Evaluates a sensor once, as the daemon does."""
+
+    def evaluate(sensor: dg.SensorDefinition, cursor: str | None = None, **changed: Any):
+        wanted = {name: {**resources_of, **changed}[name] for name in sensor.required_resource_keys}
+        context = dg.build_sensor_context(
+            instance, cursor=cursor, resources=wanted, repository_def=definitions.get_repository_def(), sensor_name=sensor.name
+        )
+        with dg.partition_loading_context(dynamic_partitions_store=instance):
+            return sensor.evaluate_tick(context)
+
+    return evaluate
+
+
+@pytest.fixture
+def webserver(instance: dg.DagsterInstance, beamline: Beamline, tmp_path: Path) -> Iterator[str]:
+    """Dagster's web server over our code location and this instance: its address, ``http://127.0.0.1:port``."""
+    port = free_port("127.0.0.1", 0)
+
+    async def ready() -> bool:
+        return await asyncio.to_thread(_answers, ("127.0.0.1", port))
+
+    argv = [_program("dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), "-m", "wpb_dagster.definitions"]
+    env = DagsterHome(tmp_path / "dagster", tmp_path, tmp_path).environment | {"WPB_DATABASE_URL": beamline.database_url}
+    log = tmp_path / "dagster-web.log"
+    with running(Service(name="Dagster's web server", argv=argv, env=env, log=log, ready=ready, ready_timeout_s=90.0)):
+        yield f"http://127.0.0.1:{port}"

@@ -98,6 +98,13 @@ class Beamline:
         live.reconstruction.run, live.reconstruction.arrays = made.info, made.arrays
         return live, made.table
 
+    def make_anew(self, documents: Sequence[Document], revision: str = "live.2") -> None:
+        """A run that had ended, to whose documents others were added, as `wpb stream` leaves it."""
+        self.begin(documents)
+        live, table = self.reconstruct(documents, revision)
+        file = self.results.save(documents[0].doc["uid"], revision, table, live.reconstruction.arrays) if table is not None else None
+        asyncio.run(self._end(live, documents, file))
+
     def begin(self, documents: Sequence[Document]) -> None:
         """A run as the catalogue has it while it streams: its documents so far, and its place in the list."""
         asyncio.run(self._store(documents))
@@ -138,4 +145,4 @@ class Beamline:
     async def _end(self, live: LiveRun, documents: Sequence[Document], file: str | None) -> None:
         async with CatalogueWriter(self.database_url) as writer:
             await writer.take_over()
-            await writer.end_run(live.reconstruction, documents[-1].doc["time"], file)
+            await writer.end_run(live.reconstruction, documents[-1].doc.get("time", documents[0].doc["time"]), file)

@@ -13,7 +13,18 @@ import pytest
 from wpb_dagster.definitions import defs
 
 ROOT = Path(__file__).parents[2]
-MADE_AT_THE_END = {"documents", "frames", "point_values", "arrays", "maps", "preview", "nexus_file", "line_statistics", "line_fits"}
+MADE_AT_THE_END = {
+    "documents",
+    "frames",
+    "point_values",
+    "arrays",
+    "maps",
+    "preview",
+    "nexus_file",
+    "line_statistics",
+    "line_fits",
+    "summary",
+}
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_which_code_made_it() -> None:
@@ -40,6 +51,7 @@ def test_the_lineage_leads_from_the_start_document_to_the_picture_and_the_file()
         "nexus_file": {"documents", "point_values", "maps"},
         "line_statistics": {"maps"},
         "line_fits": {"documents", "maps"},
+        "summary": {"documents", "preview", "nexus_file", "line_statistics"},
     }
 
 
@@ -48,13 +60,20 @@ def test_the_job_of_the_stop_sensor_makes_all_but_what_the_start_sensor_reports_
     assets = {key.path[-1] for key in job.asset_layer.executable_asset_keys}
     assert assets == MADE_AT_THE_END
     checks = {key.name for key in job.asset_layer.asset_graph.asset_check_keys}
-    assert checks == {"all_frames_found", "values_finite", "live_equals_batch"}
+    assert checks == {
+        "all_frames_found",
+        "file_unchanged",
+        "live_equals_batch",
+        "map_complete",
+        "positions_within_extents",
+        "values_finite",
+    }
     assert job.executor_def.name == "in_process"
 
 
-def test_both_sensors_run_unless_someone_stops_them() -> None:
+def test_all_sensors_run_unless_someone_stops_them() -> None:
     sensors = {sensor.name: sensor for sensor in defs.sensors or []}
-    assert set(sensors) == {"run_started", "run_stopped"}
+    assert set(sensors) == {"run_started", "run_progress", "run_stopped"}
     assert {sensor.default_status for sensor in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}  # type: ignore[union-attr]
 
 

@@ -25,7 +25,7 @@ from wpb_stream.core.table import PointTable
 pytestmark = pytest.mark.integration
 
 Materialise = Callable[[str], dg.ExecuteInProcessResult]
-ASSETS = {"documents", "frames", "point_values", "maps", "preview", "nexus_file", "line_statistics"}
+ASSETS = {"documents", "frames", "point_values", "maps", "preview", "nexus_file", "line_statistics", "summary"}
 
 
 def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
@@ -58,8 +58,11 @@ def test_a_finished_scan_gives_its_maps_its_picture_and_a_nexus_file_and_passes_
     assert made_of(result) == ASSETS
     assert {name: check.passed for name, check in checks_of(result).items()} == {
         "all_frames_found": True,
-        "values_finite": True,
+        "file_unchanged": True,
         "live_equals_batch": True,
+        "map_complete": True,
+        "positions_within_extents": True,
+        "values_finite": True,
     }
     expected = frames.sum(axis=(1, 2), dtype=np.float64).reshape(4, 5)
     expected[1::2] = expected[1::2, ::-1]
@@ -281,8 +284,8 @@ def test_a_hostile_uid_leaves_nothing_outside_the_results_folder(
 ) -> None:
     acquired(beamline, random_frames(20), uid=uid)
     assert materialise(uid).success
-    made = {path for path in tmp_path.rglob("*") if path.is_file() and path.suffix in (".npz", ".nxs", ".png", ".jsonl", ".json")}
-    assert len(made) == 6
+    made = {path for path in tmp_path.rglob("*") if path.is_file() and path.suffix in (".npz", ".nxs", ".png", ".jsonl", ".json", ".md")}
+    assert len(made) == 9
     assert {path.parent for path in made} == {beamline.results.folder(uid)}
     assert beamline.results.folder(uid).parent == beamline.results.root
 

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 from psycopg.conninfo import make_conninfo
 
 from tests.dagster.scans import Beamline, random_frames, raster, write_frames
+from tests.dagster.test_run import ASSETS, checks_of, made_of
+from tests.dagster.test_scan_checks import stopped
 from wpb_dagster.definitions import resources
 from wpb_dagster.resources import Catalogue
 from wpb_dagster.sensors import ENDED_A_TICK, run_started, run_stopped
 from wpb_stream.core.documents import Document
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def tick(instance: dg.DagsterInstance, resources_of: Mapping[str, Any], definitions: dg.Definitions):
-    """Evaluates a sensor once, as the daemon does."""
-
-    def evaluate(sensor: dg.SensorDefinition, cursor: str | None = None, **changed: Any):
-        wanted = {name: {**resources_of, **changed}[name] for name in sensor.required_resource_keys}
-        context = dg.build_sensor_context(
-            instance, cursor=cursor, resources=wanted, repository_def=definitions.get_repository_def(), sensor_name=sensor.name
-        )
-        with dg.partition_loading_context(dynamic_partitions_store=instance):
-            return sensor.evaluate_tick(context)
-
-    return evaluate
 
 
 def three_runs(beamline: Beamline) -> list[list[Document]]:
@@ -105,10 +92,10 @@ def test_a_burst_of_runs_is_requested_in_bounded_ticks_and_none_is_left_out(beam
     assert requested == [uid_of(documents) for documents in runs]
 
 
-def test_of_a_run_without_frames_only_the_documents_are_requested(beamline: Beamline, tick) -> None:
+def test_of_a_run_without_frames_only_the_documents_and_the_summary_are_requested(beamline: Beamline, tick) -> None:
     beamline.acquire(raster(Path("/nowhere.h5"), camera=False))
     (request,) = tick(run_stopped).run_requests
-    assert request.asset_selection == [dg.AssetKey("documents")]
+    assert request.asset_selection == [dg.AssetKey("documents"), dg.AssetKey("summary")]
 
 
 @pytest.mark.parametrize("sensor", [run_started, run_stopped])
@@ -132,3 +119,76 @@ def test_with_nothing_configured_and_nothing_running_a_sensor_skips(sensor, tick
     told = tick(sensor, catalogue=resources()["catalogue"]).skip_message
     assert "start `wpb up`" in told
     assert not (tmp_path / "nothing-here").exists()
+
+
+def request_keys(result) -> list[str]:
+    return [request.run_key for request in result.run_requests]
+
+
+def test_two_hundred_runs_that_ended_meanwhile_are_all_requested_once_though_cursors_were_lost_on_the_way(
+    beamline: Beamline, instance: dg.DagsterInstance, tick
+) -> None:
+    runs = [raster(Path("/nowhere.h5"), shape=(1,), scan_id=number) for number in range(200)]
+    for documents in runs:
+        beamline.acquire(documents, live=False)
+    asked: list[str] = []
+    cursor: str | None = None
+    while requests := (result := tick(run_stopped, cursor)).run_requests:
+        again = tick(run_stopped, cursor)  # the daemon was ended before it kept the cursor
+        assert request_keys(again) == request_keys(result)
+        asked += [str(request.partition_key) for request in requests]
+        cursor = result.cursor
+    assert asked == [uid_of(documents) for documents in runs]
+    assert set(instance.get_dynamic_partitions("run")) == set(asked)
+    # That many that began are one tick of the other sensor, which reports each once.
+    first = tick(run_started)
+    tick(run_started)
+    assert first.cursor == "200"
+    assert len(instance.fetch_materializations(dg.AssetKey("run_start"), limit=1000).records) == 200
+
+
+@pytest.mark.parametrize("status", ["lost", "fail"])
+def test_runs_that_were_lost_or_failed_have_all_their_assets_of_what_there_is(
+    status: str, beamline: Beamline, tick, materialise, definitions: dg.Definitions
+) -> None:
+    documents = raster(write_frames(beamline.roots.roots[0] / "scan.h5", random_frames(20)), points=13)
+    documents = documents[:-1] if status == "lost" else stopped(documents, "fail", "no beam")
+    beamline.acquire(documents)
+    (request,) = tick(run_stopped).run_requests
+    assert (request.asset_selection, request.tags["wpb/status"]) == (None, status)
+    result = materialise(uid_of(documents))
+    assert made_of(result) == ASSETS
+    check = checks_of(result)["map_complete"]
+    assert (check.passed, check.metadata["points measured"].value) == (False, 13)
+
+
+def stale(instance: dg.DagsterInstance, definitions: dg.Definitions, uid: str) -> set[str]:
+    """The assets that Dagster calls stale for a run, by itself or by what they are made of."""
+    graph = definitions.get_repository_def().asset_graph
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    names = ("documents", "frames", "point_values", "maps", "nexus_file")
+    return {name for name in names if resolver.get_status(dg.AssetKey(name), uid) == StaleStatus.STALE}
+
+
+def test_a_run_made_anew_after_documents_that_came_late_is_stale_at_once_and_requested_again(
+    beamline: Beamline, instance: dg.DagsterInstance, tick, materialise, definitions: dg.Definitions
+) -> None:
+    documents = raster(write_frames(beamline.roots.roots[0] / "scan.h5", random_frames(20)))
+    uid = uid_of(documents)
+    late = documents[-2]
+    beamline.acquire([document for document in documents if document is not late])
+    tick(run_started)
+    first = tick(run_stopped)
+    assert checks_of(materialise(uid))["map_complete"].metadata["points measured"].value == 18
+    assert stale(instance, definitions, uid) == set()
+    beamline.make_anew([*documents[:-2], documents[-1], late])
+    second = tick(run_stopped, first.cursor)
+    assert stale(instance, definitions, uid) >= {"documents"}
+    (request,) = second.run_requests
+    assert request.partition_key == uid
+    assert request_keys(second) != request_keys(first)
+    result = materialise(uid)
+    assert checks_of(result)["map_complete"].passed
+    assert checks_of(result)["live_equals_batch"].passed
+    assert stale(instance, definitions, uid) == set()
+    assert tick(run_stopped, second.cursor).run_requests == []

@@ -7,10 +7,12 @@ from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
-from wpb_dagster.metadata import about_run, notices_text, plan_of
+from wpb_dagster import versions
+from wpb_dagster.files_seen import keep_seen
+from wpb_dagster.metadata import about_run, notices_text, plan_of, tag_run
 from wpb_dagster.partitions import run_partitions
 from wpb_dagster.reconstruction import replay
-from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, Viewer
+from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
 from wpb_dagster.scan_frames import ScanFrames
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.records import RunRow
@@ -35,8 +37,10 @@ def run_row(reader: CatalogueReader, uid: str) -> RunRow:
 def run_start(context: dg.AssetExecutionContext, catalogue: Catalogue, viewer: Viewer) -> dg.MaterializeResult:
     """What the start document asks for: plan, grid, channels. Known as soon as the run begins; the sensor `run_started` reports it then."""
     with catalogue.reader() as reader:
-        info = run_row(reader, context.partition_key).info
-    return dg.MaterializeResult(metadata=about_run(info, viewer) | plan_of(info))
+        row = run_row(reader, context.partition_key)
+    tag_run(context, row.info)
+    version = versions.of_start(row.info, row.generation)
+    return dg.MaterializeResult(metadata=about_run(row.info, viewer) | plan_of(row.info), data_version=version)
 
 
 @dg.asset(
@@ -48,13 +52,15 @@ def run_start(context: dg.AssetExecutionContext, catalogue: Catalogue, viewer: V
     deps=[run_start],
     io_manager_key="results_io",
 )
-def documents(context: dg.AssetExecutionContext, catalogue: Catalogue, viewer: Viewer) -> dg.Output[list[Document]]:
+def documents(context: dg.AssetExecutionContext, catalogue: Catalogue, viewer: Viewer) -> dg.MaterializeResult[list[Document]]:
     """All documents of the run in the order they came, as JSON Lines that `wpb replay` plays."""
     with catalogue.reader() as reader:
         row, found = run_row(reader, context.partition_key), reader.documents(context.partition_key)
     counts = {f"documents: {name}": sum(document.name == name for document in found) for name in dict.fromkeys(d.name for d in found)}
+    tag_run(context, row.info)
     ending: dict[str, Any] = {"reason": row.reason} if row.reason else {}
-    return dg.Output(found, metadata=about_run(row.info, viewer) | ending | {"documents": len(found)} | counts)
+    metadata = about_run(row.info, viewer) | ending | {"documents": len(found)} | counts
+    return dg.MaterializeResult(value=found, metadata=metadata, data_version=versions.of_documents(found))
 
 
 @dg.asset(
@@ -67,14 +73,20 @@ def documents(context: dg.AssetExecutionContext, catalogue: Catalogue, viewer: V
     output_required=False,
 )
 def frames(
-    context: dg.AssetExecutionContext, documents: list[Document], recipes: Recipes, detector_files: DetectorFiles, viewer: Viewer
-) -> Iterator[dg.Output[ScanFrames]]:
+    context: dg.AssetExecutionContext,
+    documents: list[Document],
+    recipes: Recipes,
+    detector_files: DetectorFiles,
+    results_folder: ResultsFolder,
+    viewer: Viewer,
+) -> Iterator[dg.MaterializeResult[ScanFrames]]:
     """Which frames of which files make which point: a reference, read in slices by whoever needs pixels. Skipped where there are none."""
     run, refs = replay(documents, recipes.chooser())
     if run.recipe is None or not run.measures:
         context.log.warning(" ".join(notice.message for notice in run.notices))
         return
     found = ScanFrames(tuple(refs), detector_files.roots())
+    keep_seen(results_folder.results(), context.partition_key, found)
     metadata = {
         **({} if run.recipe.grows else {"points planned": run.recipe.grid.points}),
         "points announced": found.points,
@@ -85,4 +97,5 @@ def frames(
         "viewer": dg.MetadataValue.url(viewer.run_url(run.uid)),
     }
     notices = notices_text(run.notices)
-    yield dg.Output(found, metadata=metadata | ({"notices": notices} if notices else {}))
+    metadata |= {"notices": notices} if notices else {}
+    yield dg.MaterializeResult(value=found, metadata=metadata, data_version=versions.of_frames(found))

@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 
 import dagster as dg
-import numpy as np
 
+from wpb_dagster import versions
 from wpb_dagster.assets.acquisition import OWNERS, run_row
-from wpb_dagster.metadata import about_array, about_frames, about_run, kept_picture, notices_text, plan_of
+from wpb_dagster.metadata import about_array, about_frames, about_maps, about_run, kept_picture, notices_text, plan_of, tag_run
 from wpb_dagster.partitions import run_partitions
 from wpb_dagster.previews import KEPT_PREVIEW_BYTES, draw_images, shrink
 from wpb_dagster.reconstruction import Maps, Values, reconstruct_run, replay
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
 from wpb_dagster.scan_frames import ScanFrames
+from wpb_dagster.summary import map_rows
 from wpb_stream.core.documents import Document
 
 GROUP = "reconstruction"
@@ -29,7 +30,7 @@ def point_values(
     results_folder: ResultsFolder,
     recipes: Recipes,
     viewer: Viewer,
-) -> dg.Output[Values]:
+) -> dg.MaterializeResult[Values]:
     """One row a point: its cell and the value of each channel, computed anew from the files. A new revision, told to all who watch."""
     uid, revision = context.partition_key, context.run.run_id
     run, _ = replay(documents, recipes.chooser())
@@ -46,7 +47,9 @@ def point_values(
     metadata = about_run(made.info, viewer) | plan_of(made.info) | about_frames(values)
     metadata |= {"revision": revision, "rows": made.table.rows, "table": dg.MetadataValue.path(results.root / file)}
     notices = notices_text(made.notices)
-    return dg.Output(values, metadata=metadata | ({"notices": notices} if notices else {}))
+    metadata |= {"notices": notices} if notices else {}
+    tag_run(context, made.info)
+    return dg.MaterializeResult(value=values, metadata=metadata, data_version=versions.of_values(made.table, made.arrays))
 
 
 @dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"numpy"}, code_version="1", output_required=False)
@@ -63,17 +66,16 @@ def arrays(
     metadata = about_run(point_values.info, viewer) | {"revision": point_values.revision, "arrays": dg.MetadataValue.table(rows)}
     if images := {name: values for name, values in found.items() if values.ndim == 2}:
         metadata["images"] = kept_picture(shrink(draw_images(images), KEPT_PREVIEW_BYTES))
-    yield dg.MaterializeResult(metadata=metadata)
+    yield dg.MaterializeResult(metadata=metadata, data_version=versions.of_arrays(found))
 
 
 @dg.asset(partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"numpy"}, code_version="1", io_manager_key="results_io")
-def maps(point_values: Values, results_folder: ResultsFolder, viewer: Viewer) -> dg.Output[Maps]:
+def maps(
+    context: dg.AssetExecutionContext, point_values: Values, results_folder: ResultsFolder, viewer: Viewer
+) -> dg.MaterializeResult[Maps]:
     """The values scattered over the scan's grid: a map a channel, empty (NaN) where nothing was measured."""
     table = results_folder.results().load(point_values.file)
     made = Maps(point_values.info, point_values.revision, point_values.notices, table.maps(point_values.info.shape))
-    metadata = about_run(made.info, viewer) | about_frames(point_values)
-    for name, values in made.channels.items():
-        measured = values[np.isfinite(values)]
-        if measured.size:
-            metadata[f"{name}: lowest, mean, highest"] = f"{measured.min():.6g}, {measured.mean():.6g}, {measured.max():.6g}"
-    return dg.Output(made, metadata=metadata)
+    tag_run(context, made.info)
+    metadata = about_run(made.info, viewer) | about_frames(point_values) | about_maps(map_rows(made))
+    return dg.MaterializeResult(value=made, metadata=metadata, data_version=versions.of_maps(made))

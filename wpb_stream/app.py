@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from importlib.metadata import version
 
+from wpb_stream.catalogue.announced import NewRevisions
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.replayed import ReplayedLetters
@@ -47,6 +48,8 @@ async def stream(settings: Settings) -> None:
         await readers.warm_up()
         finder = Finder(board, reader, results)
         board.latest = await asyncio.to_thread(finder.latest)
+        revisions = NewRevisions(database_url)
+        await insist(revisions.begin)  # before anyone is served: what they are given is then as new as what is heard of
         feed = Feed(board, finder, results, version("websockets-plotting-blue"), settings.origins)
         pipeline = Pipeline(
             [*open_sources(settings), ReplayedLetters(database_url)],
@@ -61,6 +64,7 @@ async def stream(settings: Settings) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 walking = tasks.create_task(pipeline.run())
+                tasks.create_task(_push(revisions, feed))
                 _end_on_signal()
                 await pipeline.restored.wait()  # clients that come back find the unfinished runs growing again
                 async with feed.serve(host, port):
@@ -68,6 +72,13 @@ async def stream(settings: Settings) -> None:
                     await walking
         except asyncio.CancelledError:
             log.info("asked to stop")
+
+
+async def _push(revisions: NewRevisions, feed: Feed) -> None:
+    """Have the feed move to new revisions as they come."""
+    async with aclosing(revisions.batches()) as batches:
+        async for runs in batches:
+            feed.revised(runs)
 
 
 def _end_on_signal() -> None:

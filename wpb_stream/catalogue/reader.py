@@ -12,7 +12,8 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from wpb_stream.catalogue.records import RevisionRow, RunRow, run_info, to_json, unpack
+from wpb_stream.catalogue.records import REVISIONS_CHANNEL, RevisionRow, RunRow, announcement, run_info, to_json, unpack
+from wpb_stream.catalogue.writer import CURSOR_LOCK
 from wpb_stream.core.documents import Document
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.messages import RunInfo
@@ -123,16 +124,16 @@ class CatalogueReader:
         return self.revision(run, row[0]) if row else None
 
     def add_revision(self, info: RunInfo, revision: str, produced_by: str, file: str) -> None:
-        """Put a new finished revision into the catalogue and tell all who listen (``NOTIFY wpb_revisions``, its id)."""
+        """Put a new finished revision into the catalogue and tell all who listen (``NOTIFY wpb_revisions``), in one transaction."""
         with self._connection() as connection, connection.transaction():
-            row = connection.execute(
+            # Ids become visible in their order: who asks for those above the last one seen misses none.
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [CURSOR_LOCK])
+            connection.execute(
                 """INSERT INTO revisions (run_uid, revision, produced_by, file, rows, info) VALUES (%s, %s, %s, %s, %s, %s)
-                ON CONFLICT (run_uid, revision) DO UPDATE SET file = EXCLUDED.file, rows = EXCLUDED.rows, info = EXCLUDED.info
-                RETURNING id""",
+                ON CONFLICT (run_uid, revision) DO UPDATE SET file = EXCLUDED.file, rows = EXCLUDED.rows, info = EXCLUDED.info""",
                 [info.uid, revision, produced_by, file, info.rows, to_json(info)],
-            ).fetchone()
-            assert row is not None
-            connection.execute("SELECT pg_notify('wpb_revisions', %s)", [str(row[0])])
+            )
+            connection.execute("SELECT pg_notify(%s, %s)", [REVISIONS_CHANNEL, announcement(info.uid, revision)])
 
     def dead_letters(self, limit: int = 50) -> list[tuple[int, str, str, int, str]]:
         """The newest dead letters: id, source, partition, position, reason."""

@@ -15,6 +15,10 @@ from wpb_stream.core.intake import DeadLetter
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice
 
+REVISIONS_CHANNEL = "wpb_revisions"
+"""What PostgreSQL notifies of each new revision on."""
+_LONGEST_NOTIFICATION = 7999
+"""Bytes; PostgreSQL refuses longer ones, and with them the transaction."""
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -72,6 +76,12 @@ def to_json(value: Any) -> str:
     """Any value as JSON that PostgreSQL's jsonb takes: no NaN, no NUL in text."""
     # An escaped NUL only: behind an odd number of backslashes the six characters are text of their own.
     return _NUL.sub(r"\1", msgspec.json.encode(value).decode())
+
+
+def announcement(run: str, revision: str) -> str:
+    """What is notified of a new revision: which run, and its name; nothing if the names are too long for a notification."""
+    told = msgspec.json.encode({"run": run, "revision": revision})
+    return told.decode() if len(told) <= _LONGEST_NOTIFICATION else ""
 
 
 def run_info(value: Any) -> RunInfo:

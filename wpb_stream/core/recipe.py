@@ -115,6 +115,10 @@ class RecipeMaker(Protocol):
         ...
 
 
+GUESSED = "The best guess without it is shown instead."
+"""What a notice ends with that refuses what was asked for."""
+
+
 def choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: PlanDefaults) -> Recipe | None:
     """The recipe for a run: the one its ``wpb`` entry or the settings name, else the first that fits.
 
@@ -128,7 +132,7 @@ def choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: Pl
     try:
         return _choose(asked, makers, defaults)
     except RecipeError as error:
-        told = Notice("recipe_refused", f"{error}. The best guess without it is shown instead.")
+        told = Notice("recipe_refused", f"{error}. {GUESSED}")
     try:
         guess = _choose({key: value for key, value in start.items() if key != "wpb"}, makers, defaults)
     except RecipeError:

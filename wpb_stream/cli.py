@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,8 @@ def runs(limit: int, plan: str | None, as_json: bool, **flags: Any) -> None:
 main.add_command(dead_letters)
 main.add_command(doctor)
 main.add_command(explain)
+for _point in entry_points(group="wpb.commands"):  # those of other packages
+    main.add_command(_point.load())
 
 
 if __name__ == "__main__":

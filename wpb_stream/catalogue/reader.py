@@ -105,6 +105,12 @@ class CatalogueReader:
             rows = connection.execute("SELECT name, body FROM documents WHERE run_uid = %s ORDER BY id", [run])
             return [unpack(name, body) for name, body in rows]
 
+    def start(self, run: str) -> dict[str, Any]:
+        """The start document of a run; empty if it is not there."""
+        with self._connection() as connection:
+            row = connection.execute("SELECT name, body FROM documents WHERE name = 'start' AND uid = %s", [run]).fetchone()
+            return unpack(*row).doc if row else {}
+
     def revision(self, run: str, revision: str = "newest") -> RevisionRow | None:
         """A finished revision of a run by its name, or the newest; None if there is none."""
         query = "SELECT id, run_uid, revision, produced_by, file, rows, info FROM revisions WHERE run_uid = %s"

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
     from wpb_dagster.remaking import Given
-    from wpb_dagster.selection import Chosen
     from wpb_stream.catalogue.reader import CatalogueReader
 
+Wanted = Mapping[str, Mapping[str, Any]]
+"""Uids of the runs to be made again, and what is asked for over the ``wpb`` entry of each."""
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -50,6 +51,7 @@ class Time(click.ParamType):
 @click.option("--until", type=Time(), help="Runs that started before.")
 @click.option("--plan", help="Runs of this plan.")
 @click.option("--status", type=click.Choice(["success", "abort", "fail", "lost"]), help="Runs that ended so.")
+@click.option("--stale", is_flag=True, help="Runs that would come out otherwise today, failed, or lack frames, as each night does.")
 @click.option("--regions", type=_FILE, help="YAML or JSON: the regions to reduce frames over, by name, as in `wpb.regions`.")
 @click.option("--wpb", type=_FILE, help="YAML or JSON: what is asked for over the `wpb` entry of the start documents, key by key.")
 @click.option("--processes", type=click.IntRange(1, 64), default=2, show_default=True, help="Runs at a time.")
@@ -62,6 +64,7 @@ def reprocess(
     until: datetime | None,
     plan: str | None,
     status: str | None,
+    stale: bool,
     regions: Path | None,
     wpb: Path | None,
     processes: int,
@@ -76,9 +79,11 @@ def reprocess(
              wpb reprocess --run 0f1cfc1a-6ecf-4f6c-9a86-2f3f0a0b7d3e
     """
     conditions = (since, until, plan, status)
-    if bool(runs) == any(condition is not None for condition in conditions):
-        raise click.UsageError("say which runs: either --run, or conditions (--since, --until, --plan, --status)")
+    if [bool(runs), any(condition is not None for condition in conditions), stale].count(True) != 1:
+        raise click.UsageError("say which runs: either --run, or conditions (--since, --until, --plan, --status), or --stale")
     asked = _asked(regions, wpb)
+    if stale and asked:
+        raise click.UsageError("--stale makes each run with what was asked for before: neither --regions nor --wpb goes with it")
     settings = load(**flags)
     from wpb_dagster.selection import Selection, choose_runs
     from wpb_stream.catalogue.reader import CatalogueReader
@@ -86,16 +91,32 @@ def reprocess(
 
     database_url = database_of(settings)
     with CatalogueReader(database_url) as reader:
-        chosen = choose_runs(reader, Selection(runs, *conditions))
-        for row in chosen.running:
-            console.print(f"{row.uid} is left out: it is not over")
-        if chosen.without_recipe:
-            console.print(f"{len(chosen.without_recipe)} runs are left out: there is nothing to reconstruct")
+        if stale:
+            wanted = _stale(reader)
+        else:
+            chosen = choose_runs(reader, Selection(runs, *conditions))
+            wanted = {row.uid: asked for row in chosen.runs}
+            for row in chosen.running:
+                console.print(f"{row.uid} is left out: it is not over")
+            if chosen.without_recipe:
+                console.print(f"{len(chosen.without_recipe)} runs are left out: there is nothing to reconstruct")
         if dry_run:
-            _say(reader, settings, chosen, asked)
+            _say(reader, wanted)
             return
-    if chosen.runs and not _make_again(settings, database_url, chosen, asked, processes=processes, attempts=attempts):
+    if not _make_again(settings, database_url, wanted, processes=processes, attempts=attempts):
         raise SystemExit(1)
+
+
+def _stale(reader: CatalogueReader) -> Wanted:
+    from datetime import UTC, datetime
+
+    from wpb_dagster.resources import Recipes
+    from wpb_dagster.stale import stale_runs
+
+    found = list(stale_runs(reader, Recipes(), datetime.now(UTC)))
+    for each in found:
+        console.print(printable(f"{each.uid}: {each.reason}"), soft_wrap=True, markup=False)
+    return {each.uid: each.wpb for each in found}
 
 
 def _asked(regions: Path | None, wpb: Path | None) -> dict[str, Any]:
@@ -127,19 +148,20 @@ def _mapping(file: Path) -> Mapping[str, Any]:
     return as_mapping(value)
 
 
-def _say(reader: CatalogueReader, settings: Settings, chosen: Chosen, asked: dict[str, Any]) -> None:
+def _say(reader: CatalogueReader, wanted: Wanted) -> None:
     """Which runs would be made again, and into what."""
     from rich.table import Column, Table
 
     from wpb_dagster.resources import Recipes
 
-    choose = Recipes(wpb=asked or None).chooser()
     table = Table("scan", "plan", "status", "started", "channels now", "channels then", Column("uid", no_wrap=True, min_width=36), box=None)
-    for row in chosen.runs:
+    for row, asked in ((reader.run(uid), asked) for uid, asked in wanted.items()):
+        if row is None:
+            continue
         before = reader.revision(row.uid)
         now = ", ".join(channel.name for channel in (before.info if before else row.info).channels)
         try:
-            recipe = choose(reader.start(row.uid))
+            recipe = Recipes(wpb=dict(asked) or None).chooser()(reader.start(row.uid))
             then = ", ".join(channel.name for channel in recipe.channels) if recipe else "none: no recipe fits"
         except RecipeError as error:
             then = f"none: {error}"
@@ -153,12 +175,12 @@ def _say(reader: CatalogueReader, settings: Settings, chosen: Chosen, asked: dic
             row.uid,
         )
         table.add_row(*map(printable, told))
-    if chosen.runs:
+    if wanted:
         output().print(table)
-    output().print(f"{len(chosen.runs)} runs would be made again.")
+    output().print(f"{len(wanted)} runs would be made again.")
 
 
-def _make_again(settings: Settings, database_url: str, chosen: Chosen, asked: dict[str, Any], *, processes: int, attempts: int) -> bool:
+def _make_again(settings: Settings, database_url: str, wanted: Wanted, *, processes: int, attempts: int) -> bool:
     """Make the runs again, with a progress bar; gives whether all were."""
     from uuid import uuid4
 
@@ -170,7 +192,7 @@ def _make_again(settings: Settings, database_url: str, chosen: Chosen, asked: di
     from wpb_dagster.reprocessing import reprocess as made_again
 
     revision = str(uuid4())
-    tasks = [Task(row.uid, revision, "wpb reprocess", asked) for row in chosen.runs]
+    tasks = [Task(uid, revision, "wpb reprocess", asked) for uid, asked in wanted.items()]
     instance = _instance(settings)
     if instance is None:
         console.print("Dagster is not set up here: the new revisions are in the catalogue and the results folder alone.")

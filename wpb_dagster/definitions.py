@@ -13,7 +13,7 @@ from wpb_dagster.assets.results import line_fits, line_statistics, nexus_file, p
 from wpb_dagster.checks import all_frames_found, live_equals_batch, values_finite
 from wpb_dagster.io_managers import FramesIOManager, ResultsIOManager
 from wpb_dagster.jobs import reconstruct_scan
-from wpb_dagster.reprocess_job import reprocess_runs
+from wpb_dagster.reprocess_job import reprocess_runs, reprocess_stale
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
 from wpb_dagster.sensors import run_started, run_stopped
 
@@ -56,7 +56,7 @@ def definitions(resources: Mapping[str, Any]) -> dg.Definitions:
         dg.Definitions(assets=[run_start, documents, frames]),
         dg.Definitions(assets=[point_values, arrays, maps], asset_checks=[all_frames_found, values_finite, live_equals_batch]),
         dg.Definitions(assets=[preview, nexus_file, line_statistics, line_fits]),
-        dg.Definitions(jobs=[reconstruct_scan, reprocess_runs], sensors=[run_started, run_stopped]),
+        dg.Definitions(jobs=[reconstruct_scan, reprocess_runs], sensors=[run_started, run_stopped], schedules=[reprocess_stale]),
         # In one process: a process for each asset takes five times as long.
         dg.Definitions(resources=resources, executor=dg.in_process_executor),
     )

@@ -4,7 +4,8 @@ A job of its own rather than a backfill: Dagster makes a run of each stretch of 
 hundred would be fifty runs. No ``from __future__`` annotations: Dagster refuses the type of ``context`` as a string.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -15,8 +16,12 @@ from wpb_dagster.remaking import Failed, Given, Remade, Task
 from wpb_dagster.reprocessing import reprocess
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
 from wpb_dagster.selection import Selection, choose_runs, time_of
+from wpb_dagster.stale import stale_runs
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.recipes.asked import asked_of
+
+NIGHTLY = "0 3 * * *"
+"""When stale runs are made again, in UTC."""
 
 
 class Reprocess(dg.Config):
@@ -27,6 +32,11 @@ class Reprocess(dg.Config):
     until: str | None = Field(default=None, description="Runs that started before.")
     plan: str | None = Field(default=None, description="Runs of that plan.")
     status: str | None = Field(default=None, description="Runs that ended so: success, abort, fail or lost.")
+    stale: bool = Field(
+        default=False,
+        description="All runs that code or settings would make otherwise today, that failed, or that lack frames; each with what was "
+        "asked for over its `wpb` entry before.",
+    )
     wpb: dict[str, Any] = Field(
         default={},
         description='Asked for over the `wpb` entry of the start documents, key by key: {"regions": {"red": {"rows": [0, 100]}}}.',
@@ -53,8 +63,10 @@ class Reprocess(dg.Config):
     @model_validator(mode="after")
     def _check_selection(self) -> "Reprocess":
         conditions = [name for name in ("since", "until", "plan", "status") if getattr(self, name) is not None]
-        if bool(self.runs) == bool(conditions):
-            raise ValueError("say which runs: either their uids in `runs`, or conditions (since, until, plan, status)")
+        if [bool(self.runs), bool(conditions), self.stale].count(True) != 1:
+            raise ValueError("say which runs: either their uids in `runs`, or conditions (since, until, plan, status), or `stale`")
+        if self.stale and self.wpb:
+            raise ValueError("`wpb` does not go with `stale`: each run is made with what was asked for before")
         return self
 
     def selection(self) -> Selection:
@@ -74,13 +86,19 @@ def reprocess_each(
     viewer: Viewer,
 ) -> Iterator[Any]:
     """Make the runs again that the run config names; each is reported as it comes, and one that fails stops no other."""
+    asked: dict[str, Mapping[str, Any]] = {}
     with catalogue.reader() as reader:
-        chosen = choose_runs(reader, config.selection())
-    uids = [row.uid for row in chosen.runs]
-    for row in chosen.running:
-        context.log.warning("Run %s is left out: it is not over.", row.uid)
-    add_runs(context.instance, uids)
-    tasks = [Task(uid, context.run_id, f"dagster {context.run_id}", config.wpb) for uid in uids]
+        if config.stale:
+            for stale in stale_runs(reader, recipes, datetime.now(UTC)):
+                context.log.info("Run %s: %s.", stale.uid, stale.reason)
+                asked[stale.uid] = stale.wpb
+        else:
+            chosen = choose_runs(reader, config.selection())
+            for row in chosen.running:
+                context.log.warning("Run %s is left out: it is not over.", row.uid)
+            asked = {row.uid: config.wpb for row in chosen.runs}
+    add_runs(context.instance, list(asked))
+    tasks = [Task(uid, context.run_id, f"dagster {context.run_id}", wpb) for uid, wpb in asked.items()]
     given = given_of(catalogue, detector_files, results_folder, recipes, viewer)
     failed: list[Failed] = []
     for done, outcome in enumerate(reprocess(tasks, given, processes=config.processes, attempts=config.attempts), start=1):
@@ -125,3 +143,10 @@ def told(outcome: Remade | Failed, done: int, of: int) -> str:
 def reprocess_runs() -> None:
     """The job."""
     reprocess_each()
+
+
+@dg.schedule(job=reprocess_runs, cron_schedule=NIGHTLY, execution_timezone="UTC", default_status=dg.DefaultScheduleStatus.RUNNING)
+def reprocess_stale() -> dg.RunRequest:
+    """Each night makes those runs again that code or settings would make otherwise by now, that failed, or that lack frames."""
+    # Which runs these are is found in the run: it takes longer than a tick may where there are many.
+    return dg.RunRequest(run_config={"ops": {"reprocess_each": {"config": {"stale": True}}}})

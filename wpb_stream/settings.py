@@ -83,6 +83,9 @@ class Settings(BaseSettings):
         {},
         description="Keys for ZMQ proxies with CURVE security, in JSON: the files secret_path and server_public_key, as for ClientCurve.",
     )
+    reprocess_days: float = Field(
+        7.0, ge=0, description="Days after its end in which a run that failed in Dagster, or lacks frames, is made again each night."
+    )
     plans: dict[str, Plan] = Field(
         BUILT_IN_PLANS,
         description="By plan name: recipe, shape, snaking, extents, axes, regions, `wpb` that it leaves out. Added to the default.",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
@@ -81,6 +82,25 @@ def test_without_dagster_the_revision_is_made_all_the_same_and_that_is_said(beam
     assert result.exit_code == 0, result.output
     assert "Dagster is not set up here" in result.stderr
     assert newest(beamline, uid) != "live"
+
+
+def test_stale_runs_are_named_with_the_reason_and_made_as_they_were_asked_for_before(beamline: Beamline, wpb, regions: Path) -> None:
+    uid = acquire(beamline, 0)
+    assert wpb("--run", uid, "--regions", regions).exit_code == 0
+    with psycopg.connect(beamline.database_url) as connection:
+        connection.execute("UPDATE revisions SET code_version = '0' WHERE revision <> 'live'")
+        connection.execute("UPDATE runs SET ended_at = ended_at - interval '2 hours'")
+    before = newest(beamline, uid)
+    dry = wpb("--stale", "--dry-run")
+    assert f"{uid}: its recipe is another one by now" in dry.stderr
+    assert "top, total" in dry.stdout
+    assert wpb("--stale").exit_code == 0
+    with CatalogueReader(beamline.database_url) as reader:
+        row = reader.revision(uid)
+    assert row is not None
+    assert row.revision != before
+    assert [channel.name for channel in row.info.channels] == ["top", "total"]
+    assert wpb("--stale").stdout.startswith("0 runs were made again")
 
 
 def test_a_run_that_fails_is_told_and_the_exit_code_says_so(beamline: Beamline, wpb, tmp_path: Path) -> None:

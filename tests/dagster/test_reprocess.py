@@ -153,6 +153,8 @@ def test_a_run_that_still_streams_is_left_out(beamline: Beamline, reprocess: Rep
     [
         ({}, "say which runs"),
         ({"runs": ["u"], "plan": "demo_plan"}, "say which runs"),
+        ({"stale": True, "plan": "demo_plan"}, "say which runs"),
+        ({"stale": True, "wpb": {"arrays": ["mean_frame"]}}, "does not go with"),
         ({"since": "June"}, "'June' is no day or time such as 2026-06-01"),
         ({"plan": "p", "wpb": {"region": {}}}, "did you mean 'regions'?"),
         ({"plan": "p", "processes": 0}, "greater than or equal to 1"),

@@ -10,9 +10,10 @@ from wpb_dagster.metadata import about_array, about_frames, about_run, kept_pict
 from wpb_dagster.partitions import run_partitions
 from wpb_dagster.previews import KEPT_PREVIEW_BYTES, draw_images, shrink
 from wpb_dagster.provenance import revision_of
-from wpb_dagster.reconstruction import Maps, Values, reconstruct_run, replay
+from wpb_dagster.reconstruction import Maps, Values, code_version_of, reconstruct_run, replay
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
 from wpb_dagster.scan_frames import ScanFrames
+from wpb_stream.catalogue.records import MadeWith
 from wpb_stream.core.documents import Document
 
 GROUP = "reconstruction"
@@ -36,12 +37,18 @@ def point_values(
     run, _ = replay(documents, recipes.chooser())
     results = results_folder.results()
     with catalogue.reader() as reader:
-        ended = run_row(reader, uid).ended_seq is not None
+        ended_seq = run_row(reader, uid).ended_seq
         made = reconstruct_run(
-            run, frames, window_frames=detector_files.frames_in_window(), ended=ended, produced_by=produced_by, revision=revision
+            run,
+            frames,
+            window_frames=detector_files.frames_in_window(),
+            ended=ended_seq is not None,
+            produced_by=produced_by,
+            revision=revision,
         )
         file = results.save(uid, revision, made.table, made.arrays)
-        reader.add_revision(made.info, revision, produced_by, file)
+        made_with = MadeWith(code_version_of(run), recipes.defaults_of()(run.start).digest, recipes.wpb or {}, len(made.missing), ended_seq)
+        reader.add_revision(made.info, revision, produced_by, file, made_with)
     announced = len({*(ref.point for ref in frames.refs), *made.table.data["point"].tolist(), *made.missing})
     values = Values(made.info, revision, file, announced, made.missing, made.notices)
     metadata = about_run(made.info, viewer) | plan_of(made.info) | about_frames(values)

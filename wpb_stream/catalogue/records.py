@@ -50,6 +50,34 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeWith:
+    """What a revision was made with."""
+
+    code_version: str | None
+    """Of the recipe; None where that is not known."""
+    settings: str | None
+    """Digest of what the settings said of the run."""
+    wpb: Mapping[str, Any]
+    """What was asked for over the ``wpb`` entry of the start document, key by key."""
+    missing: int | None
+    """Points whose frames could not be read."""
+    ended_seq: int | None
+    """Of the run when it was made; None if it still streamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run that is over and has a recipe, with what its newest revision that is not live was made with."""
+
+    uid: str
+    ended_seq: int
+    ended_at: datetime
+    start: dict[str, Any]
+    made_with: MadeWith | None
+    """None if there is no such revision."""
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionRow:
     """One finished reconstruction of a run."""
 

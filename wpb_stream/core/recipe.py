@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, Protocol
+
+import msgspec
 
 from wpb_stream.core.accumulation import Accumulation
 from wpb_stream.core.companions import Companions
@@ -18,6 +21,9 @@ from wpb_stream.core.geometry import Grid
 from wpb_stream.core.narrow import as_mapping
 from wpb_stream.core.reducers import Reducer, RegionSums
 from wpb_stream.core.regions import Region
+
+CODE_VERSION = "1"
+"""Counts up when the recipes here make something else of the same frames: what was made before is then made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,8 @@ class Recipe:
     """What makes arrays of the channels' maps."""
     grows: bool = False
     """Whether nobody knows beforehand how long the scan is: the slow axis grows with its points."""
+    code_version: str = CODE_VERSION
+    """Which code this is; a facility's own recipe gives its own, and another one when it makes something else of the same frames."""
     companions: Companions | None = None
     """What is joined to the frames; the channels of what is joined are the last ones."""
 
@@ -93,6 +101,11 @@ class PlanDefaults:
     regions: Mapping[str, Any] = field(default_factory=dict[str, Any])
     wpb: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the ``wpb`` entry asks for, key by key, where the start document's own does not."""
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits, others for other settings."""
+        return sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]
 
 
 class RecipeMaker(Protocol):

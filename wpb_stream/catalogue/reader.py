@@ -21,7 +21,8 @@ from wpb_stream.core.recipe import Notice
 
 _RUN_COLUMNS = "uid, started_seq, ended_seq, info, status, started_at, ended_at, reason, notices, generation"
 
-_LIVE = "(revision = 'live' OR starts_with(revision, 'live.'))"
+LIVE = "(revision = 'live' OR starts_with(revision, 'live.'))"
+"""Whether a row of ``revisions`` was made by the streaming process, in SQL."""
 
 
 def _run_row(row: TupleRow) -> RunRow:
@@ -125,7 +126,7 @@ class CatalogueReader:
 
     def live_revision(self, run: str) -> RevisionRow | None:
         """The finished live revision of a run; None if it has none (yet)."""
-        query = f"SELECT revision FROM revisions WHERE run_uid = %s AND {_LIVE} ORDER BY id DESC LIMIT 1"
+        query = f"SELECT revision FROM revisions WHERE run_uid = %s AND {LIVE} ORDER BY id DESC LIMIT 1"
         with self._connection() as connection:
             row = connection.execute(query.encode(), [run]).fetchone()
         return self.revision(run, row[0]) if row else None
@@ -134,7 +135,7 @@ class CatalogueReader:
         """The runs that are over and have a recipe, oldest first, with what they were made with last."""
         query = f"""SELECT r.uid, r.ended_seq, r.ended_at, d.body, v.id, v.code_version, v.settings, v.wpb, v.missing, v.ended_seq
             FROM runs r JOIN documents d ON d.name = 'start' AND d.uid = r.uid
-            LEFT JOIN LATERAL (SELECT * FROM revisions WHERE run_uid = r.uid AND NOT {_LIVE} ORDER BY id DESC LIMIT 1) v ON true
+            LEFT JOIN LATERAL (SELECT * FROM revisions WHERE run_uid = r.uid AND NOT {LIVE} ORDER BY id DESC LIMIT 1) v ON true
             WHERE r.ended_seq IS NOT NULL AND r.info->>'recipe' IS NOT NULL ORDER BY r.started_seq"""
         with self._connection() as connection, connection.cursor("ended_runs") as cursor:  # named: rows come as they are asked for
             for uid, ended_seq, ended_at, body, found, *made_with in cursor.execute(query.encode()):

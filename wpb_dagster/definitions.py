@@ -14,6 +14,7 @@ from wpb_dagster.checks import all_frames_found, live_equals_batch, values_finit
 from wpb_dagster.io_managers import FramesIOManager, ResultsIOManager
 from wpb_dagster.jobs import reconstruct_scan
 from wpb_dagster.progress import run_progress
+from wpb_dagster.reprocess_job import reprocess_runs, reprocess_stale
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
 from wpb_dagster.scan_checks import file_unchanged, map_complete, positions_within_extents
 from wpb_dagster.sensors import run_started, run_stopped
@@ -40,6 +41,17 @@ def resources(
     }
 
 
+def resources_of(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The same from the fields of each: for another process."""
+    return resources(
+        catalogue=Catalogue(**fields["catalogue"]),
+        detector_files=DetectorFiles(**fields["detector_files"]),
+        results_folder=ResultsFolder(**fields["results_folder"]),
+        recipes=Recipes(**fields["recipes"]),
+        viewer=Viewer(**fields["viewer"]),
+    )
+
+
 def definitions(resources: Mapping[str, Any]) -> dg.Definitions:
     """The project, room by room, with these resources."""
     return dg.Definitions.merge(
@@ -47,7 +59,9 @@ def definitions(resources: Mapping[str, Any]) -> dg.Definitions:
         dg.Definitions(assets=[point_values, arrays, maps], asset_checks=[all_frames_found, values_finite, live_equals_batch]),
         dg.Definitions(asset_checks=[file_unchanged, positions_within_extents, map_complete]),
         dg.Definitions(assets=[preview, nexus_file, line_statistics, line_fits, summary]),
-        dg.Definitions(jobs=[reconstruct_scan], sensors=[run_started, run_progress, run_stopped]),
+        dg.Definitions(
+            jobs=[reconstruct_scan, reprocess_runs], sensors=[run_started, run_progress, run_stopped], schedules=[reprocess_stale]
+        ),
         # In one process: a process for each asset takes five times as long.
         dg.Definitions(resources=resources, executor=dg.in_process_executor),
     )

@@ -58,6 +58,12 @@ class Reconstructed:
     """What is accumulated of all frames, and made of the maps."""
 
 
+def code_version_of(run: Run) -> str:
+    """Which code makes a run that has a recipe."""
+    assert run.recipe is not None, "frames are only announced where there is a recipe"
+    return run.recipe.code_version
+
+
 def reconstruct_run(run: Run, frames: ScanFrames, *, window_frames: int, ended: bool, produced_by: str, revision: str) -> Reconstructed:
     """Read and reduce all frames of a run, as the streaming process did.
 

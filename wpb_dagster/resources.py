@@ -6,7 +6,7 @@ process agree, and no password shows in Dagster's pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from psycopg import errors
 from wpb_stream import settings
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.results import PREVIEW, Results
-from wpb_stream.core.exceptions import ServiceError
-from wpb_stream.core.recipe import Recipe
+from wpb_stream.core.exceptions import RecipeError, ServiceError
+from wpb_stream.core.narrow import as_mapping
+from wpb_stream.core.recipe import GUESSED, PlanDefaults, Recipe
 from wpb_stream.frames.roots import DataRoots
 from wpb_stream.recipes import chooser
 
@@ -110,9 +111,35 @@ class Recipes(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgu
     plans: dict[str, Any] | None = None
     """By plan name, what its start documents leave out (shape, snaking, regions, ...); by default ``plans`` in the settings."""
 
+    wpb: dict[str, Any] | None = None
+    """What is asked for over the ``wpb`` entry of start documents, key by key, when a run is made again with other settings."""
+
+    def defaults_of(self) -> Callable[[Mapping[str, Any]], PlanDefaults]:
+        """Gives what the settings say of a run, by its start document."""
+        return settings.load(plans=self.plans).defaults_of
+
     def chooser(self) -> Callable[[dict[str, Any]], Recipe | None]:
-        """Gives the recipe for a start document, or None."""
-        return chooser(settings.load(plans=self.plans).defaults_of)
+        """Gives the recipe for a start document, or None.
+
+        What it gives raises `RecipeError` where ``wpb`` asks for something impossible: who asked is told, and no guess is made instead.
+        """
+        choose = chooser(self.defaults_of())
+        over = self.wpb
+        return (lambda start: as_asked(choose, start, over)) if over else choose
+
+
+def as_asked(choose: Callable[[dict[str, Any]], Recipe | None], start: dict[str, Any], over: Mapping[str, Any]) -> Recipe:
+    """The recipe for a start document with what is asked for over its ``wpb`` entry.
+
+    :raises RecipeError: something impossible is asked for
+    """
+    recipe = choose({**start, "wpb": {**as_mapping(start.get("wpb")), **over}})
+    if recipe is None:
+        raise RecipeError("no recipe fits this run, or not with what is asked for")
+    refused = [notice.message for notice in recipe.notices if notice.code == "recipe_refused"]
+    if refused:
+        raise RecipeError(refused[0].removesuffix(GUESSED).strip())
+    return recipe
 
 
 class Viewer(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]

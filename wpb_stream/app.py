@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from importlib.metadata import version
 
+from wpb_stream.catalogue.announced import NewRevisions
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.replayed import ReplayedLetters
@@ -50,6 +51,8 @@ async def stream(settings: Settings) -> None:
         board.latest = await asyncio.to_thread(finder.latest)
         recipe_for = chooser(settings.defaults_of)
         frames = Frames(board, reader, readers, recipe_for)
+        revisions = NewRevisions(database_url)
+        await insist(revisions.begin)  # before anyone is served: what they are given is then as new as what is heard of
         feed = Feed(board, finder, results, frames, version("websockets-plotting-blue"), settings.origins)
         pipeline = Pipeline(
             [*open_sources(settings), ReplayedLetters(database_url)],
@@ -64,6 +67,7 @@ async def stream(settings: Settings) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 walking = tasks.create_task(pipeline.run())
+                tasks.create_task(_push(revisions, feed))
                 _end_on_signal()
                 await pipeline.restored.wait()  # clients that come back find the unfinished runs growing again
                 async with feed.serve(host, port):
@@ -71,6 +75,13 @@ async def stream(settings: Settings) -> None:
                     await walking
         except asyncio.CancelledError:
             log.info("asked to stop")
+
+
+async def _push(revisions: NewRevisions, feed: Feed) -> None:
+    """Have the feed move to new revisions as they come."""
+    async with aclosing(revisions.batches()) as batches:
+        async for runs in batches:
+            feed.revised(runs)
 
 
 def _end_on_signal() -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``wpb demo``, ``up``, ``stream``, ``replay``, ``runs``, ``explain``, ``doctor``, ``dead-letters``."""
+"""The command line: ``wpb demo``, ``up``, ``stream``, ``replay``, ``runs``, ``explain``, ``doctor``, ``dead-letters``, ``prune``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from wpb_stream.commands.dead_letters import dead_letters
 from wpb_stream.commands.doctor import doctor
 from wpb_stream.commands.explain import explain
 from wpb_stream.commands.flags import settings_flags
+from wpb_stream.commands.prune import prune
 from wpb_stream.commands.terminal import console, output
 from wpb_stream.core.exceptions import WpbError
 from wpb_stream.settings import load
@@ -175,6 +177,9 @@ def runs(limit: int, plan: str | None, as_json: bool, **flags: Any) -> None:
 main.add_command(dead_letters)
 main.add_command(doctor)
 main.add_command(explain)
+main.add_command(prune)
+for _point in entry_points(group="wpb.commands"):  # those of other packages
+    main.add_command(_point.load())
 
 
 if __name__ == "__main__":

@@ -172,7 +172,8 @@ class Follower:
         self._held = held
         self._asked = msgspec.structs.replace(self._wanted, id=self._asked.id + 1)
         if held is not None:
-            self._asked = msgspec.structs.replace(self._asked, revision=held.revision, from_row=held.table.rows)
+            follow = self._wanted.revision == "newest"
+            self._asked = msgspec.structs.replace(self._asked, revision=held.revision, from_row=held.table.rows, follow=follow)
         self._to_send.append(msgspec.json.encode(self._asked).decode())
 
     def _control(self, reply: Reply) -> Update | None:

@@ -83,6 +83,15 @@ class Settings(BaseSettings):
         {},
         description="Keys for ZMQ proxies with CURVE security, in JSON: the files secret_path and server_public_key, as for ClientCurve.",
     )
+    reprocess_days: float = Field(
+        7.0, ge=0, description="Days after its end in which a run that failed in Dagster, or lacks frames, is made again each night."
+    )
+    keep_revisions: int = Field(
+        10, ge=1, description="Revisions kept of a run besides the live one, when `wpb prune` or the nightly job tidies."
+    )
+    keep_revisions_days: float = Field(
+        0.0, ge=0, description="Days after which they go even if they are fewer, but for the newest; 0 for never."
+    )
     plans: dict[str, Plan] = Field(
         BUILT_IN_PLANS,
         description="By plan name: recipe, shape, snaking, extents, axes, regions, `wpb` that it leaves out. Added to the default.",

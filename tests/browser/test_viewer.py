@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.browser.pages import Viewer, viewer_page
+from tests.helpers.remade import revise
 from tests.helpers.scans import Scan, scan
 from tests.integration.conftest import StreamingProcess
 from wpb_stream.replay import Recorded, publish
@@ -257,6 +259,23 @@ async def test_a_run_named_in_the_address_stays_on_screen_while_newer_ones_come(
                 await viewer.wait_until(run=newer.uid, rows=12, status="success")
                 assert await shown(viewer, "rgb", range(12)) == composite(newer, 12)
                 assert viewer.complaints == follower.complaints == []
+
+
+async def test_maps_that_are_made_anew_replace_those_on_an_open_page(settings: Settings, streaming, tmp_path: Path) -> None:
+    run = scan(tmp_path / "frames").write()
+    async with streaming(settings), viewer_page(page_url(settings)) as viewer:
+        await send(settings, run.documents)
+        await viewer.wait_until(run=run.uid, rows=12, status="success")
+        await viewer.page.select_option("#colours", "grey")
+        _, made = await asyncio.to_thread(revise, settings, run.uid, {"upper": {"rows": [0, 1]}})
+        await viewer.page.locator('canvas[data-channel="upper"]').wait_for()
+        await viewer.wait_until(run=run.uid, rows=12, status="success")
+        assert await viewer.page.locator('canvas[data-channel="red"]').count() == 0
+        assert "Reconstructed again by a test" in await text(viewer, "#notices")
+        shades = [math.floor(GREY[0] + (GREY[1] - GREY[0]) * level / 255 + 0.5) for level in levels(made.table.data["upper"])]
+        expected = {int(cell): (shade,) * 3 for cell, shade in zip(made.table.data["cell"], shades, strict=True)}
+        assert await shown(viewer, "upper", list(expected)) == expected
+        assert viewer.complaints == []
 
 
 async def test_an_address_with_an_unknown_run_says_so(settings: Settings, streaming) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,3 +92,11 @@ def test_a_facilitys_recipe_that_fails_is_told_and_no_run_is_lost_by_it() -> Non
     assert recipe is not None
     assert (recipe.name, recipe.notices[0].code) == ("raster", "recipe_refused")
     assert "'facility'" in recipe.notices[0].message
+
+
+def test_the_digest_of_what_the_settings_say_is_another_one_for_other_settings_alone() -> None:
+    said = PlanDefaults(shape=(3, 4), regions={"red": {"rows": (0, 1)}, "green": {}}, wpb={"arrays": ["mean_frame"]})
+    same = PlanDefaults(shape=(3, 4), regions={"green": {}, "red": {"rows": (0, 1)}}, wpb={"arrays": ["mean_frame"]})
+    assert said.digest == same.digest
+    others = [PlanDefaults(), replace(said, shape=(4, 3)), replace(said, wpb={}), replace(said, regions={})]
+    assert len({said.digest, *(other.digest for other in others)}) == 5

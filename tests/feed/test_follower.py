@@ -73,7 +73,8 @@ def test_the_run_is_asked_for_when_the_server_has_said_welcome_and_only_once() -
     assert follower.to_send() == []
     request = welcome(follower)
     del request["id"]
-    assert request == {"type": "subscribe", "run": "v", "channels": ["total"], "revision": "r", "from_row": 0, "max_rate": 5.0}
+    asked = {"type": "subscribe", "run": "v", "channels": ["total"], "revision": "r", "from_row": 0, "max_rate": 5.0, "follow": False}
+    assert request == asked
     assert follower.to_send() == []
 
 
@@ -89,6 +90,16 @@ def test_a_new_connection_goes_on_after_the_last_row_held(follower: Follower) ->
     update = tell(follower, RunMessage(request["id"], info("u"), "live", 4))
     assert update is not None
     assert (update.rows, update.first_new) == (4, 4)
+
+
+@pytest.mark.parametrize(("wanted", "follow"), [("newest", True), ("live", False)])
+def test_a_new_connection_goes_on_where_it_was_and_follows_newer_revisions_only_if_the_newest_is_wanted(wanted: str, follow: bool) -> None:
+    follower = Follower("u", revision=wanted)
+    number = welcome(follower)["id"]
+    tell(follower, RunMessage(number, info("u"), "live", 0))
+    follower.receive(points(number, 0, 4))
+    request = welcome(follower)
+    assert (request["revision"], request["from_row"], request["follow"]) == ("live", 4, follow)
 
 
 def test_a_new_connection_begins_at_row_0_if_another_run_is_the_latest_by_then(follower: Follower) -> None:

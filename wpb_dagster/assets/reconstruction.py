@@ -9,10 +9,12 @@ from wpb_dagster.assets.acquisition import OWNERS, run_row
 from wpb_dagster.metadata import about_array, about_frames, about_maps, about_run, kept_picture, notices_text, plan_of, tag_run
 from wpb_dagster.partitions import run_partitions
 from wpb_dagster.previews import KEPT_PREVIEW_BYTES, draw_images, shrink
-from wpb_dagster.reconstruction import Maps, Values, reconstruct_run, replay
+from wpb_dagster.provenance import revision_of
+from wpb_dagster.reconstruction import Maps, Values, code_version_of, reconstruct_run, replay
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
 from wpb_dagster.scan_frames import ScanFrames
 from wpb_dagster.summary import map_rows
+from wpb_stream.catalogue.records import MadeWith
 from wpb_stream.core.documents import Document
 
 GROUP = "reconstruction"
@@ -32,16 +34,22 @@ def point_values(
     viewer: Viewer,
 ) -> dg.MaterializeResult[Values]:
     """One row a point: its cell and the value of each channel, computed anew from the files. A new revision, told to all who watch."""
-    uid, revision = context.partition_key, context.run.run_id
+    uid, (revision, produced_by) = context.partition_key, revision_of(context.run)
     run, _ = replay(documents, recipes.chooser())
     results = results_folder.results()
     with catalogue.reader() as reader:
-        ended = run_row(reader, uid).ended_seq is not None
+        ended_seq = run_row(reader, uid).ended_seq
         made = reconstruct_run(
-            run, frames, window_frames=detector_files.frames_in_window(), ended=ended, produced_by=f"dagster {revision}", revision=revision
+            run,
+            frames,
+            window_frames=detector_files.frames_in_window(),
+            ended=ended_seq is not None,
+            produced_by=produced_by,
+            revision=revision,
         )
         file = results.save(uid, revision, made.table, made.arrays)
-        reader.add_revision(made.info, revision, f"dagster {revision}", file)
+        made_with = MadeWith(code_version_of(run), recipes.defaults_of()(run.start).digest, recipes.wpb or {}, len(made.missing), ended_seq)
+        reader.add_revision(made.info, revision, produced_by, file, made_with)
     announced = len({*(ref.point for ref in frames.refs), *made.table.data["point"].tolist(), *made.missing})
     values = Values(made.info, revision, file, announced, made.missing, made.notices)
     metadata = about_run(made.info, viewer) | plan_of(made.info) | about_frames(values)

@@ -12,13 +12,17 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from wpb_stream.catalogue.records import RevisionRow, RunRow, run_info, to_json, unpack
+from wpb_stream.catalogue.records import REVISIONS_CHANNEL, EndedRun, MadeWith, RevisionRow, RunRow, announcement, run_info, to_json, unpack
+from wpb_stream.catalogue.writer import CURSOR_LOCK
 from wpb_stream.core.documents import Document
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice
 
 _RUN_COLUMNS = "uid, started_seq, ended_seq, info, status, started_at, ended_at, reason, notices, generation"
+
+LIVE = "(revision = 'live' OR starts_with(revision, 'live.'))"
+"""Whether a row of ``revisions`` was made by the streaming process, in SQL."""
 
 
 def _run_row(row: TupleRow) -> RunRow:
@@ -104,6 +108,12 @@ class CatalogueReader:
             rows = connection.execute("SELECT name, body FROM documents WHERE run_uid = %s ORDER BY id", [run])
             return [unpack(name, body) for name, body in rows]
 
+    def start(self, run: str) -> dict[str, Any]:
+        """The start document of a run; empty if it is not there."""
+        with self._connection() as connection:
+            row = connection.execute("SELECT name, body FROM documents WHERE name = 'start' AND uid = %s", [run]).fetchone()
+            return unpack(*row).doc if row else {}
+
     def revision(self, run: str, revision: str = "newest") -> RevisionRow | None:
         """A finished revision of a run by its name, or the newest; None if there is none."""
         query = "SELECT id, run_uid, revision, produced_by, file, rows, info FROM revisions WHERE run_uid = %s"
@@ -116,23 +126,40 @@ class CatalogueReader:
 
     def live_revision(self, run: str) -> RevisionRow | None:
         """The finished live revision of a run; None if it has none (yet)."""
-        query = """SELECT revision FROM revisions WHERE run_uid = %s AND (revision = 'live' OR revision LIKE 'live.%%')
-            ORDER BY id DESC LIMIT 1"""
+        query = f"SELECT revision FROM revisions WHERE run_uid = %s AND {LIVE} ORDER BY id DESC LIMIT 1"
         with self._connection() as connection:
-            row = connection.execute(query, [run]).fetchone()
+            row = connection.execute(query.encode(), [run]).fetchone()
         return self.revision(run, row[0]) if row else None
 
-    def add_revision(self, info: RunInfo, revision: str, produced_by: str, file: str) -> None:
-        """Put a new finished revision into the catalogue and tell all who listen (``NOTIFY wpb_revisions``, its id)."""
+    def ended_runs(self) -> Iterator[EndedRun]:
+        """The runs that are over and have a recipe, oldest first, with what they were made with last."""
+        query = f"""SELECT r.uid, r.ended_seq, r.ended_at, d.body, v.id, v.code_version, v.settings, v.wpb, v.missing, v.ended_seq
+            FROM runs r JOIN documents d ON d.name = 'start' AND d.uid = r.uid
+            LEFT JOIN LATERAL (SELECT * FROM revisions WHERE run_uid = r.uid AND NOT {LIVE} ORDER BY id DESC LIMIT 1) v ON true
+            WHERE r.ended_seq IS NOT NULL AND r.info->>'recipe' IS NOT NULL ORDER BY r.started_seq"""
+        with self._connection() as connection, connection.cursor("ended_runs") as cursor:  # named: rows come as they are asked for
+            for uid, ended_seq, ended_at, body, found, *made_with in cursor.execute(query.encode()):
+                yield EndedRun(uid, ended_seq, ended_at, unpack("start", body).doc, MadeWith(*made_with) if found else None)
+
+    def add_revision(self, info: RunInfo, revision: str, produced_by: str, file: str, made_with: MadeWith | None = None) -> None:
+        """Put a new finished revision into the catalogue and tell all who listen (``NOTIFY wpb_revisions``), in one transaction."""
+        made_with = made_with or MadeWith(None, None, {}, None, None)
         with self._connection() as connection, connection.transaction():
-            row = connection.execute(
-                """INSERT INTO revisions (run_uid, revision, produced_by, file, rows, info) VALUES (%s, %s, %s, %s, %s, %s)
-                ON CONFLICT (run_uid, revision) DO UPDATE SET file = EXCLUDED.file, rows = EXCLUDED.rows, info = EXCLUDED.info
-                RETURNING id""",
-                [info.uid, revision, produced_by, file, info.rows, to_json(info)],
-            ).fetchone()
-            assert row is not None
-            connection.execute("SELECT pg_notify('wpb_revisions', %s)", [str(row[0])])
+            # Ids become visible in their order: who asks for those above the last one seen misses none.
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [CURSOR_LOCK])
+            connection.execute(
+                """INSERT INTO revisions
+                (run_uid, revision, produced_by, file, rows, info, code_version, settings, wpb, missing, ended_seq)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                ON CONFLICT (run_uid, revision) DO UPDATE SET file = EXCLUDED.file, rows = EXCLUDED.rows, info = EXCLUDED.info,
+                code_version = EXCLUDED.code_version, settings = EXCLUDED.settings, wpb = EXCLUDED.wpb, missing = EXCLUDED.missing,
+                ended_seq = EXCLUDED.ended_seq""",
+                [
+                    *(info.uid, revision, produced_by, file, info.rows, to_json(info)),
+                    *(made_with.code_version, made_with.settings, to_json(made_with.wpb), made_with.missing, made_with.ended_seq),
+                ],
+            )
+            connection.execute("SELECT pg_notify(%s, %s)", [REVISIONS_CHANNEL, announcement(info.uid, revision)])
 
     def dead_letters(self, limit: int = 50) -> list[tuple[int, str, str, int, str]]:
         """The newest dead letters: id, source, partition, position, reason."""

@@ -15,6 +15,10 @@ from wpb_stream.core.intake import DeadLetter
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice
 
+REVISIONS_CHANNEL = "wpb_revisions"
+"""What PostgreSQL notifies of each new revision on."""
+_LONGEST_NOTIFICATION = 7999
+"""Bytes; PostgreSQL refuses longer ones, and with them the transaction."""
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -46,6 +50,34 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeWith:
+    """What a revision was made with."""
+
+    code_version: str | None
+    """Of the recipe; None where that is not known."""
+    settings: str | None
+    """Digest of what the settings said of the run."""
+    wpb: Mapping[str, Any]
+    """What was asked for over the ``wpb`` entry of the start document, key by key."""
+    missing: int | None
+    """Points whose frames could not be read."""
+    ended_seq: int | None
+    """Of the run when it was made; None if it still streamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run that is over and has a recipe, with what its newest revision that is not live was made with."""
+
+    uid: str
+    ended_seq: int
+    ended_at: datetime
+    start: dict[str, Any]
+    made_with: MadeWith | None
+    """None if there is no such revision."""
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionRow:
     """One finished reconstruction of a run."""
 
@@ -72,6 +104,12 @@ def to_json(value: Any) -> str:
     """Any value as JSON that PostgreSQL's jsonb takes: no NaN, no NUL in text."""
     # An escaped NUL only: behind an odd number of backslashes the six characters are text of their own.
     return _NUL.sub(r"\1", msgspec.json.encode(value).decode())
+
+
+def announcement(run: str, revision: str) -> str:
+    """What is notified of a new revision: which run, and its name; nothing if the names are too long for a notification."""
+    told = msgspec.json.encode({"run": run, "revision": revision})
+    return told.decode() if len(told) <= _LONGEST_NOTIFICATION else ""
 
 
 def run_info(value: Any) -> RunInfo:

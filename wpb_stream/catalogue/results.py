@@ -86,6 +86,23 @@ class Results:
             about: list[tuple[str, int]] = json.loads(stored["about"].tobytes())
             return {name: Versioned(stored[str(number)], version) for number, (name, version) in enumerate(about)}
 
+    def size(self, file: str) -> int:
+        """Bytes of a file that :meth:`save` named, and of the arrays beside it."""
+        return sum(path.stat().st_size for path in self._both(file) if path.exists())
+
+    def remove(self, file: str) -> int:
+        """Remove them, if they are there; gives the bytes that are free then.
+
+        :raises OSError: they cannot be removed
+        """
+        size = self.size(file)
+        for path in self._both(file):
+            path.unlink(missing_ok=True)
+        return size
+
+    def _both(self, file: str) -> tuple[Path, Path]:
+        return self.root / file, (self.root / file).with_suffix(".npz")
+
     def preview(self, run: str) -> bytes | None:
         """The preview picture of a run as PNG; None if there is none (yet)."""
         try:

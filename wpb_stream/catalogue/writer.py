@@ -27,7 +27,8 @@ from wpb_stream.core.exceptions import Fenced
 from wpb_stream.core.messages import RunInfo
 
 CURSOR_LOCK = 0x77706202
-"""Key of the advisory lock under which ``started_seq`` and ``ended_seq`` are given out, so that no cursor skips a run committed late."""
+"""Key of the advisory lock under which ``started_seq``, ``ended_seq`` and the ids of revisions are given out, so that no cursor skips
+what was committed late."""
 IDLE_IN_TRANSACTION_S = 30
 """A stopped process holding a transaction open is cut off after this long, so that its successor can write."""
 RETRY_S = 1.0

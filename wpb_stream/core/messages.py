@@ -34,6 +34,8 @@ class Subscribe(msgspec.Struct, tag="subscribe", tag_field="type", frozen=True):
     revision: str = "newest"
     from_row: int = 0
     max_rate: float = 20.0
+    follow: bool = False
+    """``revision`` is only where to go on from: where there is a newer one, that is meant. ``newest`` follows anyway."""
 
 
 class Unsubscribe(msgspec.Struct, tag="unsubscribe", tag_field="type", frozen=True):

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, Protocol
+
+import msgspec
 
 from wpb_stream.core.accumulation import Accumulation
 from wpb_stream.core.companions import Companions
@@ -18,6 +21,9 @@ from wpb_stream.core.geometry import Grid
 from wpb_stream.core.narrow import as_mapping
 from wpb_stream.core.reducers import Reducer, RegionSums
 from wpb_stream.core.regions import Region
+
+CODE_VERSION = "1"
+"""Counts up when the recipes here make something else of the same frames: what was made before is then made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,8 @@ class Recipe:
     """What makes arrays of the channels' maps."""
     grows: bool = False
     """Whether nobody knows beforehand how long the scan is: the slow axis grows with its points."""
+    code_version: str = CODE_VERSION
+    """Which code this is; a facility's own recipe gives its own, and another one when it makes something else of the same frames."""
     companions: Companions | None = None
     """What is joined to the frames; the channels of what is joined are the last ones."""
 
@@ -94,6 +102,11 @@ class PlanDefaults:
     wpb: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the ``wpb`` entry asks for, key by key, where the start document's own does not."""
 
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits, others for other settings."""
+        return sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]
+
 
 class RecipeMaker(Protocol):
     """A kind of recipe: tells whether it fits a start document, and makes the recipe."""
@@ -115,6 +128,10 @@ class RecipeMaker(Protocol):
         ...
 
 
+GUESSED = "The best guess without the wpb entry is shown instead."
+"""What a notice ends with that refuses what was asked for."""
+
+
 def choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: PlanDefaults) -> Recipe | None:
     """The recipe for a run: the one its ``wpb`` entry or the settings name, else the first that fits.
 
@@ -129,7 +146,7 @@ def choose(start: Mapping[str, Any], makers: Sequence[RecipeMaker], defaults: Pl
         return _choose(asked, makers, defaults)
     except RecipeError as error:
         end = "" if str(error).endswith("?") else "."
-        told = Notice("recipe_refused", f"{error}{end} The best guess without the wpb entry is shown instead.")
+        told = Notice("recipe_refused", f"{error}{end} {GUESSED}")
     try:
         guess = _choose({key: value for key, value in start.items() if key != "wpb"}, makers, defaults)
     except RecipeError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -33,6 +33,7 @@ from wpb_stream.core.messages import (
     ErrorMessage,
     GetFrame,
     ListRuns,
+    NoticeMessage,
     Ping,
     Pong,
     RunsMessage,
@@ -42,12 +43,14 @@ from wpb_stream.core.messages import (
     Welcome,
     parse_request,
 )
+from wpb_stream.core.recipe import Notice
 from wpb_stream.feed.api import Api
 from wpb_stream.feed.asyncapi import document
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.http import Answer, answer, plain, reads_a_file, same_origin, viewer_files
+from wpb_stream.feed.places import Place, Places
 from wpb_stream.feed.subscription import Slices, Subscription
 
 log = logging.getLogger(__name__)
@@ -71,7 +74,7 @@ class Feed:
         self._api = Api(board, finder)
         self._version, self._origins = version, tuple(origins)
         self._static = {**viewer_files(), "/asyncapi.json": plain(200, "application/json", msgspec.json.encode(document(version)))}
-        self._slices = Slices()
+        self._slices, self._places = Slices(), Places()
         self._changed = asyncio.Event()
         board.watch(self._wake)
 
@@ -79,6 +82,11 @@ class Feed:
         """Wake every waiting subscription, each once: those who wait later wait on a new event."""
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def revised(self, runs: Collection[str]) -> None:
+        """These runs have new revisions in the catalogue: whoever follows the newest of one of them is moved to it."""
+        if self._places.revised(runs):
+            self._wake()
 
     @asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[Server]:
@@ -190,29 +198,57 @@ class Feed:
 
     async def _follow(self, client: Connection, request: Subscribe) -> None:
         """One subscription, from its request to the end of the connection."""
+        with self._places.taken() as place:
+            try:
+                await self._keep_told(client, request, place)
+            except (ProtocolError, ServiceError) as error:
+                await client.tell(_error(error, request.id))
+
+    async def _keep_told(self, client: Connection, request: Subscribe, place: Place) -> None:
         subscription = Subscription(request, self._slices)
-        from_row, revision, growing = request.from_row, request.revision, False
+        from_row, revision, growing, pinned = request.from_row, request.revision, False, False
+        while True:
+            # Taken before looking, so that a change while this task sends is not missed.
+            changed = self._changed
+            uid = self._board.latest if request.run == "latest" else request.run
+            made = subscription.made
+            if uid is not None and (made is None or self._superseded(made, growing) or _moved_on(made, uid, subscription)):
+                place.look(uid)
+                found, gone = await self._finder.find(uid, "newest" if request.follow else revision)
+                gone = gone or revision not in ("newest", found.revision)
+                growing = found is self._board.live.get(uid)
+                again = made is not None and made.run.uid == uid and made.revision != found.revision
+                await client.send(subscription.attach(found, from_row, instead=gone or again))
+                pinned = not (gone or request.follow or revision == "newest")
+                from_row, revision = 0, "newest"
+            elif made is not None and made.ended and place.revised and not pinned:
+                place.look(made.run.uid)
+                growing = await self._to_newest(client, subscription, made) is self._board.live.get(made.run.uid)
+            first_row, was_complete = subscription.next_row, subscription.complete
+            await client.send(subscription.due())
+            if subscription.complete and not was_complete:
+                continue  # a newer run may have begun before this one was told to its end
+            if not subscription.behind:
+                # Catching up is not paced; what grows is, so that rows merge into fewer slices.
+                await (asyncio.sleep(subscription.interval_s) if subscription.next_row > first_row else changed.wait())
+
+    async def _to_newest(self, client: Connection, subscription: Subscription, made: Reconstruction) -> Reconstruction:
+        """Move a subscription to the newest revision of its run; one that cannot be shown there stays where it is, and is told why.
+
+        :returns: what it follows from here on
+        """
         try:
-            while True:
-                # Taken before looking, so that a change while this task sends is not missed.
-                changed = self._changed
-                uid = self._board.latest if request.run == "latest" else request.run
-                made = subscription.made
-                if uid is not None and (made is None or self._superseded(made, growing) or _moved_on(made, uid, subscription)):
-                    found, gone = await self._finder.find(uid, revision)
-                    growing = found is self._board.live.get(uid)
-                    again = made is not None and made.run.uid == uid and made.revision != found.revision
-                    await client.send(subscription.attach(found, from_row, instead=gone or again))
-                    from_row, revision = 0, "newest"
-                first_row, was_complete = subscription.next_row, subscription.complete
-                await client.send(subscription.due())
-                if subscription.complete and not was_complete:
-                    continue  # a newer run may have begun before this one was told to its end
-                if not subscription.behind:
-                    # Catching up is not paced; what grows is, so that rows merge into fewer slices.
-                    await (asyncio.sleep(subscription.interval_s) if subscription.next_row > first_row else changed.wait())
+            found, _ = await self._finder.find(made.run.uid, "newest")
+            if found.revision == made.revision:
+                return made
+            await client.send(subscription.attach(found, instead=True))
+            return found
         except (ProtocolError, ServiceError) as error:
-            await client.tell(_error(error, request.id))
+            log.warning("run %s has a newer revision, which a client is not shown: %s", made.run.uid, error)
+            why = _error(error, subscription.id).message
+            told = Notice("revision_not_shown", f"There is a newer revision of this run, which cannot be shown here. {why}")
+            await client.tell(NoticeMessage(subscription.id, told.code, told.message))
+            return made
 
     def _superseded(self, made: Reconstruction, growing: bool) -> bool:
         """Whether the run is reconstructed anew: after documents came late, or since the catalogue was asked for it.

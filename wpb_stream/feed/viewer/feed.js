@@ -191,7 +191,7 @@ export class Feed {
     const resume = held !== null && (this.target === "latest" ? this.#latest : this.target) === held.run;
     this.#asked = resume ? held.rows : 0;
     const request = { type: "subscribe", id: this.#nextId++, run: this.target, max_rate: 60 };
-    this.#subscription = this.#send(resume ? { ...request, revision: held.revision, from_row: held.rows } : request);
+    this.#subscription = this.#send(resume ? { ...request, revision: held.revision, from_row: held.rows, follow: true } : request);
   }
 
   /** @param {any} message any control message; unknown types are ignored */

@@ -1,0 +1,71 @@
+"""Revisions that need not be kept any longer, and how they go: their row and their files together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+from psycopg.rows import class_row
+
+from wpb_stream.catalogue.reader import LIVE
+from wpb_stream.catalogue.results import Results
+from wpb_stream.core.exceptions import ServiceError
+
+
+@dataclass(frozen=True, slots=True)
+class OldRevision:
+    """A revision that may go."""
+
+    id: int
+    run_uid: str
+    revision: str
+    file: str
+    created_at: datetime
+
+
+class Retention:
+    """Which revisions are kept.
+
+    Always kept: the live one that a run ended with, the newest, and the newest that is not live, which Dagster's assets refer to.
+
+    :param most: of those that are not live, how many of a run are kept
+    :param days: how long; 0 for however old
+    """
+
+    def __init__(self, database_url: str, most: int, days: float) -> None:
+        self._database_url, self._most, self._days = database_url, most, days
+
+    def old(self) -> list[OldRevision]:
+        """The revisions that may go, oldest first.
+
+        :raises ServiceError: the catalogue cannot be reached
+        """
+        query = f"""WITH marked AS (
+                SELECT *, {LIVE} AS live, id = max(id) FILTER (WHERE {LIVE}) OVER of_run AS last_live, id = max(id) OVER of_run AS newest
+                FROM revisions WINDOW of_run AS (PARTITION BY run_uid)
+            ), placed AS (SELECT *, row_number() OVER (PARTITION BY run_uid, live ORDER BY id DESC) AS place FROM marked)
+            SELECT id, run_uid, revision, file, created_at FROM placed
+            WHERE NOT newest AND NOT coalesce(last_live, false) AND (live OR place > 1)
+            AND (live OR place > %s OR (%s > 0 AND created_at < clock_timestamp() - %s * interval '1 day')) ORDER BY id"""
+        with self._connection() as connection, connection.cursor(row_factory=class_row(OldRevision)) as cursor:
+            return cursor.execute(query.encode(), [self._most, self._days, self._days]).fetchall()
+
+    def drop(self, revisions: Sequence[OldRevision], results: Results) -> int:
+        """Let revisions go; gives the bytes that are free then.
+
+        The rows go once the files are gone, so that what is interrupted is found, and ended, the next time.
+
+        :raises ServiceError: the catalogue cannot be reached
+        :raises OSError: a file cannot be removed
+        """
+        with self._connection() as connection, connection.transaction():
+            connection.execute("DELETE FROM revisions WHERE id = ANY(%s)", [[each.id for each in revisions]])
+            return sum(results.remove(each.file) for each in revisions)
+
+    def _connection(self) -> psycopg.Connection:
+        try:
+            return psycopg.connect(self._database_url, autocommit=True, connect_timeout=10)
+        except psycopg.OperationalError as error:
+            raise ServiceError(f"the catalogue's database cannot be reached ({str(error).strip()}); check WPB_DATABASE_URL") from error

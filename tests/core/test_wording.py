@@ -44,6 +44,11 @@ def test_a_polygon_of_many_corners_is_cut_off() -> None:
         ({"reduction": "centre_of_mass"}, "centre of mass (region: all)"),
         ({"reduction": "centre_of_mass", "bad_pixels": [[1, 2], [3, 4]]}, "centre of mass (region: all, bad: 2 pixels)"),
         (
+            {"reduction": "centre_of_mass", "dark": {"file": "file://localhost/d.npy"}},
+            "with files (reducer: centre of mass (region: all), dark: file array (key: wpb.dark, uri: file://localhost/d.npy, "
+            "mimetype: application/x-npy, averaged: True))",
+        ),
+        (
             {"regions": {"hits": {"rows": [0, 9], "statistic": "above", "threshold": 60}}},
             "region statistics (measures: measure (region: rows 0 to 9, statistic: above, threshold: 60); measure (region: all))",
         ),

@@ -47,8 +47,7 @@ def words_of(value: object) -> str:
 def _settings(value: Any) -> Iterator[str]:
     for field in fields(value):
         setting = getattr(value, field.name)
-        empty = setting is None or setting == () or (isinstance(setting, BadPixels) and not setting)
-        if not empty and (field.default is MISSING or setting != field.default):
+        if field.default is MISSING or setting != field.default:
             yield f"{field.name.replace('_', ' ')}: {words_of(setting)}"
 
 

@@ -26,7 +26,9 @@ from wpb_stream.core.documents import Document
 from wpb_stream.core.live import describe
 from wpb_stream.core.table import PointTable
 from wpb_stream.feed.finder import Finder
+from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.server import Feed
+from wpb_stream.frames.pool import FrameReaders
 
 pytestmark = pytest.mark.integration
 
@@ -61,13 +63,15 @@ def streaming(beamline: Beamline, tmp_path: Path) -> Iterator[Streaming]:
     async def serve() -> None:
         stop = asyncio.Event()
         with CatalogueReader(beamline.database_url) as reader:
-            async with Feed(board, Finder(board, reader, beamline.results), beamline.results, "0").serve("127.0.0.1", 0) as server:
+            frames = Frames(board, reader, FrameReaders(beamline.roots, 1, 10.0), lambda _: None)
+            feed = Feed(board, Finder(board, reader, beamline.results), beamline.results, frames, "0")
+            async with feed.serve("127.0.0.1", 0) as server:
                 started.set_result((asyncio.get_running_loop(), stop, next(iter(server.sockets)).getsockname()[1]))
                 await stop.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    loop, stop, port = started.result()
+    loop, stop, port = started.result(timeout=30)
     yield Streaming(board, beamline, Viewer(base_url=f"http://127.0.0.1:{port}"))
     loop.call_soon_threadsafe(stop.set)
     thread.join()

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -124,16 +123,18 @@ def test_the_step_that_reads_files_waits_for_a_slot_of_the_pool_that_the_page_na
     storage = instance.event_log_storage
     storage.set_concurrency_slots(FILE_POOL, 1)
     assert storage.claim_concurrency_slot(FILE_POOL, "another run", "point_values").is_claimed
-    waited: list[str] = []
+    waited, over = list[str](), threading.Event()
 
     def free_once_it_waits() -> None:
-        while not (waiting := storage.get_concurrency_info(FILE_POOL).pending_steps):
-            time.sleep(0.05)
-        waited.extend(step.step_key for step in waiting)
+        while not waited and not over.wait(0.05):
+            pending = storage.get_concurrency_info(FILE_POOL).pending_steps
+            waited.extend(step.step_key for step in pending if step.run_id != "another run" and not step.assigned_timestamp)
         storage.free_concurrency_slots_for_run("another run")
 
-    thread = threading.Thread(target=free_once_it_waits, daemon=True)
+    thread = threading.Thread(target=free_once_it_waits)
     thread.start()
-    assert materialise(uid).success
-    assert waited == ["point_values"]
+    result = materialise(uid)
+    over.set()
     thread.join()
+    assert result.success
+    assert waited == ["point_values"]

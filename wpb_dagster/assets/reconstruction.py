@@ -18,10 +18,18 @@ from wpb_stream.catalogue.records import MadeWith
 from wpb_stream.core.documents import Document
 
 GROUP = "reconstruction"
+FILE_POOL = "detector_files"
+"""The concurrency pool of steps that read detectors' files; without a limit, which a deployment may set, none waits."""
 
 
 @dg.asset(
-    partitions_def=run_partitions, group_name=GROUP, owners=OWNERS, kinds={"numpy", "table"}, code_version="1", io_manager_key="results_io"
+    partitions_def=run_partitions,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"numpy", "table"},
+    code_version="1",
+    io_manager_key="results_io",
+    pool=FILE_POOL,
 )
 def point_values(
     context: dg.AssetExecutionContext,

@@ -11,6 +11,7 @@ from wpb_dagster.assets.acquisition import documents, frames, run_start
 from wpb_dagster.assets.reconstruction import arrays, maps, point_values
 from wpb_dagster.assets.results import line_fits, line_statistics, nexus_file, preview, summary
 from wpb_dagster.checks import all_frames_found, live_equals_batch, values_finite
+from wpb_dagster.housekeeping import tidy_up, tidy_up_nightly
 from wpb_dagster.io_managers import FramesIOManager, ResultsIOManager
 from wpb_dagster.jobs import reconstruct_scan
 from wpb_dagster.progress import run_progress
@@ -59,9 +60,8 @@ def definitions(resources: Mapping[str, Any]) -> dg.Definitions:
         dg.Definitions(assets=[point_values, arrays, maps], asset_checks=[all_frames_found, values_finite, live_equals_batch]),
         dg.Definitions(asset_checks=[file_unchanged, positions_within_extents, map_complete]),
         dg.Definitions(assets=[preview, nexus_file, line_statistics, line_fits, summary]),
-        dg.Definitions(
-            jobs=[reconstruct_scan, reprocess_runs], sensors=[run_started, run_progress, run_stopped], schedules=[reprocess_stale]
-        ),
+        dg.Definitions(jobs=[reconstruct_scan], sensors=[run_started, run_progress, run_stopped]),
+        dg.Definitions(jobs=[reprocess_runs, tidy_up], schedules=[reprocess_stale, tidy_up_nightly]),
         # In one process: a process for each asset takes five times as long.
         dg.Definitions(resources=resources, executor=dg.in_process_executor),
     )

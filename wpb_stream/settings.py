@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     keep_revisions_days: float = Field(
         0.0, ge=0, description="Days after which they go even if they are fewer, but for the newest; 0 for never."
     )
+    dagster_log_days: float = Field(
+        30.0, ge=0, description="Days after which the nightly job removes what Dagster runs logged of themselves; 0 for never."
+    )
     plans: dict[str, Plan] = Field(
         BUILT_IN_PLANS,
         description="By plan name: recipe, shape, snaking, extents, axes, regions, `wpb` that it leaves out. Added to the default.",

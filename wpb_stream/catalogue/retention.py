@@ -28,7 +28,8 @@ class OldRevision:
 class Retention:
     """Which revisions are kept.
 
-    Always kept: the live one that a run ended with, the newest, and the newest that is not live, which Dagster's assets refer to.
+    Always kept: the live one that a run ended with, and the newest that is not live, which Dagster's assets refer to; one of them is the
+    newest of all.
 
     :param most: of those that are not live, how many of a run are kept
     :param days: how long; 0 for however old
@@ -43,11 +44,10 @@ class Retention:
         :raises ServiceError: the catalogue cannot be reached
         """
         query = f"""WITH marked AS (
-                SELECT *, {LIVE} AS live, id = max(id) FILTER (WHERE {LIVE}) OVER of_run AS last_live, id = max(id) OVER of_run AS newest
-                FROM revisions WINDOW of_run AS (PARTITION BY run_uid)
+                SELECT *, {LIVE} AS live, id = max(id) FILTER (WHERE {LIVE}) OVER (PARTITION BY run_uid) AS last_live FROM revisions
             ), placed AS (SELECT *, row_number() OVER (PARTITION BY run_uid, live ORDER BY id DESC) AS place FROM marked)
             SELECT id, run_uid, revision, file, created_at FROM placed
-            WHERE NOT newest AND NOT coalesce(last_live, false) AND (live OR place > 1)
+            WHERE NOT coalesce(last_live, false) AND (live OR place > 1)
             AND (live OR place > %s OR (%s > 0 AND created_at < clock_timestamp() - %s * interval '1 day')) ORDER BY id"""
         with self._connection() as connection, connection.cursor(row_factory=class_row(OldRevision)) as cursor:
             return cursor.execute(query.encode(), [self._most, self._days, self._days]).fetchall()

@@ -1,6 +1,7 @@
 """Dagster beside what is promised of it: from a scan's stop document to all its assets, and ticks and pages with 10,000 partitions.
 
-What is promised follows from what Dagster takes by itself: 3 s until a sensor looks (5 at most), 2 to 7 until a process has started, 2.4 to 4.8
+What is promised follows from what Dagster takes by itself: 3 s until a sensor looks (5 at most), 2 to 7 until a process has started,
+2.4 to 4.8
 for the steps; pages of 10,000 partitions within 0.4 s. Real services, as `wpb up` starts them.
 """
 

@@ -17,8 +17,7 @@ from wpb_dagster.reprocessing import reprocess
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
 from wpb_dagster.selection import Selection, choose_runs, time_of
 from wpb_dagster.stale import stale_runs
-from wpb_stream.core.exceptions import RecipeError
-from wpb_stream.recipes.asked import asked_of
+from wpb_stream.recipes.asked import WpbEntry
 
 NIGHTLY = "0 3 * * *"
 """When stale runs are made again, in UTC."""
@@ -37,7 +36,7 @@ class Reprocess(dg.Config):
         description="All runs that code or settings would make otherwise today, that failed, or that lack frames; each with what was "
         "asked for over its `wpb` entry before.",
     )
-    wpb: dict[str, Any] = Field(
+    wpb: WpbEntry = Field(
         default={},
         description='Asked for over the `wpb` entry of the start documents, key by key: {"regions": {"red": {"rows": [0, 100]}}}.',
     )
@@ -49,15 +48,6 @@ class Reprocess(dg.Config):
     def _check_time(cls, value: str | None) -> str | None:
         if value is not None:
             time_of(value)
-        return value
-
-    @field_validator("wpb")
-    @classmethod
-    def _check_wpb(cls, value: dict[str, Any]) -> dict[str, Any]:
-        try:
-            asked_of({"wpb": value})
-        except RecipeError as error:
-            raise ValueError(str(error)) from None
         return value
 
     @model_validator(mode="after")

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.narrow import as_list
 from wpb_stream.core.recipe import PlanDefaults
-from wpb_stream.recipes.asked import asked_of
+from wpb_stream.recipes.asked import WpbEntry
 
 WHERE: Mapping[str, tuple[str, ...]] = {
     "plan_name": ("plan_name",),
@@ -33,17 +32,8 @@ class Plan(BaseModel):
     extents: tuple[tuple[float, float], ...] | None = None
     axes: tuple[str, ...] | None = None
     regions: dict[str, dict[str, tuple[int, int]]] = {}
-    wpb: dict[str, Any] = {}
+    wpb: WpbEntry = {}
     """Keys of the ``wpb`` entry, for start documents that do not have them in their own."""
-
-    @field_validator("wpb")
-    @classmethod
-    def _check_wpb(cls, value: dict[str, Any]) -> dict[str, Any]:
-        try:
-            asked_of({"wpb": value})
-        except RecipeError as error:
-            raise ValueError(str(error)) from None
-        return value
 
 
 class Rule(Plan):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.core.test_sequences import delivered
 from tests.helpers.documents import CAMERA, MOTOR, Acquisition, read
-from tests.helpers.liverun import BROKEN, NOT_YET, READ, Walk
+from tests.helpers.liverun import BROKEN, NOT_YET, READ, Walk, arrays_of, walk_through
 from wpb_stream.core.companions import Companions
 from wpb_stream.core.documents import Document
 from wpb_stream.core.join import Join
@@ -381,25 +381,12 @@ def test_any_delivery_ends_in_the_maps_of_the_clean_one(
     scan = Scan(wpb, visited, source=source)
     documents = [d for d in scan.documents if not (lossy and d.name in ("event", "stream_datum") and order.random() < 0.2)]
     clean = walked(documents)
-    late: dict[int, int] = {}
-
-    def sometimes_late(ref: FrameRef) -> FrameStatus:
-        tries = late.setdefault(hash((ref.file, ref.index)), order.choice([0, 0, 0, 1, 3]))
-        late[hash((ref.file, ref.index))] = max(0, tries - 1)
-        return NOT_YET if tries else READ
-
-    walk = Walk(sometimes_late)
-    now = 0.0
-    for document in delivered([documents], order, window, files_in_order=False):
-        walk.take(document, now)
-        if order.random() < 0.3:
-            walk.read(now)
-        now += order.choice([0.0, 0.01, 0.2])
-    walk.end(now)
+    walk = walk_through(delivered([documents], order, window, files_in_order=False), order)
     (live,) = walk.lives.values()
     assert {name: values.tobytes() for name, values in live.reconstruction.table.maps([2, 3]).items()} == {
         name: values.tobytes() for name, values in clean.reconstruction.table.maps([2, 3]).items()
     }
+    assert arrays_of(live) == arrays_of(clean)
     assert live.reconstruction.run.channels == clean.reconstruction.run.channels
     assert live.missing == clean.missing
     assert codes(live) == codes(clean)

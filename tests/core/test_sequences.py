@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.helpers.corpus import OLDER_CAMERA, OlderAcquisition
 from tests.helpers.documents import CAMERA, MOTOR, Acquisition
-from tests.helpers.liverun import BROKEN, NOT_YET, READ, Walk
+from tests.helpers.liverun import BROKEN, NOT_YET, READ, Walk, walk_through
 from wpb_stream.core.documents import Document
 from wpb_stream.core.window import FrameRef, FrameStatus
 
@@ -146,21 +146,8 @@ def test_any_delivery_ends_in_the_maps_of_the_clean_one(wanted: list[Plan], wind
         for document in documents:
             clean.take(document, 0.0)
     clean.end(0.0)
-    late: dict[int, int] = {}
-
-    def sometimes_late(ref: FrameRef) -> FrameStatus:
-        tries = late.setdefault(hash((ref.file, ref.index)), order.choice([0, 0, 0, 1, 3]))
-        late[hash((ref.file, ref.index))] = max(0, tries - 1)
-        return NOT_YET if tries else READ
-
-    walk = Walk(sometimes_late)
-    now = 0.0
-    for document in delivered(runs, order, window, files_in_order=any(plan.files_have_an_order for plan in wanted)):
-        walk.take(document, now)
-        if order.random() < 0.3:
-            walk.read(now)
-        now += order.choice([0.0, 0.01, 0.2])
-    walk.end(now)
+    in_order = any(plan.files_have_an_order for plan in wanted)
+    walk = walk_through(delivered(runs, order, window, files_in_order=in_order), order)
     assert walk.maps() == clean.maps()
     assert walk.told() == clean.told()
     assert walk.runs.parked == 0

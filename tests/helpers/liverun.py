@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tests.helpers.documents import apply_all, maps_of, read, recipe_for
 from wpb_stream.core.accumulation import Kind
@@ -149,3 +150,23 @@ class Walk:
 def arrays_of(live: LiveRun) -> dict[str, bytes]:
     """The bits of what was accumulated: of every frame that counts once, and of no other."""
     return {name: array.tobytes() for name, array in live.arrays().items()}
+
+
+def walk_through(documents: Sequence[Document], order: random.Random) -> Walk:
+    """Take documents in this order, while time goes by and frames are read now and then, some of them late; then to the end."""
+    late: dict[int, int] = {}
+
+    def sometimes_late(ref: FrameRef) -> FrameStatus:
+        tries = late.setdefault(hash((ref.file, ref.index)), order.choice([0, 0, 0, 1, 3]))
+        late[hash((ref.file, ref.index))] = max(0, tries - 1)
+        return NOT_YET if tries else READ
+
+    walk = Walk(sometimes_late)
+    now = 0.0
+    for document in documents:
+        walk.take(document, now)
+        if order.random() < 0.3:
+            walk.read(now)
+        now += order.choice([0.0, 0.01, 0.2])
+    walk.end(now)
+    return walk

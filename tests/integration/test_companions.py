@@ -6,7 +6,6 @@ and the process that reads them is restarted in the middle.
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.helpers.documents import as_json
 from tests.helpers.laboratory import Laboratory
 from tests.helpers.plans import Plan, after_point, until_over
 from tests.integration.conftest import Streaming
-from tests.integration.test_plans import as_received, reconstructed
-from tests.integration.watching import publish_values, until_latest_stopped
+from tests.integration.recomputed import as_received, assert_alike, live_and_batch, reconstructed
 from wpb_stream.settings import Settings
 
 SHAPE = (3, 4)
@@ -88,19 +85,5 @@ async def test_what_is_shown_live_is_what_a_recomputation_gives(
 ) -> None:
     lab = Laboratory(tmp_path / "frames")
     until_over(lab, plan(lab, wpb))
-    documents = as_received(lab.documents)
-    (batch,) = reconstructed(documents, lab.folder)
-    shuffled = random.Random(7).sample(documents[1:], len(documents) - 1)
-    messages = [as_json(document.name, document.doc) for document in [documents[0], *documents[:0:-1], *shuffled]]
-    middle = len(documents) // 2
-    async with streaming(settings):
-        await publish_values(settings, messages[:middle])
-    async with streaming(settings):
-        await publish_values(settings, messages[middle:])
-        update = await until_latest_stopped(settings, batch.info.uid)
-    maps = batch.table.maps(batch.info.shape)
-    assert [(channel.name, channel.units) for channel in update.run.channels] == [(c.name, c.units) for c in batch.info.channels]
-    for channel, values in maps.items():
-        assert update.map(channel).tobytes() == values.tobytes(), channel
-        assert np.isfinite(values).all(), channel
-    assert {notice.code for notice in update.notices} == {notice.code for notice in batch.notices}
+    update, batch = await live_and_batch(lab, settings, streaming)
+    assert_alike(update, batch)

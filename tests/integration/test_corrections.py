@@ -6,7 +6,6 @@ them is restarted in the middle.
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.helpers.documents import as_json
 from tests.helpers.laboratory import FRAME, Laboratory
 from tests.helpers.plans import after_point, grid, until_over
 from tests.integration.conftest import Streaming
-from tests.integration.test_plans import as_received, reconstructed
+from tests.integration.recomputed import as_received, assert_alike, live_and_batch, reconstructed
 from tests.integration.watching import publish_values, until_latest_stopped
 from wpb_dagster.reconstruction import Reconstructed
 from wpb_stream.settings import Settings
@@ -89,24 +88,9 @@ async def test_what_is_shown_live_is_what_a_recomputation_gives(
     asked = with_files(wpb, (lab.folder / "arrays.h5").as_uri())
     until_over(lab, grid(lab, per_step=after_point(6, bps.pause), md={"wpb": asked}))
     write_dead_time(lab)
-    documents, batch = as_received(lab.documents), only_batch(lab)
-    shuffled = random.Random(7).sample(documents[1:], len(documents) - 1)
-    messages = [as_json(document.name, document.doc) for document in [documents[0], *documents[:0:-1], *shuffled]]
-    middle = len(documents) // 2
-    async with streaming(settings):
-        await publish_values(settings, messages[:middle])
-    async with streaming(settings):
-        await publish_values(settings, messages[middle:])
-        update = await until_latest_stopped(settings, batch.info.uid)
-    maps = batch.table.maps(batch.info.shape)
-    assert [channel.name for channel in update.run.channels] == list(maps)
-    for channel, values in maps.items():
-        assert update.map(channel).tobytes() == values.tobytes(), channel
-        assert np.isfinite(values).all(), channel
-    assert list(update.arrays) == list(batch.arrays) == update.run.arrays
-    for name, array in update.arrays.items():
-        assert array.tobytes() == batch.arrays[name].values.tobytes(), name
-    assert {notice.code for notice in update.notices} == {notice.code for notice in batch.notices} == set()
+    update, batch = await live_and_batch(lab, settings, streaming)
+    assert_alike(update, batch)
+    assert not batch.notices
 
 
 async def test_a_mask_that_is_missing_costs_the_map_but_not_the_run(settings: Settings, streaming: Streaming, tmp_path: Path) -> None:

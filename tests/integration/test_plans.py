@@ -4,59 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from event_model import sanitize_doc
 
-from tests.helpers.documents import as_json
 from tests.helpers.laboratory import Laboratory, Shot
 from tests.helpers.plan_cases import INNER, OUTER, PLANS, THROUGH_THE_BUS, PlanCase, interleaved, nested
 from tests.helpers.plans import Plan
 from tests.integration.conftest import Streaming
+from tests.integration.recomputed import as_received, reconstructed
 from tests.integration.watching import until_latest_stopped
-from wpb_dagster.reconstruction import Reconstructed, reconstruct_run
-from wpb_dagster.scan_frames import ScanFrames
-from wpb_stream.core.documents import Document, parse
-from wpb_stream.core.run import Run
-from wpb_stream.core.runs import Runs
-from wpb_stream.core.window import FrameRef
-from wpb_stream.frames.roots import DataRoots
-from wpb_stream.recipes import chooser
+from wpb_dagster.reconstruction import Reconstructed
 from wpb_stream.replay import parse_kafka_url
-from wpb_stream.settings import Settings, load
+from wpb_stream.settings import Settings
 from wpb_stream.sim.publisher import RunPublisher
 
 CHANNELS = ("red", "green", "blue", "total")
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "plans.md"
-
-
-def as_received(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Document]:
-    """Documents as they are after a bus."""
-    received = [parse(as_json(name, sanitize_doc(doc))) for name, doc in documents]
-    assert all(isinstance(one, Document) for one in received)
-    return [one for one in received if isinstance(one, Document)]
-
-
-def reconstructed(documents: Sequence[Document], folder: Path) -> list[Reconstructed]:
-    """Each of the runs in these documents, in the order they began."""
-    runs, refs, began = Runs(chooser(load().defaults_of)), dict[str, list[FrameRef]](), dict[str, Run]()
-    for document in documents:
-        for applied in runs.apply(document):
-            began[applied.run.uid] = applied.run
-            refs.setdefault(applied.run.uid, []).extend(applied.frames)
-    return [
-        reconstruct_run(
-            run, ScanFrames(tuple(refs[uid]), DataRoots((folder,))), window_frames=5, ended=True, produced_by="test", revision="live"
-        )
-        for uid, run in began.items()
-    ]
 
 
 def sums(frames: Sequence[npt.NDArray[np.uint8]]) -> list[float]:

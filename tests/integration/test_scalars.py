@@ -16,7 +16,7 @@ from bluesky.utils import Msg
 from tests.helpers.laboratory import Laboratory
 from tests.helpers.plans import after_point, until_over
 from tests.integration.conftest import Streaming
-from tests.integration.test_plans import as_received, reconstructed
+from tests.integration.recomputed import as_received, reconstructed
 from tests.integration.watching import until_latest_stopped
 from wpb_stream.replay import parse_kafka_url
 from wpb_stream.settings import Settings

@@ -6,7 +6,6 @@ them is restarted in the middle.
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import bluesky.plan_stubs as bps
@@ -14,12 +13,10 @@ import bluesky.plans as bp
 import numpy as np
 import pytest
 
-from tests.helpers.documents import as_json
 from tests.helpers.laboratory import FRAME, Laboratory
 from tests.helpers.plans import after_point, until_over
 from tests.integration.conftest import Streaming
-from tests.integration.test_plans import as_received, reconstructed
-from tests.integration.watching import publish_values, until_latest_stopped
+from tests.integration.recomputed import assert_alike, live_and_batch
 from wpb_stream.core.tomography import absorption, filtered_back_projection
 from wpb_stream.settings import Settings
 
@@ -35,19 +32,9 @@ async def test_slices_grow_with_the_scan_and_are_what_a_recomputation_gives(
     asked = {"tomography": {"slices": [ROW, 5], "flat": FLAT}}
     turn = bp.grid_scan([lab.camera], lab.x, 0, 165, POINTS, per_step=after_point(6, bps.pause), md={"wpb": asked})
     until_over(lab, turn)
-    documents = as_received(lab.documents)
-    (batch,) = reconstructed(documents, lab.folder)
-    shuffled = random.Random(7).sample(documents[1:], len(documents) - 1)
-    messages = [as_json(document.name, document.doc) for document in [documents[0], *documents[:0:-1], *shuffled]]
-    middle = len(documents) // 2
-    async with streaming(settings):
-        await publish_values(settings, messages[:middle])
-    async with streaming(settings):
-        await publish_values(settings, messages[middle:])
-        update = await until_latest_stopped(settings, batch.info.uid)
-    assert list(update.arrays) == update.run.arrays == list(batch.arrays) == ["sinogram.2", "slice.2", "sinogram.5", "slice.5"]
-    for name, array in update.arrays.items():
-        assert array.tobytes() == batch.arrays[name].values.tobytes(), name
+    update, batch = await live_and_batch(lab, settings, streaming)
+    assert_alike(update, batch)
+    assert update.run.arrays == ["sinogram.2", "slice.2", "sinogram.5", "slice.5"]
     newest = {round(shot.at["x"] / 15): shot.frame for shot in lab.films["camera"].shots}
     rows = np.array([newest[point][ROW] for point in range(POINTS)], np.float64)
     np.testing.assert_allclose(update.arrays["sinogram.2"], absorption(rows, FLAT), rtol=1e-6)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+)
 
 from wpb_stream.core.exceptions import RecipeError
+from wpb_stream.core.narrow import as_mapping
 
 MAX_DIMENSIONS = 8
 
@@ -59,6 +71,29 @@ class Asked(BaseModel):
     @classmethod
     def _leave_planned(cls, value: object) -> object:
         return None if value == "planned" else value  # wpb_stream.recipes.binned makes numbers of it
+
+
+def _checked(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        asked_of({"wpb": value})
+    except RecipeError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+WpbEntry = Annotated[dict[str, Any], AfterValidator(_checked)]
+"""A ``wpb`` entry as settings and commands have it: a mistake in it is one of theirs."""
+
+
+def given_of(key: str, asked: Any, example: str, known: Sequence[str], needed: str) -> Mapping[str, Any]:
+    """The settings that an entry has, where it has what is needed and nothing that is unknown.
+
+    :raises RecipeError: naming the key, and what was expected
+    """
+    given = as_mapping(asked)
+    if needed not in given or not set(known) >= set(given):
+        raise RecipeError(f"{key} must be like {example}, not {repr(asked)[:80]}; it may have {', '.join(known)}")
+    return given
 
 
 def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:

@@ -18,8 +18,9 @@ from typing import Any
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.line_fits import LineFits
 from wpb_stream.core.line_models import BACKGROUNDS, MAX_DEGREE, SHAPES, LineModel
-from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.narrow import as_list
 from wpb_stream.core.recipe import Channel, Notice
+from wpb_stream.recipes.asked import given_of
 
 KEYS = ("model", "channels", "background", "degree")
 EXAMPLE = '{"model": "gaussian", "channels": ["total"]}'
@@ -35,9 +36,7 @@ def fit_of(wanted: Mapping[str, Any], channels: Sequence[Channel], notices: list
     asked = wanted.get("fit")
     if asked is None:
         return ()
-    given = as_mapping(asked)
-    if "model" not in given or not set(KEYS) >= set(given):
-        raise RecipeError(f"wpb.fit must be like {EXAMPLE}, not {repr(asked)[:80]}; it may have {', '.join(KEYS)}")
+    given = given_of("wpb.fit", asked, EXAMPLE, KEYS, "model")
     fitted = _channels(given.get("channels"))
     names = [channel.name for channel in channels]
     unknown = [name for name in fitted or () if name not in names]

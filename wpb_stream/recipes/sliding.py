@@ -16,9 +16,10 @@ from typing import Any
 
 from wpb_stream.core.binning import Binned
 from wpb_stream.core.exceptions import RecipeError
-from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.narrow import as_list
 from wpb_stream.core.recipe import Notice, Recipe
 from wpb_stream.core.sliding import SlidingMeans
+from wpb_stream.recipes.asked import given_of
 
 KEYS = ("points", "channels")
 MAX_POINTS = 1_000
@@ -33,9 +34,7 @@ def with_sliding_means(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
     """
     if asked.get("sliding") is None:
         return recipe
-    given = as_mapping(asked["sliding"])
-    if "points" not in given or not set(KEYS) >= set(given):
-        raise RecipeError(f"wpb.sliding must be like {EXAMPLE}, not {repr(given)[:80]}; it may have {', '.join(KEYS)}")
+    given = given_of("wpb.sliding", asked["sliding"], EXAMPLE, KEYS, "points")
     points = given["points"]
     if type(points) is not int or not 2 <= points <= MAX_POINTS:
         raise RecipeError(f"wpb.sliding.points must be a whole number from 2 to {MAX_POINTS:,}, not {str(points)[:80]}")

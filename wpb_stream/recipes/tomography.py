@@ -21,10 +21,11 @@ from typing import Any
 
 from wpb_stream.core.accumulation import Accumulation
 from wpb_stream.core.exceptions import RecipeError
-from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.narrow import as_list
 from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.slices import Slices
 from wpb_stream.core.tomography import FILTERS
+from wpb_stream.recipes.asked import given_of
 from wpb_stream.recipes.corrections import corrections_of
 from wpb_stream.recipes.regions import is_number
 
@@ -43,9 +44,7 @@ def with_slices(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
     """
     if asked.get("tomography") is None:
         return recipe
-    given = as_mapping(asked["tomography"])
-    if "slices" not in given or not set(KEYS) >= set(given):
-        raise RecipeError(f"wpb.tomography must be like {EXAMPLE}, not {repr(given)[:80]}; it may have {', '.join(KEYS)}")
+    given = given_of("wpb.tomography", asked["tomography"], EXAMPLE, KEYS, "slices")
     filter_name = given.get("filter", "ramp")
     if filter_name not in FILTERS:
         raise RecipeError(f"wpb.tomography.filter: there is no {str(filter_name)[:80]!r}; known are {', '.join(FILTERS)}")

@@ -15,7 +15,7 @@ from tests.helpers.plans import after_point, grid, until_over
 from tests.helpers.rawfeed import RawClient, raw_client
 from tests.helpers.scans import Scan, scan
 from tests.integration.feed.conftest import Beamline
-from tests.integration.test_plans import as_received
+from tests.integration.recomputed import as_received
 from tests.integration.watching import publish_values
 from wpb_stream.client import frame
 

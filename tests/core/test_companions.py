@@ -387,6 +387,7 @@ def test_any_delivery_ends_in_the_maps_of_the_clean_one(
         name: values.tobytes() for name, values in clean.reconstruction.table.maps([2, 3]).items()
     }
     assert arrays_of(live) == arrays_of(clean)
+    assert bool(arrays_of(clean)) == bool(clean.reconstruction.table.rows)
     assert live.reconstruction.run.channels == clean.reconstruction.run.channels
     assert live.missing == clean.missing
     assert codes(live) == codes(clean)

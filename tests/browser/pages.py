@@ -59,8 +59,13 @@ class Viewer:
 
     async def cell_rectangle(self, channel: str, cell: int) -> dict[str, float]:
         """Where a cell is drawn: ``x``, ``y``, ``w``, ``h`` in CSS pixels from the upper left corner of the channel's canvas."""
+        # What has just been put on the page is drawn in the next frame, and what has to make room for it in the one after that.
         rectangle: dict[str, float] | None = await self.page.evaluate(
-            "([channel, cell]) => window.wpb.cellRect(channel, cell)", [channel, cell]
+            """async ([channel, cell]) => {
+                for (let frames = 3; frames > 0; frames--) await new Promise(requestAnimationFrame);
+                return window.wpb.cellRect(channel, cell);
+            }""",
+            [channel, cell],
         )
         assert rectangle is not None, f"cell {cell} of {channel} is not on the page"
         return rectangle

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from fnmatch import fnmatch
 from time import monotonic
 from typing import Any, Self
@@ -30,6 +30,8 @@ PROBE_MS = 1000
 """How long one message that should be there is waited for."""
 MAX_RECORDS = 1000
 """Messages in one batch at most."""
+CONNECT_S = 5.0
+"""How long a client that is interrupted while it connects is given to finish."""
 
 
 class KafkaSource:
@@ -65,9 +67,9 @@ class KafkaSource:
             **self._options.client,
         )
         try:
-            await self._admin.start()
+            await _whole(self._admin.start())
             self.identity = await self._cluster()
-            await self._consumer.start()
+            await _whole(self._consumer.start())
         except (KafkaError, OSError) as error:
             await self._close()
             settings = "WPB_SOURCES and WPB_KAFKA_OPTIONS" if self._options.connection else "WPB_SOURCES"
@@ -210,6 +212,18 @@ class KafkaSource:
 
 def _name(where: TopicPartition) -> str:
     return f"{where.topic}/{where.partition}"
+
+
+async def _whole(start: Coroutine[Any, Any, None]) -> None:
+    """Start a client of aiokafka, to its end even if cancelled: it would forget the connection over which it asks for the brokers."""
+    starting = asyncio.create_task(start)  # noqa: TID251 - a group would cancel it with us
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting], timeout=CONNECT_S)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)  # why it could not start is of no interest any more
+        raise
 
 
 async def _unless_interrupted(close: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[None]] | None = None) -> None:

@@ -12,7 +12,18 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from wpb_stream.catalogue.records import REVISIONS_CHANNEL, EndedRun, MadeWith, RevisionRow, RunRow, announcement, run_info, to_json, unpack
+from wpb_stream.catalogue.records import (
+    REVISIONS_CHANNEL,
+    EndedRun,
+    KnownRevision,
+    MadeWith,
+    RevisionRow,
+    RunRow,
+    announcement,
+    run_info,
+    to_json,
+    unpack,
+)
 from wpb_stream.catalogue.writer import CURSOR_LOCK
 from wpb_stream.core.documents import Document
 from wpb_stream.core.exceptions import ServiceError
@@ -123,6 +134,12 @@ class CatalogueReader:
             else:
                 row = connection.execute(f"{query} AND revision = %s", [run, revision]).fetchone()
             return RevisionRow(*row[:6], info=run_info(row[6])) if row else None
+
+    def revisions(self, run: str) -> list[KnownRevision]:
+        """The finished revisions of a run that are kept, newest first."""
+        query = "SELECT revision, produced_by, created_at, rows FROM revisions WHERE run_uid = %s ORDER BY id DESC"
+        with self._connection() as connection:
+            return [KnownRevision(*row) for row in connection.execute(query, [run])]
 
     def live_revision(self, run: str) -> RevisionRow | None:
         """The finished live revision of a run; None if it has none (yet)."""

@@ -90,6 +90,16 @@ class RevisionRow:
     info: RunInfo
 
 
+@dataclass(frozen=True, slots=True)
+class KnownRevision:
+    """A finished reconstruction of a run, in a list of them."""
+
+    revision: str
+    produced_by: str
+    created_at: datetime
+    rows: int
+
+
 def pack(document: Document) -> bytes:
     """The body of a document as it is stored."""
     return msgspec.msgpack.encode(document.doc)

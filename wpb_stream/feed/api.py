@@ -40,6 +40,8 @@ class Api:
                 case ["api", "runs", uid]:
                     made, _ = await self._finder.find(self._uid(uid), asked.get("revision", "newest"))
                     return _json({"run": made.run, "revision": made.revision, "produced_by": made.produced_by, "notices": made.notices})
+                case ["api", "runs", uid, "revisions"]:
+                    return _json({"revisions": await self._finder.revisions(self._uid(uid))})
                 case ["api", "runs", uid, name] if name in FORMATS:
                     return await self._file(uid, name, asked.get("revision", "newest"))
                 case _:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from wpb_stream.catalogue.reader import CatalogueReader
-from wpb_stream.catalogue.records import RunRow
+from wpb_stream.catalogue.records import KnownRevision, RunRow
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError
@@ -56,6 +56,17 @@ class Finder:
         """
         return self.live(uid, revision) or await self._in_thread(partial(self._in_catalogue, uid, revision))
 
+    async def revisions(self, uid: str) -> list[KnownRevision]:
+        """The finished revisions of a run that are kept, newest first.
+
+        :raises ProtocolError: ``unknown_run``
+        :raises ServiceError: the catalogue cannot be reached
+        """
+        found = await self._in_thread(partial(self._reader.revisions, uid))
+        if not found and await self._in_thread(partial(self._reader.run, uid)) is None:
+            raise _unknown(uid)
+        return found
+
     async def runs(self, **conditions: object) -> list[tuple[int, RunInfo]]:
         """A page of runs, newest first: each with its cursor. Takes the conditions of :meth:`CatalogueReader.runs`.
 
@@ -80,7 +91,7 @@ class Finder:
         live = self._board.live.get(uid)
         row = self._reader.run(uid)
         if row is None:
-            raise ProtocolError("unknown_run", f"There is no run {uid[:80]!r}.")
+            raise _unknown(uid)
         found = self._reader.revision(uid, revision)
         was_live = revision == "live" or revision.startswith("live.")
         gone = found is None and revision != "newest"
@@ -100,6 +111,10 @@ class Finder:
             raise ProtocolError("internal", f"The rows of run {uid[:80]}, revision {found.revision}, cannot be read any more.") from error
         made = Reconstruction(info, found.revision, table, found.produced_by, row.notices, row.reason, ended=True, arrays=arrays)
         return made, gone
+
+
+def _unknown(uid: str) -> ProtocolError:
+    return ProtocolError("unknown_run", f"There is no run {uid[:80]!r}.")
 
 
 def _up_to_date(row: RunRow) -> RunInfo:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from tests.helpers.rawfeed import Points, RawClient, joined, raw_client
 from tests.helpers.remade import UPPER_ROWS, revise
 from tests.helpers.scans import Scan, scan
 from tests.integration.feed.conftest import Beamline
+from tests.integration.feed.test_http import _http
 from wpb_dagster.reconstruction import Reconstructed
 from wpb_stream.catalogue.announced import APPLICATION
 from wpb_stream.client import watch
@@ -170,3 +173,25 @@ async def test_the_python_client_goes_on_with_the_newer_revision(beamline: Beaml
     assert [channel.name for channel in update.run.channels] == ["red", "green", "total"]
     for name, expected in made.table.maps((3, 4)).items():
         assert update.map(name).tobytes() == expected.tobytes()
+
+
+async def test_the_revisions_of_a_run_are_listed_newest_first(beamline: Beamline) -> None:
+    one = await taken(beamline, 77)
+    revision, _ = await revised(beamline.settings, one.uid)
+    status, _, body = await _http(beamline, f"GET /api/runs/{one.uid}/revisions HTTP/1.1")
+    told = json.loads(body)["revisions"]
+    assert status == 200
+    assert [(each["revision"], each["produced_by"], each["rows"]) for each in told[:1]] == [(revision, "a test", 12)]
+    assert [each["revision"] for each in told] == [revision, "live"]
+    created = [datetime.fromisoformat(each["created_at"]) for each in told]
+    assert created == sorted(created, reverse=True)
+    status, _, body = await _http(beamline, "GET /api/runs/none/revisions HTTP/1.1")
+    assert (status, json.loads(body)["error"]) == (404, "unknown_run")
+
+
+async def test_a_run_that_has_just_begun_has_no_revisions(beamline: Beamline) -> None:
+    one = scan(beamline.folder, seed=78)
+    await beamline.begin(one, 5)
+    status, _, body = await _http(beamline, f"GET /api/runs/{one.uid}/revisions HTTP/1.1")
+    assert (status, json.loads(body)) == (200, {"revisions": []})
+    await beamline.publish(*one.at(5, 12), one.stop)

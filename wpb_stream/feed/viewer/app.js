@@ -1,4 +1,5 @@
 // The page: wires the feed to the model, and the model to what is drawn and said.
+import { incomparable } from "./difference.js";
 import { Feed } from "./feed.js";
 import { RunModel, obstacle } from "./model.js";
 import * as page from "./page.js";
@@ -32,6 +33,7 @@ const stage = new Stage(
     dataset.rows = String(stage.model?.rows ?? 0);
     dataset.run = shown?.uid ?? "";
     dataset.status = shown?.status ?? "";
+    dataset.compared = stage.compared?.revision ?? "";
   },
   (cell) => void look(cell),
 );
@@ -53,6 +55,42 @@ async function look(cell) {
   else stage.showArray({ ...answer, title: `Frame of point ${point}` });
 }
 
+// ---- another revision beside it
+
+/** Offer the run's other revisions for comparison, once it is over: what still grows is compared with nothing. */
+async function offerRevisions() {
+  const { model } = stage;
+  if (!stage.compared) page.showRevisions([], "");
+  if (!model || shown?.status === "running") return;
+  const answer = await fetch(`api/runs/${encodeURIComponent(model.run.uid)}/revisions`).catch(() => null);
+  if (!answer?.ok || stage.model !== model) return;
+  /** @type {{revisions: {revision: string, produced_by: string, created_at: string}[]}} */
+  const { revisions } = await answer.json();
+  if (stage.model === model) page.showRevisions(revisions.filter(({ revision }) => revision !== model.revision), stage.compared?.revision ?? "");
+}
+
+/**
+ * Subtract a revision from the one on screen.
+ * @param {string} revision empty for none
+ */
+async function compare(revision) {
+  const { model } = stage;
+  if (!model) return;
+  const found = revision ? await feed.fetch(model.run, revision) : null;
+  if (stage.model !== model || compared.value !== revision) return;
+  const other = found && "blocks" in found && !obstacle(found.run) ? new RunModel(found.run, revision) : null;
+  if (found && "blocks" in found) for (const block of found.blocks) other?.append(block);
+  const why = found && "code" in found ? found.message : other && incomparable(model, other);
+  if (why) page.addNotice("not_compared", `Revision ${revision.slice(0, 8)} cannot be subtracted. ${why}`, true);
+  const subtracted = why ? null : other;
+  if (!subtracted) compared.value = "";
+  stage.show(model, subtracted);
+  tick();
+}
+
+const compared = /** @type {HTMLSelectElement} */ (page.element("compared"));
+compared.addEventListener("change", () => void compare(compared.value));
+
 // ---- the run on screen
 
 /**
@@ -73,6 +111,7 @@ function begin(run, revision) {
     page.showEmpty("Nothing to draw", why);
     stage.redraw(true);
   } else stage.show(new RunModel(run, revision));
+  void offerRevisions();
 }
 
 /**
@@ -92,7 +131,7 @@ function describe(model, run, revision) {
   page.showRun(run, revision);
   page.showStatus(run.status, reason);
   if (same) stage.redraw(false);
-  else stage.show(model);
+  else stage.show(model, stage.compared);
 }
 
 function tick() {
@@ -233,6 +272,11 @@ const feed = new Feed(address, {
     const { model } = stage;
     if (!model) return;
     model.append(block);
+    if (stage.compared) {
+      // It grows after all, as after a scan that was taken for lost.
+      compared.value = "";
+      stage.show(model);
+    }
     if (!catchingUp || block.firstRow === 0) rate.add(model.measured, performance.now() / 1000);
     catchingUp = false;
     tick();
@@ -245,6 +289,7 @@ const feed = new Feed(address, {
     const known = why === reason;
     reason = why;
     setStatus(exit);
+    void offerRevisions();
     if (!known) page.addNotice("run_stopped", `${page.STATUS_WORDS[exit] ?? exit}: ${why}`, exit === "fail");
     listRuns();
   },

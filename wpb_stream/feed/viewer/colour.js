@@ -1,4 +1,5 @@
-// From values to colours. Lightness rises with the value in every colour map, so that all read without colour vision too.
+// From values to colours. Lightness rises with the value in every colour map, so that all read without colour vision too; only that of
+// differences is lightest in its middle, which is zero, and its two ends are told apart by everybody.
 
 /** @typedef {import("./model.js").ChannelMap} ChannelMap */
 
@@ -6,6 +7,7 @@
 const STOPS = {
   viridis: "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1fa088 28ae80 3fbc73 5ec962 84d44b addc30 d8e219 fde725",
   grey: "0c0c0c fafafa",
+  difference: "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f",
   red: "1a0609 55101c 97202c d63a36 f7705a ffac92 ffe9dc",
   green: "04150d 0a3d26 10693d 2b9656 5fc078 a2e2a2 e6fbdf",
   blue: "070d26 122a63 1d4aa3 2f73dd 5fa2fb a4cbff e6f3ff",

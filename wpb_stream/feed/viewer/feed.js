@@ -4,6 +4,7 @@ import { arrayOf, decode, rowsFrom } from "./protocol.js";
 /** @typedef {import("./protocol.js").Run} Run */
 /** @typedef {import("./protocol.js").Block} Block */
 /** Why something cannot be had. @typedef {{code: string, message: string}} Refusal */
+/** A finished revision, whole. @typedef {{run: Run, revision: string, rows: number, blocks: Block[]}} Fetched */
 /** @typedef {"connecting" | "connected" | "waiting" | "refused"} ConnectionState */
 
 /**
@@ -47,6 +48,7 @@ export class Feed {
   /** @type {number | undefined} */ #retry;
   /** @type {Map<number, (runs: Run[] | null) => void>} */ #answers = new Map();
   /** @type {Map<number, (frame: import("./protocol.js").ArrayBlock | Refusal | null) => void>} */ #looks = new Map();
+  /** Revisions that are fetched whole. @type {Map<number, Fetched & {resolve: (found: Fetched | Refusal | null) => void}>} */ #fetches = new Map();
   #heard = 0;
   /** Identifier of the last ping; negative once something has been heard since. */ #ping = 0;
   #ready = false;
@@ -104,6 +106,18 @@ export class Feed {
     return new Promise((resolve) => this.#looks.set(id, resolve));
   }
 
+  /**
+   * All rows of a finished revision, beside what is watched.
+   * @param {Run} run
+   * @param {string} revision
+   * @returns {Promise<Fetched | Refusal | null>} null if the server did not answer
+   */
+  fetch(run, revision) {
+    if (!this.connected) return Promise.resolve(null);
+    const id = this.#send({ type: "subscribe", id: this.#nextId++, run: run.uid, revision, max_rate: 60 });
+    return new Promise((resolve) => this.#fetches.set(id, { run, revision, rows: 0, blocks: [], resolve }));
+  }
+
   /** Ask for the rows from the first on: those held do not fit the run's new description. */
   restart() {
     this.#held = null;
@@ -147,9 +161,9 @@ export class Feed {
     }
     this.#subscription = this.#ping = 0;
     this.#ready = false;
-    for (const resolve of [...this.#answers.values(), ...this.#looks.values()]) resolve(null);
-    this.#answers.clear();
-    this.#looks.clear();
+    const fetches = [...this.#fetches.values()].map(({ resolve }) => resolve);
+    for (const resolve of [...this.#answers.values(), ...this.#looks.values(), ...fetches]) resolve(null);
+    for (const waiting of [this.#answers, this.#looks, this.#fetches]) waiting.clear();
     this.listener.connection(state, sentence);
   }
 
@@ -197,6 +211,8 @@ export class Feed {
   /** @param {any} message any control message; unknown types are ignored */
   #text(message) {
     const mine = message.id === this.#subscription;
+    const fetched = this.#fetches.get(message.id);
+    if (fetched) return this.#fetching(message, fetched);
     switch (message.type) {
       case "welcome":
         this.#latest = message.latest;
@@ -221,6 +237,28 @@ export class Feed {
       case "error":
         return this.#error(message);
     }
+  }
+
+  /**
+   * @param {any} message about a revision that is fetched
+   * @param {Fetched & {resolve: (found: Fetched | Refusal) => void}} fetched
+   */
+  #fetching(message, fetched) {
+    const { resolve, ...found } = fetched;
+    if (message.type === "run") fetched.run = message.run;
+    else if (message.type === "run_stopped") this.#fetched(message.id, () => resolve(found));
+    else if (message.type === "revised") this.#fetched(message.id, () => resolve({ code: "unknown_revision", message: `Revision ${found.revision} is not kept any more.` }));
+    else if (message.type === "error") this.#fetched(message.id, () => resolve(message));
+  }
+
+  /**
+   * @param {number} id
+   * @param {() => void} tell
+   */
+  #fetched(id, tell) {
+    this.#fetches.delete(id);
+    this.#send({ type: "unsubscribe", id });
+    tell();
   }
 
   /** @param {{run: Run, revision: string, from_row: number}} message */
@@ -269,6 +307,12 @@ export class Feed {
     if (header.type === "array" && this.#looks.has(header.id)) {
       this.#looks.get(header.id)?.(arrayOf(buffer, header, payload));
       this.#looks.delete(header.id);
+      return;
+    }
+    const fetched = this.#fetches.get(header.id);
+    if (fetched && header.type === "points") {
+      fetched.blocks.push(rowsFrom(buffer, header, payload, fetched.rows));
+      fetched.rows = header.first_row + header.rows;
       return;
     }
     if (header.id !== this.#subscription || !held) return;

@@ -1,6 +1,7 @@
 // A map on a canvas: cells, axes in motor units, colour bar, the current point and the cursor.
 import { axisLabel, bottomAxis, colourBar, fitting, leftAxis, widest } from "./axes.js";
 import { colourMap, mapFor, paintChannel, paintComposite } from "./colour.js";
+import { Difference } from "./difference.js";
 import { ticks } from "./scales.js";
 
 /** @typedef {import("./axes.js").Box} Box */
@@ -56,7 +57,7 @@ export class MapPlot {
     const { model, offset } = this.view;
     if (this.channel) {
       const map = model.maps.get(this.channel.name);
-      const table = colourMap(mapFor(colours, this.channel.colour));
+      const table = colourMap(model instanceof Difference ? "difference" : mapFor(colours, this.channel.colour));
       if (map) paintChannel(this.#image.pixels, map, offset, table);
       this.#bar.pixels.set([...table].reverse());
       this.#bar.show();

@@ -89,6 +89,27 @@ export function showRun(run, revision) {
 }
 
 /**
+ * Which revisions a run can be compared with.
+ * @param {{revision: string, produced_by: string, created_at: string}[]} others
+ * @param {string} chosen the one that is; empty for none
+ */
+export function showRevisions(others, chosen) {
+  const choices = others.map(({ revision, produced_by: by, created_at: at }) => {
+    const name = revision === "live" || revision.startsWith("live.") ? revision : revision.slice(0, 8);
+    const choice = /** @type {HTMLOptionElement} */ (make("option", `${name} of ${clock(at, true)}`));
+    choice.value = revision;
+    choice.title = by;
+    return choice;
+  });
+  const none = /** @type {HTMLOptionElement} */ (make("option", "nothing"));
+  none.value = "";
+  const select = /** @type {HTMLSelectElement} */ (element("compared"));
+  select.replaceChildren(none, ...choices);
+  select.value = chosen;
+  element("comparison").hidden = others.length === 0;
+}
+
+/**
  * What blueapi says of the run's plan, where that is more than that it runs.
  * @param {Run} run
  */

@@ -1,6 +1,7 @@
 // The maps on the page: one panel a channel, a composite where there are colours, one cursor over all of them.
 import { ArrayPlot, wayToDraw } from "./arrayplot.js";
 import { isPrimary } from "./colour.js";
+import { Difference } from "./difference.js";
 import { LinePlot } from "./lineplot.js";
 import { MapPlot } from "./mapplot.js";
 import { element } from "./page.js";
@@ -36,7 +37,8 @@ function readTheme() {
 }
 
 export class Stage {
-  /** @type {RunModel | null} */ model = null;
+  /** The run. @type {RunModel | null} */ model = null;
+  /** The revision that is subtracted from it. @type {RunModel | null} */ compared = null;
   /** @type {View | null} */ view = null;
   /** The cell that is pointed at. @type {number | null} */ cursor = null;
   /** @type {Panel[]} */ #panels = [];
@@ -76,7 +78,7 @@ export class Stage {
   clear() {
     for (const panel of this.#panels) panel.remove();
     this.#panels = [];
-    this.model = this.view = this.cursor = null;
+    this.model = this.compared = this.view = this.cursor = null;
     element("readout").hidden = true;
     element("plots").hidden = true;
     element("empty").hidden = false;
@@ -85,21 +87,24 @@ export class Stage {
   /**
    * Show the maps of a run in place of those on the page.
    * @param {RunModel} model
+   * @param {RunModel | null} compared a revision of the run that is subtracted from it
    */
-  show(model) {
+  show(model, compared = null) {
     this.clear();
     this.model = model;
-    const view = (this.view = new View(model));
+    this.compared = compared;
+    const view = (this.view = new View(compared ? new Difference(model, compared) : model));
     const listener = { point: (/** @type {number | null} */ cell) => this.#point(cell), pick: this.pick, resized: () => this.redraw(false) };
     const flat = view.y !== null;
-    for (const channel of model.channels) {
+    const { channels } = view.model;
+    for (const channel of channels) {
       const plot = flat ? new MapPlot(view, channel) : new LinePlot(view, channel);
       const panel = new Panel(plot, channel.name, channel.label || channel.name, listener);
       panel.note.textContent = channel.units;
       panel.canvas.title = "Click a point for the detector's frame";
       this.#panels.push(panel);
     }
-    if (flat && model.channels.filter(({ colour }) => isPrimary(colour)).length > 1) {
+    if (flat && channels.filter(({ colour }) => isPrimary(colour)).length > 1) {
       this.#panels.unshift(new Panel(new MapPlot(view, null), "rgb", "Composite", listener));
     }
     for (const array of drawable(model)) this.#panels.push(new Panel(new ArrayPlot(array), array.name, titleOf(array), listener));
@@ -120,7 +125,7 @@ export class Stage {
       panel.plot.array = array;
       panel.retitle(titleOf(array));
       this.redraw(true);
-    } else if (drawable(model).includes(array)) this.show(model);
+    } else if (drawable(model).includes(array)) this.show(model, this.compared);
   }
 
   /**
@@ -131,7 +136,7 @@ export class Stage {
   describe(measured, expected) {
     for (const panel of this.#panels) {
       const { channel } = panel.plot;
-      const limits = channel && this.model?.maps.get(channel.name)?.limits;
+      const limits = channel && this.view?.model.maps.get(channel.name)?.limits;
       if (panel.plot instanceof ArrayPlot) panel.describe(panel.plot.summary);
       else panel.describe(`${measured}${expected ? ` of ${expected}` : ""} points${limits ? `, ${range(limits)} ${channel.units}` : ""}`);
     }

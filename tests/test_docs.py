@@ -12,6 +12,7 @@ import pytest
 from wpb_stream.core.accumulation import Kind
 from wpb_stream.core.companions import MAX_COMPANIONS, Companions
 from wpb_stream.core.join import _PLACE
+from wpb_stream.core.line_fits import MAX_FITS
 from wpb_stream.core.line_models import BACKGROUNDS, SHAPES
 from wpb_stream.core.masks import MAX_BAD_PIXELS
 from wpb_stream.core.recipe import PlanDefaults
@@ -21,7 +22,7 @@ from wpb_stream.core.slices import MAX_COLUMNS
 from wpb_stream.core.tomography import FILTERS
 from wpb_stream.frames.needed import MAX_AVERAGED
 from wpb_stream.recipes import azimuthal, chooser, corrections, dead_time, fits, phases, reductions, regions, sliding, tomography
-from wpb_stream.recipes.asked import Asked
+from wpb_stream.recipes.asked import MAX_CHANNELS, Asked
 from wpb_stream.recipes.files import MIMETYPES
 
 ROOT = Path(__file__).parents[1]
@@ -91,6 +92,8 @@ def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
         azimuthal.MAX_NPT,
         dead_time.MAX_ELEMENTS,
         sliding.MAX_POINTS,
+        MAX_FITS,
+        MAX_CHANNELS,
     )
     assert [end for end in MIMETYPES if f"`{end}`" not in page] == []
     assert [limit for limit in limits if f"{limit:,}" not in page] == []

@@ -122,6 +122,31 @@ def test_a_channel_that_is_not_there_costs_nothing_else_that_was_asked_for(other
     assert told(made, "channel_unknown") == [f"wpb.fit.channels: there is no channel 'rde'; known are {known}."]
 
 
+@pytest.mark.parametrize(("lines", "fitted"), [(16_384, ["red", "total"]), (16_385, ["red"]), (32_769, [])])
+def test_channels_that_would_be_too_many_fits_are_left_out_and_told(lines: int, fitted: list[str]) -> None:
+    asked = {"regions": RED, "arrays": ["mean_frame"]}
+    made = make({**asked, "fit": {"model": "polynomial", "degree": 1, "channels": ["red", "total"]}}, shape=[lines, 3])
+    assert made.arrays[0] == "mean_frame"
+    assert [name for name in made.arrays if name.endswith("curve")] == [f"fit.{channel}.curve" for channel in fitted]
+    left = ", ".join(channel for channel in ("red", "total") if channel not in fitted)
+    expected = [f"wpb.fit: {lines:,} lines of 2 channels are more than 32,768 fits; not fitted are {left}."] if left else []
+    assert told(made, "arrays_left_out") == expected
+    assert not told(made, "recipe_refused")
+
+
+def test_numbers_in_events_that_would_be_too_many_fits_are_left_out_and_told() -> None:
+    run = Acquisition((16_385, 3), wpb={"fit": {"model": "gaussian"}})
+    run.event(run.stream(a={"source": "sim", **NUMBER}, b={"source": "sim", **NUMBER}), a=1.0, b=2.0)
+    walk = Walk()
+    for document in run.documents:
+        walk.take(document, 0.0)
+    live = walk.lives[run.uid]
+    expected = "wpb.fit: 16,385 lines of 2 channels are more than 32,768 fits; not fitted are b."
+    assert [notice.message for notice in live.run.notices if notice.code == "arrays_left_out"] == [expected]
+    assert live.run.recipe is not None
+    assert live.run.recipe.derived == (LineFits(LineModel("gaussian"), ("a",), named=False),)
+
+
 def test_a_facilitys_own_recipe_may_be_fitted() -> None:
     class Own:
         name = "own"

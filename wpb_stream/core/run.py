@@ -321,9 +321,9 @@ class Run:
         assert self.recipe is not None, "numbers are only shown where there is a recipe"
         self.recipe = shown_instead(self.recipe, shown, own)
         names = [channel.name for channel in self.recipe.channels]
-        derived, unknown = derived_of_scalars(self.recipe.derived, names)
-        for told in unknown:
-            self.notice("channel_unknown", told)
+        derived, notices = derived_of_scalars(self.recipe.derived, names, self.recipe.grid)
+        for code, told in notices:
+            self.notice(code, told)
         self.recipe = replace(self.recipe, derived=derived)
         self.join.want(self.recipe.companions)
 

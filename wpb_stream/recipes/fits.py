@@ -19,7 +19,7 @@ from typing import Any
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.line_fits import LineFits
 from wpb_stream.core.line_models import BACKGROUNDS, MAX_DEGREE, SHAPES, LineModel
-from wpb_stream.core.recipe import Recipe
+from wpb_stream.core.recipe import Notice, Recipe
 from wpb_stream.recipes.asked import given_of, named_of
 
 KEYS = ("model", "channels", "background", "degree")
@@ -36,8 +36,10 @@ def with_fits(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
         return recipe
     given = given_of("wpb.fit", asked["fit"], EXAMPLE, KEYS, "model")
     channels, notices = named_of("wpb.fit", given, recipe)
-    fits = LineFits(_model(given), channels, named=given.get("channels") is not None)
-    return replace(recipe, derived=(*recipe.derived, fits), notices=(*recipe.notices, *notices))
+    fits, left_out = LineFits(_model(given), (), named=given.get("channels") is not None).of(channels, recipe.grid)
+    if left_out:
+        notices = (*notices, Notice("arrays_left_out", left_out))
+    return replace(recipe, derived=(*recipe.derived, *([fits] if fits.channels else [])), notices=(*recipe.notices, *notices))
 
 
 def _model(given: Mapping[str, Any]) -> LineModel:

@@ -153,8 +153,9 @@ def test_the_fits_a_plan_asks_for_are_a_table_and_a_file(beamline: Beamline, mat
     totals[1::2] = totals[1::2, ::-1]
     for line, row in enumerate(rows):
         assert (row["channel"], row["line"]) == ("total", str(line))
-        expected = np.polynomial.Polynomial.fit(np.arange(5), totals[line], 2).convert().coef
-        np.testing.assert_allclose([float(row[f"c{k}"]) for k in range(3)], expected, rtol=1e-6)
+        expected, covariance = np.polyfit(np.arange(5), totals[line], 2, cov=True)
+        np.testing.assert_allclose([float(row[f"c{k}"]) for k in range(3)], expected[::-1], rtol=1e-6)
+        np.testing.assert_allclose([float(row[f"c{k}_stderr"]) for k in range(3)], np.sqrt(np.diag(covariance))[::-1], rtol=1e-4)
 
 
 def test_a_scan_of_a_device_without_files_has_all_its_assets_and_passes_its_checks(beamline: Beamline, materialise: Materialise) -> None:

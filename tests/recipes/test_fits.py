@@ -60,7 +60,9 @@ def test_without_a_fit_nothing_is_fitted() -> None:
 def test_its_arrays_are_named_after_channel_and_parameter() -> None:
     fits = make({"fit": {"model": "polynomial", "degree": 1, "channels": ["total", "red"]}})
     assert fits.arrays == tuple(
-        f"fit.{channel}.{name}" for channel in ("total", "red") for name in ("c0", "c1", "reduced_chi_square", "curve")
+        f"fit.{channel}.{name}"
+        for channel in ("total", "red")
+        for name in ("c0", "c1", "c0_stderr", "c1_stderr", "reduced_chi_square", "curve")
     )
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.helpers.documents import CAMERA, MOTOR, Acquisition
-from tests.helpers.joined import BY_I0, DATASET, NUMBER, answer, by_point, codes, walked
+from tests.helpers.joined import BY_I0, DATASET, NUMBER, answer, by_point, codes, told, walked
+from wpb_stream.core.documents import Document
 
 
 def test_the_datasets_of_a_run_without_images_are_its_channels() -> None:
@@ -63,3 +68,27 @@ def test_readings_of_events_are_divided_and_joined_as_well() -> None:
     assert by_point(live, "x") == {point: float(point) for point in range(6)}
     assert by_point(live, "far") == {point: -float(point) for point in range(6)}
     assert codes(live) == set()
+
+
+@pytest.mark.parametrize("data_key", [CAMERA, DATASET], ids=["images", "numbers"])
+@pytest.mark.parametrize("events_first", [True, False])
+def test_events_of_a_stream_that_lack_its_detector_are_told_and_are_no_points_whenever_they_come(
+    data_key: dict[str, Any], events_first: bool
+) -> None:
+    scan = Acquisition((2, 3))
+    written = scan.stream(camera=data_key)
+    lacking = {**written.descriptor_doc, "uid": "another", "data_keys": {"diode": NUMBER, "other": NUMBER}}
+    event = {"uid": "e", "descriptor": "another", "seq_num": 4, "time": 1.0, "data": {"diode": 0.5, "other": 0.25}, "timestamps": {}}
+    documents = [Document("descriptor", lacking), Document("event", event)]  # which event-model would not compose
+    if events_first:
+        scan.documents[1:1] = documents
+    file = scan.file("camera")
+    for point in range(3):
+        scan.frames(written, file, point, point + 1)
+    scan.documents += [] if events_first else documents
+    scan.stop()
+    live = walked(scan.documents)
+    first = live.reconstruction.run.channels[0].name
+    assert first == ("camera" if data_key is DATASET else "red")
+    assert by_point(live, first) == {point: answer(file, point) for point in range(3)}
+    assert "lack 'camera', which it has by another descriptor" in told(live, "documents_contradict")

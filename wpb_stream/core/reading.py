@@ -43,13 +43,13 @@ def steps(refs: Sequence[FrameRef], recipe: Recipe) -> Steps:
     The numbers beside the frames come first: frames, which cost more, are read for those points only whose numbers are there.
     """
     if recipe.companions is None:
-        return (yield from _own(refs, recipe))
+        return carried(refs) or (yield refs, recipe.reducer, recipe.accumulation)
     beside = yield from _read_beside(refs, recipe.companions)
     rows: list[int] = np.flatnonzero(beside.status == FrameStatus.READ).tolist()
     whole = [refs[row] for row in rows]
     if not whole:
         return WindowResult(np.full((len(refs), len(recipe.channels)), np.nan), beside.status, None, beside.reason)
-    own = yield from _own(whole, recipe)
+    own = carried(whole) or (yield whole, recipe.reducer, recipe.accumulation)
     made = recipe.companions.values(own.values, beside.values[rows])
     values = np.full((len(refs), made.shape[1]), np.nan)
     values[rows], beside.status[rows] = made, own.status
@@ -64,20 +64,6 @@ def read_now(asked: Steps, reduce: Reduce) -> WindowResult:
             step = asked.send(reduce(*step))
     except StopIteration as done:
         return done.value
-
-
-def _own(refs: Sequence[FrameRef], recipe: Recipe) -> Steps:
-    """The values of the points themselves: those that events carry, and what the frames of the others are reduced to."""
-    if (told := carried(refs)) is not None:
-        return told
-    rows = [row for row, ref in enumerate(refs) if ref.values is None]
-    result = yield [refs[row] for row in rows], recipe.reducer, recipe.accumulation
-    values, status = np.full((len(refs), recipe.reducer.size), np.nan), np.full(len(refs), FrameStatus.READ, np.uint8)
-    for row, ref in enumerate(refs):
-        if ref.values is not None:
-            values[row] = ref.values
-    values[rows], status[rows] = result.values, result.status
-    return replace(result, values=values, status=status)
 
 
 def _read_beside(refs: Sequence[FrameRef], companions: Companions) -> Generator[_Step, WindowResult, _Beside]:

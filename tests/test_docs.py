@@ -12,6 +12,7 @@ import pytest
 from wpb_stream.core.accumulation import Kind
 from wpb_stream.core.companions import MAX_COMPANIONS, Companions
 from wpb_stream.core.join import _PLACE
+from wpb_stream.core.line_fits import MAX_FITS
 from wpb_stream.core.line_models import BACKGROUNDS, SHAPES
 from wpb_stream.core.masks import MAX_BAD_PIXELS
 from wpb_stream.core.recipe import PlanDefaults
@@ -20,8 +21,8 @@ from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
 from wpb_stream.core.slices import MAX_COLUMNS
 from wpb_stream.core.tomography import FILTERS
 from wpb_stream.frames.needed import MAX_AVERAGED
-from wpb_stream.recipes import azimuthal, beside, chooser, corrections, dead_time, fits, phases, reductions, regions, sliding, tomography
-from wpb_stream.recipes.asked import Asked
+from wpb_stream.recipes import azimuthal, chooser, corrections, dead_time, fits, phases, reductions, regions, sliding, tomography
+from wpb_stream.recipes.asked import MAX_CHANNELS, Asked
 from wpb_stream.recipes.files import MIMETYPES
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +32,8 @@ from make_reference import PAGES  # noqa: E402
 
 from wpb_stream.core.plans import problems  # noqa: E402
 
+JOINED = ("normalise", "scalars", "positions", "bins")
+"""Keys of the ``wpb`` entry that companions.md tells."""
 CODE = "\n".join(path.read_text() for package in ("wpb_stream", "wpb_dagster") for path in (ROOT / package).rglob("*.py"))
 
 
@@ -68,7 +71,6 @@ def of_frames() -> str:
 def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
     page = of_frames()
     keys = {
-        *reductions.KEYS,
         *corrections.FILE_KEYS,
         *fits.KEYS,
         *phases.KEYS,
@@ -78,7 +80,7 @@ def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
         *regions.ELLIPSE_KEYS,
         *regions.ANNULUS_KEYS,
     }
-    assert {"polygon", "threshold", "mask"} <= keys
+    assert {"polygon", "threshold"} <= keys
     assert sorted(key for key in {*keys, *Statistic, *SHAPES, *BACKGROUNDS} if f"`{key}`" not in page) == []
     assert sorted(kind for kind in reductions.REDUCTIONS if f'`"{kind}"`' not in page) == []
     limits = (
@@ -90,6 +92,8 @@ def test_everything_that_can_be_asked_of_the_frames_is_explained() -> None:
         azimuthal.MAX_NPT,
         dead_time.MAX_ELEMENTS,
         sliding.MAX_POINTS,
+        MAX_FITS,
+        MAX_CHANNELS,
     )
     assert [end for end in MIMETYPES if f"`{end}`" not in page] == []
     assert [limit for limit in limits if f"{limit:,}" not in page] == []
@@ -112,11 +116,15 @@ def test_the_plans_that_ask_for_reductions_are_understood_as_written() -> None:
         for wpb in entries
         for key in [*wpb, *wpb.get("mask", {}), *(key for region in wpb.get("regions", {}).values() for key in region)]
     }
-    assert asked >= {*reductions.KEYS, *reductions.STATISTIC_KEYS, *regions.PLACE_KEYS}
+    elsewhere = {"recipe", "data_key", "shape", "snaking", "extents", "axes", *JOINED, "tomography"}
+    assert asked >= {*Asked.model_fields, *reductions.STATISTIC_KEYS, *regions.PLACE_KEYS} - elsewhere
     assert set(Kind) <= {name for wpb in entries for name in wpb.get("arrays", ())} | {"sum_spectrum"}
+    choose = chooser(lambda _: PlanDefaults())
     for wpb in entries:
-        made = reductions.reduction_of({"wpb": wpb}, PlanDefaults(), [])
-        assert made.reducer is not None or made.derived
+        made = choose({"uid": "u", "time": 1.0, "shape": [7, 9], "wpb": wpb})
+        assert made is not None
+        assert "recipe_refused" not in {notice.code for notice in made.notices}
+        assert made.reduction is not None or made.derived
         assert (made.accumulation is not None) == ("arrays" in wpb or wpb.get("reduction") == "xrf")
 
 
@@ -138,7 +146,7 @@ def test_the_numbers_beside_the_frames_are_explained_and_their_plans_are_underst
     page = (ROOT / "docs" / "reference" / "companions.md").read_text()
     calls = [ast.parse(code).body[0].value for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]  # type: ignore[attr-defined]
     joined, binned = [ast.literal_eval(each.value) for call in calls for each in call.keywords if each.arg == "wpb"]
-    assert [key for key in (*beside.KEYS, "bins") if f"| `{key}` |" not in page] == []
+    assert [key for key in JOINED if f"| `{key}` |" not in page] == []
     assert f"At most {MAX_COMPANIONS} data keys" in page
     assert f"{_PLACE.itemsize} bytes a point and data key" in page
     choose = chooser(lambda _: PlanDefaults())

@@ -21,7 +21,8 @@ from make_gallery import ENTRIES, PAGE, PICTURES, draw  # noqa: E402
 
 from wpb_stream.core.accumulation import Kind  # noqa: E402
 from wpb_stream.core.reducers import Statistic  # noqa: E402
-from wpb_stream.recipes import Bins, Line, Positions, Raster, all_makers, beside, reductions  # noqa: E402
+from wpb_stream.recipes import Bins, Line, Positions, Raster, all_makers, reductions  # noqa: E402
+from wpb_stream.recipes.asked import Asked  # noqa: E402
 
 SECTIONS = {section.picture: section for section in sections_of(PAGE.read_text())}
 RECIPES = {"adaptive": Line.name, "spiral": Positions.name, "ellipse": Positions.name, "bins": Bins.name}
@@ -73,7 +74,8 @@ def test_a_plan_that_is_refused_is_told(tmp_path: Path) -> None:
 
 def test_the_page_shows_everything_that_can_be_asked_for() -> None:
     told = {constant for section in SECTIONS.values() for constant in _texts(section.plan)}
-    assert {*reductions.KEYS, *beside.KEYS, "bins", "sliding", "tomography"} - told == set()
+    # These are said in the place of the plan, which here says all itself.
+    assert set(Asked.model_fields) - told == {"recipe", "data_key", "shape", "snaking"}
     # What stands where nobody says otherwise needs no saying.
     assert set(reductions.REDUCTIONS) - told == {"regions"} - told
     assert {kind.value for kind in Kind} - told == set()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from wpb_stream.core.accumulation import Accumulation, Tally, merged
 from wpb_stream.core.reducers import Reducer
-from wpb_stream.core.window import Beside, FrameRef, FrameStatus, StreamFile, WindowResult, window_request
+from wpb_stream.core.window import IN_THE_EVENT, Beside, FrameRef, FrameStatus, StreamFile, WindowResult, window_request
 from wpb_stream.frames.reader import read_frames, reduce_window
 from wpb_stream.frames.roots import DataRoots
 
@@ -109,9 +109,9 @@ def decode(value: bytes, roots: DataRoots) -> ScanFrames:
     with np.load(io.BytesIO(value), allow_pickle=False) as stored:
         files = msgspec.json.decode(stored["files"].tobytes(), type=list[StreamFile])
         rows: list[tuple[int, int, int, int]] = stored["refs"].tolist()
-        carried = [tuple(values) for values in stored["carried"].tolist()] if "carried" in stored else []
+        carried = iter(stored["carried"].tolist() if "carried" in stored else [])
         places: list[list[tuple[int, int, float]]] = stored["beside"].tolist() if "beside" in stored else []
-    values = carried or [None] * len(rows)
+    values = [tuple(next(carried)) if files[file] == IN_THE_EVENT else None for _, file, _, _ in rows]
     beside = [tuple((files[file], index) if file >= 0 else value for file, index, value in each) for each in places] or [()] * len(rows)
     refs = (
         FrameRef(point, files[file], index, version, told, joined)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import bluesky.plans as bp
 import numpy as np
@@ -11,21 +10,16 @@ import pytest
 
 from tests.browser.pages import viewer_page
 from tests.helpers.laboratory import FRAME, Laboratory
-from wpb_stream.replay import parse_kafka_url
 from wpb_stream.settings import Settings
-from wpb_stream.sim.publisher import RunPublisher
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
 
 
-async def test_the_mean_of_all_frames_is_drawn_with_its_first_row_at_the_top(settings: Settings, streaming, tmp_path: Path) -> None:
-    lab = Laboratory(tmp_path / "frames")
-    lab.engine.subscribe(RunPublisher(*parse_kafka_url(settings.sources[0])))
+async def test_the_mean_of_all_frames_is_drawn_with_its_first_row_at_the_top(settings: Settings, streaming, lab: Laboratory) -> None:
     plan = bp.grid_scan([lab.camera], lab.y, 0, 2, 3, lab.x, 1, 4, 4, md={"wpb": {"arrays": ["mean_frame", "sum_spectrum"]}})
     async with streaming(settings), viewer_page(f"http://{settings.listen}/") as viewer:
         await asyncio.to_thread(lab.engine, plan)
-        uid = next(doc["uid"] for name, doc in lab.documents if name == "start")
-        await viewer.wait_until(run=uid, rows=12, status="success")
+        await viewer.wait_until(run=lab.uid, rows=12, status="success")
         await viewer.page.select_option("#colours", "grey")
         held = await viewer.page.evaluate(
             "[...window.wpb.model.arrays.values()].map(({ name, shape, values }) => [name, shape, [...values]])"
@@ -40,20 +34,17 @@ async def test_the_mean_of_all_frames_is_drawn_with_its_first_row_at_the_top(set
         assert places[0]["x"] < places[1]["x"]
         assert places[0]["y"] < places[2]["y"]
         links = await viewer.page.locator("#downloads a").evaluate_all("all => all.map((one) => one.getAttribute('href'))")
-        assert links == [f"api/runs/{uid}/map.{kind}" for kind in ("csv", "npz", "nxs")]
+        assert links == [f"api/runs/{lab.uid}/map.{kind}" for kind in ("csv", "npz", "nxs")]
         label = await viewer.page.locator('canvas[data-channel="mean_frame"]').get_attribute("aria-label")
         assert label is not None
         assert label.startswith("Mean frame: 6 \N{MULTIPLICATION SIGN} 4, ")
         assert viewer.complaints == []
 
 
-async def test_a_click_on_a_point_shows_its_frame_and_the_next_click_another(settings: Settings, streaming, tmp_path: Path) -> None:
-    lab = Laboratory(tmp_path / "frames")
-    lab.engine.subscribe(RunPublisher(*parse_kafka_url(settings.sources[0])))
+async def test_a_click_on_a_point_shows_its_frame_and_the_next_click_another(settings: Settings, streaming, lab: Laboratory) -> None:
     async with streaming(settings), viewer_page(f"http://{settings.listen}/") as viewer:
         await asyncio.to_thread(lab.engine, bp.grid_scan([lab.camera], lab.y, 0, 2, 3, lab.x, 1, 4, 4, snake_axes=True))
-        uid = next(doc["uid"] for name, doc in lab.documents if name == "start")
-        await viewer.wait_until(run=uid, rows=12, status="success")
+        await viewer.wait_until(run=lab.uid, rows=12, status="success")
         await viewer.page.select_option("#colours", "grey")
         frames = [shot.frame for shot in lab.films["camera"].shots]
         for cell, point in ((5, 6), (0, 0)):  # the second row runs backwards

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_companions import by_point, codes, told, walked
 from tests.core.test_sequences import delivered
 from tests.helpers.documents import CAMERA, MOTOR, Acquisition
+from tests.helpers.joined import by_point, codes, told, walked
 from tests.helpers.liverun import BROKEN, READ, Walk
 from wpb_stream.core.binning import Binned, Bins
 from wpb_stream.core.documents import Document

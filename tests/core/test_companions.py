@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -15,86 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.test_sequences import delivered
-from tests.helpers.documents import CAMERA, MOTOR, Acquisition, read
+from tests.helpers.documents import CAMERA, MOTOR, Acquisition
+from tests.helpers.joined import BY_I0, NUMBER, SOURCES, Scan, by_point, codes, told, walked
 from tests.helpers.liverun import BROKEN, NOT_YET, READ, Walk, arrays_of, walk_through
 from wpb_stream.core.companions import Companions
 from wpb_stream.core.documents import Document
 from wpb_stream.core.join import Join
-from wpb_stream.core.live import LiveRun
 from wpb_stream.core.reducers import RegionStatistics, RegionSums
 from wpb_stream.core.window import IN_THE_EVENT, FrameRef, FrameStatus, StreamFile
 from wpb_stream.replay import read_recording
 
-NUMBER = {"source": "sim", "shape": [], "dtype": "number", "units": "V"}
 RECORDINGS = Path(__file__).parents[1] / "helpers" / "recordings"
-DATASET = {"source": "sim", "shape": [1], "dtype": "number", "external": "STREAM:", "units": "A"}
-BY_I0 = {"normalise": {"by": "i0"}}
-VISITS = (1, 2, 3, 2, 3, 4, 5, 6)
-"""Sequence numbers of a scan of 2 x 3 points that was rewound once."""
-
-
-class Scan(Acquisition):
-    """A run with one camera and one number a point, from wherever the number comes."""
-
-    def __init__(self, wpb: Mapping[str, Any], visits: tuple[int, ...] = VISITS, *, uid: str = "run", source: str = "primary") -> None:
-        super().__init__((2, 3), uid=uid, wpb=dict(wpb))
-        here, there = {"i0": NUMBER} if source == "primary" else {}, {"i0": DATASET if source == "dataset" else NUMBER}
-        self.primary = self.stream(camera=CAMERA, **here)
-        self.other = self.primary if source == "primary" else self.stream("counters", **there)
-        camera, counters = self.file(), self.file("i0") if source == "dataset" else None
-        self.wanted: dict[int, tuple[float, float]] = {}
-        """By point the counts of its frame and its number: those of its last visit."""
-        for index, seq_num in enumerate(visits):
-            self.frames(self.primary, camera, index, seq_num)
-            if counters is not None:
-                self.frames(self.other, counters, index, seq_num)
-            else:
-                self.number(self.other, seq_num, float(index + 1), 100.0 + index)
-            number = _answer(counters, index) if counters else float(index + 1)
-            self.wanted[seq_num - 1] = (_answer(camera, index), number)
-        self.stop()
-        counted = {"num_events": {"primary": len(set(visits)), **({"counters": len(set(visits))} if source != "primary" else {})}}
-        self.documents[-1] = Document("stop", {**self.documents[-1].doc, **counted})
-
-    def number(self, stream: Any, seq_num: int, value: Any, time: float) -> None:
-        doc = stream.compose_event(data={"i0": value}, timestamps={"i0": time}, seq_num=seq_num, time=time, validate=False)
-        self._add("event", doc)
-
-
-def _answer(file: Any, index: int) -> float:
-    """What the reader of these tests says of an index."""
-    return float(read([FrameRef(0, _File(file.stream_resource_doc["uid"]), index)], 1).values[0, 0])  # type: ignore[arg-type]
-
-
-@dataclass
-class _File:
-    uid: str
-
-
-def walked(documents: list[Document], status: Any = lambda _: READ) -> LiveRun:
-    walk = Walk(status)
-    for document in documents:
-        walk.take(document, 0.0)
-        walk.read(0.0)
-    walk.end(0.0)
-    (live,) = walk.lives.values()
-    return live
-
-
-def by_point(live: LiveRun, channel: str) -> dict[int, float]:
-    data = live.reconstruction.table.data
-    return dict(zip(data["point"].tolist(), data[channel].tolist(), strict=True))
-
-
-def codes(live: LiveRun) -> set[str]:
-    return {notice.code for notice in live.run.notices} - {"regions_guessed"}
-
-
-def told(live: LiveRun, code: str) -> str:
-    return " ".join(notice.message for notice in live.run.notices if notice.code == code)
-
-
-SOURCES = ("primary", "counters", "dataset")
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -280,68 +209,6 @@ def test_names_of_channels_that_are_taken_get_a_line_behind() -> None:
     scan.stream(camera=CAMERA, red=NUMBER, point=NUMBER)
     live = walked(scan.documents)
     assert [channel.name for channel in live.reconstruction.run.channels] == ["red", "green", "blue", "total", "red_", "point_"]
-
-
-# --- runs without images ---
-
-
-def test_the_datasets_of_a_run_without_images_are_its_channels() -> None:
-    scan = Acquisition((2, 3), motors=["x"])
-    keys = {"i0": DATASET, "it": {**DATASET, "dtype": "integer"}, "x": DATASET, "trace": {**DATASET, "shape": [9], "dtype": "array"}}
-    stream = scan.stream(**keys, y=MOTOR)
-    files = {name: scan.file(name) for name in ("i0", "it")}
-    for point in range(6):
-        for name in ("it", "i0"):
-            scan.frames(stream, files[name], point, point + 1)
-    scan.stop()
-    live = walked(scan.documents)
-    assert [(channel.name, channel.units) for channel in live.reconstruction.run.channels] == [("i0", "A"), ("it", "A")]
-    for name, file in files.items():
-        assert by_point(live, name) == {point: _answer(file, point) for point in range(6)}
-    assert codes(live) == set()
-    assert "regions_guessed" not in {notice.code for notice in live.run.notices}
-
-
-def test_they_are_divided_by_the_monitor_among_them_which_is_shown_as_it_is() -> None:
-    scan = Acquisition((2, 3), wpb=BY_I0)
-    stream = scan.stream(i0=DATASET, it=DATASET)
-    files = {name: scan.file(name) for name in ("i0", "it")}
-    for point in range(6):
-        for file in files.values():
-            scan.frames(stream, file, point, point + 1)
-    scan.stop()
-    live = walked(scan.documents)
-    assert [(channel.name, channel.units) for channel in live.reconstruction.run.channels] == [("i0", "A"), ("it", "A/i0")]
-    assert by_point(live, "i0") == {point: _answer(files["i0"], point) for point in range(6)}
-    assert by_point(live, "it") == {point: _answer(files["it"], point) / _answer(files["i0"], point) for point in range(6)}
-
-
-def test_one_dataset_alone_is_shown_where_the_plan_names_it() -> None:
-    scan = Acquisition((2, 3), wpb={"data_key": "it"})
-    stream = scan.stream(camera=CAMERA, i0=DATASET, it=DATASET)
-    scan.frames(stream, scan.file("it"), 0, 1)
-    live = walked(scan.documents)
-    assert [channel.name for channel in live.reconstruction.run.channels] == ["it"]
-    assert live.reconstruction.table.rows == 1
-
-
-def test_readings_of_events_are_divided_and_joined_as_well() -> None:
-    scan = Acquisition((2, 3), motors=["x"], wpb={**BY_I0, "scalars": ["x", "i0", "far"]})
-    stream, other = scan.stream(diode=NUMBER, i0=NUMBER, x=MOTOR), scan.stream("later", far=MOTOR)
-    for point in range(6):
-        scan.event(stream, diode=10.0 + point, i0=4.0, x=float(point))
-    for point in range(6):
-        scan.event(other, far=-float(point))
-    scan.stop()
-    live = walked(scan.documents)
-    assert [(channel.name, channel.units) for channel in live.reconstruction.run.channels] == [
-        ("diode", "V/i0"), ("i0", "V"), ("x", "mm"), ("far", "mm"),
-    ]  # fmt: skip
-    assert by_point(live, "diode") == {point: (10.0 + point) / 4 for point in range(6)}
-    assert by_point(live, "i0") == dict.fromkeys(range(6), 4.0)
-    assert by_point(live, "x") == {point: float(point) for point in range(6)}
-    assert by_point(live, "far") == {point: -float(point) for point in range(6)}
-    assert codes(live) == set()
 
 
 def test_measured_positions_are_channels_named_as_the_motors() -> None:

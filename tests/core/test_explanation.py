@@ -52,7 +52,8 @@ def test_what_is_joined_to_frames_is_nowhere_on_the_detector() -> None:
 def test_what_is_made_of_the_maps_is_told() -> None:
     assert told(START)["arrays"][0] == "none"
     found = told({**START, "wpb": {"fit": {"model": "polynomial", "degree": 1}}})
-    assert found["arrays"] == ("fit.total.c0, fit.total.c1, fit.total.reduced_chi_square, fit.total.curve", {"wpb.fit", "shape"})
+    names = ("c0", "c1", "c0_stderr", "c1_stderr", "reduced_chi_square", "curve")
+    assert found["arrays"] == (", ".join(f"fit.total.{name}" for name in names), {"wpb.fit", "shape"})
 
 
 def test_what_two_entries_say_alike_is_told_of_both() -> None:

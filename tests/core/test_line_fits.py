@@ -10,7 +10,7 @@ from wpb_stream.core.derived import derived_of_scalars, grid_of
 from wpb_stream.core.description import describe
 from wpb_stream.core.fit_memory import FitMemory
 from wpb_stream.core.geometry import Axis, Grid
-from wpb_stream.core.line_fits import LineFits, name_of
+from wpb_stream.core.line_fits import MAX_FITS, LineFits, name_of
 from wpb_stream.core.line_models import Line, LineFit, LineModel, fit_line
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.run import Run
@@ -120,15 +120,29 @@ def test_the_lines_that_were_asked_for_longest_ago_are_forgotten() -> None:
     assert counted.calls == 4
 
 
-def told(name: str, known: str) -> str:
-    return f"wpb.fit.channels: there is no channel {name!r}; known are {known}."
+def unknown(name: str, known: str) -> tuple[str, str]:
+    return "channel_unknown", f"wpb.fit.channels: there is no channel {name!r}; known are {known}."
 
 
 def test_fits_are_of_the_numbers_in_the_events_where_there_are_no_frames() -> None:
     default, named = LineFits(GAUSSIAN, ("total",), named=False), LineFits(GAUSSIAN, ("diode", "totl"))
-    assert derived_of_scalars([default], ["diode", "current"]) == ((LineFits(GAUSSIAN, ("diode", "current"), named=False),), [])
-    assert derived_of_scalars([named], ["current", "diode"]) == ((LineFits(GAUSSIAN, ("diode",)),), [told("totl", "current, diode")])
-    assert derived_of_scalars([named], ["current"]) == ((), [told("diode", "current"), told("totl", "current")])
+    fits = LineFits(GAUSSIAN, ("diode", "current"), named=False)
+    assert derived_of_scalars([default], ["diode", "current"], GRID) == ((fits,), [])
+    found = derived_of_scalars([named], ["current", "diode"], GRID)
+    assert found == ((LineFits(GAUSSIAN, ("diode",)),), [unknown("totl", "current, diode")])
+    assert derived_of_scalars([named], ["current"], GRID) == ((), [unknown("diode", "current"), unknown("totl", "current")])
+
+
+def test_there_are_no_more_fits_than_are_remembered_and_the_channels_that_are_left_out_are_told() -> None:
+    default = LineFits(GAUSSIAN, ("total",), named=False)
+    grid = Grid((2, MAX_FITS // 4, 3), (Axis("z"), Axis("y"), Axis("x")))
+    fits = LineFits(GAUSSIAN, ("a", "b"), named=False)
+    assert derived_of_scalars([default], ["a", "b"], grid) == ((fits,), [])
+    told = "wpb.fit: 16,384 lines of 4 channels are more than 32,768 fits; not fitted are c, d."
+    assert derived_of_scalars([default], ["a", "b", "c", "d"], grid) == ((fits,), [("arrays_left_out", told)])
+    told = "wpb.fit: 32,769 lines of 1 channels are more than 32,768 fits; not fitted are a."
+    too_long = Grid((MAX_FITS + 1, 3), (Axis("y"), Axis("x")))
+    assert derived_of_scalars([default], ["a"], too_long) == ((), [("arrays_left_out", told)])
 
 
 def test_the_grid_that_clients_are_told_of_is_the_runs_own() -> None:

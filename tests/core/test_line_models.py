@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from math import sqrt
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lmfit import models
 
-from wpb_stream.core.line_models import BACKGROUNDS, MAX_DEGREE, SHAPES, LineFit, LineModel, fit_line
+from wpb_stream.core.line_models import BACKGROUNDS, MAX_DEGREE, SHAPES, LineFit, LineModel, _Minimum, _told, fit_line
 
 X = np.linspace(12.0, 18.0, 61)
 """Millimetres, not around 0."""
@@ -91,13 +92,28 @@ def test_what_was_put_into_a_line_without_noise_is_found(model: LineModel) -> No
     assert told["reduced_chi_square"] < 1e-6
 
 
+def standard_errors(x: npt.NDArray[np.float64], variance: float, degree: int) -> list[float]:
+    """Of the coefficients, in exact fractions: far from 0 the powers of x are too much alike for floats."""
+    powers = np.array([[Fraction(value) ** k for k in range(degree + 1)] for value in x.tolist()])
+    rows = np.concatenate([powers.T @ powers, np.eye(degree + 1, dtype=int)], axis=1)
+    for k in range(degree + 1):
+        rows[k] /= rows[k, k]
+        for other in range(degree + 1):
+            rows[other] -= (other != k) * rows[other, k] * rows[k]
+    return [sqrt(variance * float(inverse)) for inverse in np.diag(rows[:, degree + 1 :])]
+
+
 @pytest.mark.parametrize("model", POLYNOMIALS, ids=str)
 def test_a_polynomial_is_what_numpy_and_lmfits_own_model_give(model: LineModel) -> None:
     y = line(PEAKS[0])
     expected = np.polynomial.Polynomial.fit(X, y, model.degree)
     fit = fit_line(model, X, y)
     assert fit is not None
-    assert fit.told[:-1] == pytest.approx(expected.convert().coef.tolist(), rel=1e-6)
+    told = dict(zip(model.told, fit.told, strict=True))
+    powers = [f"c{k}" for k in range(model.degree + 1)]
+    assert [told[name] for name in powers] == pytest.approx(expected.convert().coef.tolist(), rel=1e-6)
+    errors = standard_errors(X, fit.told[-1], model.degree)
+    assert [told[f"{name}_stderr"] for name in powers] == pytest.approx(errors, rel=1e-6)
     np.testing.assert_allclose(fit.at(X), expected(X), rtol=0, atol=1e-8 * np.ptp(y))
     assert fit.told[-1] == pytest.approx(((y - expected(X)) ** 2).sum() / (len(X) - model.degree - 1), rel=1e-9)
     oracle = models.PolynomialModel(degree=model.degree)
@@ -154,7 +170,16 @@ def test_a_caller_who_wants_to_be_told_of_rounding_gets_the_same() -> None:
 def test_a_line_without_change_is_a_polynomial() -> None:
     fit = fit_line(LineModel("polynomial", degree=1), X, np.full(61, 7.0))
     assert fit is not None
-    assert fit.told == pytest.approx((7.0, 0.0, 0.0), abs=1e-12)
+    assert fit.told == pytest.approx((7.0, 0.0, 0.0, 0.0, 0.0), abs=1e-12)
+
+
+def test_a_width_that_floats_do_not_hold_is_infinite() -> None:
+    model = LineModel("voigt")
+    found = _Minimum(np.array([1.0, 0.0, 1e-3, 1e200, 0.0]), np.eye(5), 1.0)
+    with np.errstate(all="ignore"):
+        told = _told(model, found, (0.0, 1.0), 0.0, 1.0)
+    assert told is not None
+    assert dict(zip(model.told, told, strict=True))["fwhm"] == float("inf")
 
 
 @given(

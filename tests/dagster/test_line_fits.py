@@ -30,6 +30,10 @@ def test_a_scan_of_one_axis_is_one_line() -> None:
 
 
 def test_the_file_leaves_empty_what_could_not_be_told() -> None:
-    fit = FittedLine("a", (1, 0), LineModel("polynomial", degree=1), (1.0, 2.5, float("nan")))
+    fit = FittedLine("a", (1, 0), LineModel("polynomial", degree=1), (1.0, 2.5, 0.5, float("nan"), 0.1))
     rows = list(csv.reader(io.StringIO(as_csv([fit, replace(fit, line=())]).decode())))
-    assert rows == [["channel", "line", "c0", "c1", "reduced_chi_square"], ["a", "1, 0", "1.0", "2.5", ""], ["a", "", "1.0", "2.5", ""]]
+    assert rows == [
+        ["channel", "line", "c0", "c1", "c0_stderr", "c1_stderr", "reduced_chi_square"],
+        ["a", "1, 0", "1.0", "2.5", "0.5", "", "0.1"],
+        ["a", "", "1.0", "2.5", "0.5", "", "0.1"],
+    ]

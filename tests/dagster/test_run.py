@@ -153,8 +153,9 @@ def test_the_fits_a_plan_asks_for_are_a_table_and_a_file(beamline: Beamline, mat
     totals[1::2] = totals[1::2, ::-1]
     for line, row in enumerate(rows):
         assert (row["channel"], row["line"]) == ("total", str(line))
-        expected = np.polynomial.Polynomial.fit(np.arange(5), totals[line], 2).convert().coef
-        np.testing.assert_allclose([float(row[f"c{k}"]) for k in range(3)], expected, rtol=1e-6)
+        expected, covariance = np.polyfit(np.arange(5), totals[line], 2, cov=True)
+        np.testing.assert_allclose([float(row[f"c{k}"]) for k in range(3)], expected[::-1], rtol=1e-6)
+        np.testing.assert_allclose([float(row[f"c{k}_stderr"]) for k in range(3)], np.sqrt(np.diag(covariance))[::-1], rtol=1e-4)
 
 
 def test_a_scan_of_a_device_without_files_has_all_its_assets_and_passes_its_checks(beamline: Beamline, materialise: Materialise) -> None:
@@ -173,6 +174,26 @@ def test_a_scan_of_a_device_without_files_has_all_its_assets_and_passes_its_chec
     np.testing.assert_array_equal(maps.channels["diode"], [[0.0, 0.1, 0.2], [0.1 * 5, 0.1 * 4, 0.1 * 3]])
     frames = metadata_of(result, "frames")
     assert frames["file names"] == ""
+
+
+def test_events_of_the_stream_that_lack_its_detector_are_told_and_cost_no_asset(beamline: Beamline, materialise: Materialise) -> None:
+    frames = random_frames(20)
+    start, described, *announced, stop = raster(write_frames(beamline.roots.roots[0] / "scan.h5", frames))
+    # A second descriptor of the stream, which event-model would not compose: its device has numbers, and no files.
+    diode = Document(
+        "descriptor", {**described.doc, "uid": "diode", "data_keys": {"diode": {"source": "sim", "dtype": "number", "shape": []}}}
+    )
+    event = {"uid": "e", "descriptor": "diode", "seq_num": 3, "time": 1.0, "data": {"diode": 0.5}, "timestamps": {"diode": 0.0}}
+    beamline.acquire([start, described, diode, Document("event", event), *announced, stop])
+    result = materialise(start.doc["uid"])
+    assert made_of(result) == ASSETS
+    assert all(check.passed for check in checks_of(result).values())
+    assert "lack 'camera'" in str(metadata_of(result, "frames")["notices"])
+    maps = stored_maps(beamline.results, start.doc["uid"])
+    assert maps is not None
+    expected = frames.sum(axis=(1, 2), dtype=np.float64).reshape(4, 5)
+    expected[1::2] = expected[1::2, ::-1]
+    np.testing.assert_array_equal(maps.channels["total"], expected)
 
 
 def test_the_recomputed_values_are_a_new_revision_in_the_catalogue(beamline: Beamline, materialise: Materialise) -> None:

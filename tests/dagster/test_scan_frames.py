@@ -15,7 +15,7 @@ from wpb_dagster.scan_frames import ScanFrames, decode, encode, reduce_frames
 from wpb_stream.core.exceptions import FrameError
 from wpb_stream.core.reducers import RegionSums
 from wpb_stream.core.regions import Region, thirds
-from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile
+from wpb_stream.core.window import IN_THE_EVENT, FrameRef, FrameStatus, StreamFile
 from wpb_stream.frames.roots import DataRoots
 
 
@@ -75,6 +75,14 @@ def test_the_numbers_beside_the_frames_are_stored_with_them(scan: tuple[ScanFram
     again = decode(encode(ScanFrames(refs, lazy.roots)), lazy.roots)
     assert again.refs == refs
     assert again.files == lazy.files
+
+
+@pytest.mark.parametrize("carried", [range(0), range(3, 6), range(10)])
+def test_the_values_that_events_carry_are_stored_beside_the_frames_in_files(scan: tuple[ScanFrames, np.ndarray], carried: range) -> None:
+    lazy, _ = scan
+    refs = tuple(FrameRef(k, IN_THE_EVENT, k, 7, (0.1 * k, float("inf"))) if k in carried else ref for k, ref in enumerate(lazy.refs))
+    again = decode(encode(ScanFrames(refs, lazy.roots)), lazy.roots)
+    assert again.refs == refs
 
 
 def test_frames_are_reduced_file_by_file_and_answered_in_the_order_asked(scan: tuple[ScanFrames, np.ndarray]) -> None:

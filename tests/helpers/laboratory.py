@@ -299,6 +299,11 @@ class Laboratory:
         self.bursts = FileStoreCamera("bursts", self._exposure("bursts"), self._path, images=3)
         self.flyer = FileStoreFlyer("flyer", self._exposure("flyer"), self._path, points=7)
 
+    @property
+    def uid(self) -> str:
+        """Of the first run."""
+        return next(doc["uid"] for name, doc in self.documents if name == "start")
+
     def _path(self, datakey_name: str | None = None) -> PathInfo:
         return PathInfo(
             directory_path=self.folder, filename=f"{datakey_name}-{next(self._files)}", directory_uri=f"file://localhost{self.folder}/"

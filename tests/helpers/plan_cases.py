@@ -5,9 +5,6 @@ What a map must be follows from where the motors stood at each exposure, or from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -15,10 +12,25 @@ import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import numpy as np
 from bluesky.plan_patterns import outer_product, spiral, spiral_fermat
-from scanspec.specs import Concat, Ellipse, Linspace, Polygon, Spec, Spiral, Squash, Static
 
 from tests.helpers.filekinds import KINDS
 from tests.helpers.laboratory import Laboratory
+from tests.helpers.plan_case import (
+    BINNED,
+    CUBE,
+    GRID,
+    RELATIVE,
+    SNAKED,
+    SPAN,
+    Along,
+    PlanCase,
+    binned,
+    from_first_to_last,
+    line,
+    raster,
+    spans,
+    unknown,
+)
 from tests.helpers.plans import (
     Plan,
     after_point,
@@ -26,67 +38,14 @@ from tests.helpers.plans import (
     between_trigger_and_event,
     bursts,
     declared_fly,
-    fly_spec,
     grid,
     paused_by_somebody,
-    step_spec,
     stuck,
     two_files,
     until_failed,
-    until_over,
     until_paused,
 )
-
-Along = Sequence[float] | np.ndarray
-
-
-@dataclass(frozen=True)
-class PlanCase:
-    """One plan, and what must come of it."""
-
-    name: str
-    """Its row in the table of the docs; several cases may be of one row."""
-    plan: Callable[[Laboratory], Plan]
-    grid: tuple[tuple[str, Along], ...] = ()
-    """Each axis, slow axis first: the motor, and its positions in the order of the map; no motor for repetitions. Without any, the frames
-    make a line as they come."""
-    snaking: tuple[bool, ...] | None = None
-    """None for none."""
-    extents: tuple[tuple[float, float] | None, ...] | None = None
-    """As the map's axes name them; None if they name none."""
-    axes: tuple[str, ...] | None = None
-    """Their names, if they are not the motors'."""
-    points: int | None = None
-    """How long a line is, or how many points of a grid have a value, if not all."""
-    drive: Callable[[Laboratory, Plan], None] = lambda lab, plan: until_over(lab, plan)
-    told: frozenset[str] = frozenset()
-    """Codes of the notices, besides `regions_guessed`."""
-    status: str = "success"
-    detector: str = "camera"
-    frames: int = 1
-    """Frames an event."""
-    course: Spec[str] | None = None
-    """Where a fly scan's motors were at each event, as no motor moves in the simulation."""
-    nearest: bool = False
-    """Whether the motors stood near the positions of the grid, not on them."""
-    points_planned: int | None = None
-    """How many points there are, if not one for each cell of the grid or each point of a line."""
-    label: str = ""
-    """What sets it apart from others of its row."""
-    grows: bool = field(default=False)
-    """Whether its length was not known beforehand."""
-
-    def __str__(self) -> str:
-        return f"{self.name}-{self.label}".strip("-")
-
-
-GRID: tuple[tuple[str, Along], ...] = (("y", np.linspace(0, 2, 3)), ("x", np.linspace(0, 3, 4)))
-SPAN = ((0.0, 2.0), (0.0, 3.0))
-CUBE: tuple[tuple[str, Along], ...] = (("z", np.linspace(-1, 0, 2)), *GRID)
-SNAKED = (False, True)
-raster = partial(PlanCase, grid=GRID, snaking=SNAKED, extents=SPAN)
-line = partial(PlanCase, axes=("axis 0",))
-unknown = partial(PlanCase, axes=("point",), told=frozenset({"shape_guessed"}), grows=True)
+from tests.helpers.spec_cases import SPEC_SCANS
 
 
 def _cube(lab: Laboratory, snake_axes: Any) -> Plan:
@@ -100,66 +59,17 @@ def _moved(lab: Laboratory, plan: Plan) -> Plan:
 
 
 LISTED: tuple[tuple[str, Along], ...] = (("y", [2.0, 1.0, 0.0]), ("x", [0.0, 1.0, 2.0, 3.0]))
-FLOWN = Linspace("y", 0.0, 2.0, 3) * ~Linspace("x", 0.0, 3.0, 4)
-RELATIVE = frozenset({"extents_relative"})
-BINNED = frozenset({"positions_binned"})
-binned = partial(PlanCase, nearest=True, told=BINNED)
-
-
-def _spans(grid: Sequence[tuple[str, Along]]) -> tuple[tuple[float, float], ...]:
-    return tuple((float(along[0]), float(along[-1])) for _, along in grid)
-
-
-def _from_first_to_last(motor: str, stood: Along, places: int) -> tuple[str, Along]:
-    return motor, np.linspace(min(stood), max(stood), places)
-
-
 # What the rule of the docs makes of these spirals: so many places along each axis, reckoned by hand.
-SPIRAL = Spiral("x", 0.0, 1.0, 0.2, "y", 0.0)
-SPIRAL_GRID = (
-    _from_first_to_last("y", [point["y"] for point in SPIRAL.midpoints()], 6),
-    _from_first_to_last("x", [point["x"] for point in SPIRAL.midpoints()], 5),
-)
 RINGS = list(spiral("x", "y", 0, 0, 2, 3, 0.5, 3))
 RINGS_GRID = (
-    _from_first_to_last("y", [point["y"] for point in RINGS], 5),
-    _from_first_to_last("x", [point["x"] for point in RINGS], 4),
+    from_first_to_last("y", [point["y"] for point in RINGS], 5),
+    from_first_to_last("x", [point["x"] for point in RINGS], 4),
 )
 FERMAT_RINGS = list(spiral_fermat("x", "y", 0, 0, 4, 2, 0.5, 1, tilt=0.2))
 FERMAT = (
-    _from_first_to_last("y", [point["y"] for point in FERMAT_RINGS], 3),
-    _from_first_to_last("x", [point["x"] for point in FERMAT_RINGS], 5),
+    from_first_to_last("y", [point["y"] for point in FERMAT_RINGS], 3),
+    from_first_to_last("x", [point["x"] for point in FERMAT_RINGS], 5),
 )
-ELLIPSE = Ellipse("x", 0.0, 4.0, 1.0, "y", 1.0, 3.0, 0.5, snake=True)
-UNSNAKED = Ellipse("x", 0.0, 4.0, 1.0, "y", 1.0, 3.0, 0.5)
-ELLIPSE_GRID: tuple[tuple[str, Along], ...] = (("y", np.linspace(-0.5, 2.5, 7)), ("x", np.linspace(-2, 2, 5)))
-MASKED: list[tuple[str, Spec[str], tuple[tuple[str, Along], ...], int]] = [
-    ("ellipse", ELLIPSE, ELLIPSE_GRID, 19),
-    (
-        "vertical ellipse",
-        Ellipse("x", 0.0, 4.0, 1.0, "y", 1.0, 3.0, 0.5, snake=True, vertical=True),
-        (ELLIPSE_GRID[1], ELLIPSE_GRID[0]),
-        19,
-    ),
-    (
-        "polygon",
-        Polygon("x", "y", [(0.0, 0.0), (5.0, 0.0), (2.5, 4.0)], 1.0, 1.0, snake=True),
-        (("y", np.linspace(0, 3, 4)), ("x", np.linspace(0, 4, 5))),
-        13,
-    ),
-    (
-        "concatenated grids",
-        Concat(Linspace("y", 0.0, 1.0, 2) * ~Linspace("x", 0.0, 3.0, 4), Linspace("y", 2.0, 3.0, 2) * ~Linspace("x", 1.0, 2.0, 2)),
-        (("y", np.linspace(0, 3, 4)), ("x", np.linspace(0, 3, 4))),
-        12,
-    ),
-    (
-        "squashed grid",
-        Squash(Linspace("y", 0.0, 2.0, 3) * ~Linspace("x", 3.0, 0.0, 4)),
-        (("y", np.linspace(0, 2, 3)), ("x", np.linspace(0, 3, 4))),
-        12,
-    ),
-]
 
 STEP_SCANS = [
     PlanCase("scan", lambda lab: bp.scan([lab.camera], lab.x, -1, 1, 5), (("x", np.linspace(-1, 1, 5)),), extents=((-1.0, 1.0),)),
@@ -211,7 +121,7 @@ STEP_SCANS = [
         "spiral",
         lambda lab: bp.spiral([lab.camera], lab.x, lab.y, 0, 0, 2, 3, 0.5, 3),
         RINGS_GRID,
-        extents=_spans(RINGS_GRID),
+        extents=spans(RINGS_GRID),
         points_planned=13,
         points=11,
     ),
@@ -219,7 +129,7 @@ STEP_SCANS = [
         "rel_spiral",
         lambda lab: _moved(lab, bp.rel_spiral([lab.camera], lab.x, lab.y, 2, 3, 0.5, 3)),
         (("y", np.array(RINGS_GRID[0][1]) - 5), ("x", np.array(RINGS_GRID[1][1]) + 10)),
-        extents=_spans(RINGS_GRID),
+        extents=spans(RINGS_GRID),
         points_planned=13,
         points=11,
         told=BINNED | RELATIVE,
@@ -228,7 +138,7 @@ STEP_SCANS = [
         "spiral_fermat",
         lambda lab: bp.spiral_fermat([lab.camera], lab.x, lab.y, 0, 0, 4, 2, 0.5, 1, tilt=0.2),
         FERMAT,
-        extents=_spans(FERMAT),
+        extents=spans(FERMAT),
         points_planned=9,
         points=9,
     ),
@@ -296,127 +206,6 @@ GRID_SCANS = [
         SNAKED,
         ((0.0, 2.0), (0.0, 1.0)),
         told=RELATIVE,
-    ),
-]
-
-SPEC_SCANS = [
-    raster("fly scan of a scanspec", lambda lab: fly_spec(lab, FLOWN), detector="blobs", course=FLOWN, label="snaked"),
-    raster(
-        "fly scan of a scanspec",
-        lambda lab: fly_spec(lab, FLOWN, motors=["y", "x"], shape=FLOWN.shape()),
-        detector="blobs",
-        course=FLOWN,
-        label="with motors",
-    ),
-    raster(
-        "fly scan of a scanspec",
-        lambda lab: fly_spec(lab, FLOWN, per_event=3, motors=["y", "x"]),
-        detector="blobs",
-        course=FLOWN,
-        frames=3,
-        label="3 frames an event",
-    ),
-    PlanCase(
-        "fly scan of a scanspec",
-        lambda lab: fly_spec(lab, Linspace("z", -1.0, 0.0, 2) * ~(~Linspace("y", 0.0, 2.0, 3) * ~Linspace("x", 0.0, 3.0, 4))),
-        CUBE,
-        (False, True, True),
-        ((-1.0, 0.0), *SPAN),
-        detector="blobs",
-        course=Linspace("z", -1.0, 0.0, 2) * ~(~Linspace("y", 0.0, 2.0, 3) * ~Linspace("x", 0.0, 3.0, 4)),
-        label="3-D",
-    ),
-    binned(
-        "fly scan of another scanspec",
-        lambda lab: fly_spec(lab, SPIRAL),
-        SPIRAL_GRID,
-        extents=_spans(SPIRAL_GRID),
-        detector="blobs",
-        course=SPIRAL,
-        points_planned=20,
-        points=20,
-        label="spiral",
-    ),
-    *(
-        PlanCase(
-            "fly scan of another scanspec",
-            lambda lab, spec=spec: fly_spec(lab, spec),
-            grid,
-            extents=_spans(grid),
-            detector="blobs",
-            course=spec,
-            points_planned=points,
-            points=points,
-            label=label,
-        )
-        for label, spec, grid, points in MASKED
-    ),
-    PlanCase(
-        "fly scan of another scanspec",
-        lambda lab: fly_spec(lab, 2 * UNSNAKED, motors=["top", "side"]),
-        (("", [0, 0]), *ELLIPSE_GRID),
-        extents=(None, *_spans(ELLIPSE_GRID)),
-        axes=("axis 0", "top", "side"),
-        detector="blobs",
-        course=2 * UNSNAKED,
-        points_planned=38,
-        points=38,
-        label="repeated ellipse",
-    ),
-    PlanCase(
-        "fly scan of another scanspec",
-        lambda lab: fly_spec(lab, Concat(Linspace("x", 0.0, 1.0, 3), Linspace("x", 2.0, 4.0, 5))),
-        (("x", np.linspace(0, 4, 9)),),
-        extents=((0.0, 4.0),),
-        detector="blobs",
-        course=Concat(Linspace("x", 0.0, 1.0, 3), Linspace("x", 2.0, 4.0, 5)),
-        points_planned=8,
-        points=8,
-        label="concatenated lines",
-    ),
-    unknown(
-        "fly scan of an unknown scanspec",
-        lambda lab: fly_spec(lab, Linspace("x", 0.0, 1.0, 5), scanspec={"type": "Mask", "spec": {}, "region": {}}),
-        detector="blobs",
-        points=5,
-        told=frozenset({"shape_guessed", "positions_refused"}),
-    ),
-    raster("spec_scan", lambda lab: step_spec(lab, FLOWN), label="snaked"),
-    PlanCase(
-        "spec_scan",
-        lambda lab: step_spec(lab, Static("z", 1.0, 2) * FLOWN),
-        axes=("z", "y", "x"),
-        grid=(("", [1.0, 1.0]), *GRID),
-        snaking=(False, False, True),
-        extents=((1.0, 1.0), *SPAN),
-        label="static",
-    ),
-    PlanCase(
-        "spec_scan",
-        lambda lab: step_spec(lab, 2 * FLOWN),
-        (("", [0, 0]), *GRID),
-        (False, False, True),
-        (None, *SPAN),
-        axes=("axis 0", "y", "x"),
-        label="repeated",
-    ),
-    binned(
-        "spec_scan",
-        lambda lab: step_spec(lab, SPIRAL),
-        SPIRAL_GRID,
-        extents=_spans(SPIRAL_GRID),
-        points_planned=20,
-        points=20,
-        label="spiral",
-    ),
-    PlanCase(
-        "spec_scan",
-        lambda lab: step_spec(lab, ELLIPSE),
-        ELLIPSE_GRID,
-        extents=_spans(ELLIPSE_GRID),
-        points_planned=19,
-        points=19,
-        label="ellipse",
     ),
 ]
 

@@ -140,8 +140,7 @@ async def test_a_plan_that_is_published_shows_the_same_map(
     lab.engine.subscribe(RunPublisher(*parse_kafka_url(settings.sources[0])))
     async with streaming(settings):
         await asyncio.to_thread(case.drive, lab, case.plan(lab))
-        uid = next(doc["uid"] for name, doc in lab.documents if name == "start")
-        update = await until_latest_stopped(settings, uid)
+        update = await until_latest_stopped(settings, lab.uid)
     expected = Expected.of(case, lab.films[case.detector].shots)
     assert (update.run.status, tuple(update.run.shape)) == (case.status, expected.shape)
     for channel in CHANNELS:

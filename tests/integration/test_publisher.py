@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -114,8 +115,17 @@ async def test_a_scan_without_any_broker_ends_as_ever_and_its_map_comes_out_of_t
         await assert_arrives(settings, scanned)
 
 
-async def test_a_scan_ends_while_the_broker_is_silent_and_its_map_comes_when_it_speaks_again(
-    settings: Settings, streaming, own_apache_kafka: ApacheKafka, spool: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("goes", "comes"), [(ApacheKafka.freeze, ApacheKafka.thaw), (ApacheKafka.kill, ApacheKafka.start)], ids=["silent", "dead"]
+)
+async def test_a_scan_ends_while_the_broker_is_silent_or_dead_and_its_map_comes_when_it_is_back(
+    goes: Callable[[ApacheKafka], None],
+    comes: Callable[[ApacheKafka], None],
+    settings: Settings,
+    streaming,
+    own_apache_kafka: ApacheKafka,
+    spool: Path,
+    tmp_path: Path,
 ) -> None:
     kafka = own_apache_kafka
     await make_topic(kafka.address(), "documents")
@@ -123,26 +133,9 @@ async def test_a_scan_ends_while_the_broker_is_silent_and_its_map_comes_when_it_
     publisher = Publisher(url, spool=spool)
     settings = on(settings, url)
     async with streaming(settings):
-        scanned = await asyncio.to_thread(Scanned().take, tmp_path / "frames", publisher, 10, kafka.freeze)
+        scanned = await asyncio.to_thread(Scanned().take, tmp_path / "frames", publisher, 10, partial(goes, kafka))
         assert publisher.statistics()["waiting"] >= 2 * (POINTS - 10)
-        kafka.thaw()
-        await assert_arrives(settings, scanned)
-    publisher.close()
-    assert publisher.statistics()["published"] == DOCUMENTS
-
-
-async def test_a_scan_ends_while_the_broker_is_dead_and_its_map_comes_when_it_lives_again(
-    settings: Settings, streaming, own_apache_kafka: ApacheKafka, spool: Path, tmp_path: Path
-) -> None:
-    kafka = own_apache_kafka
-    await make_topic(kafka.address(), "documents")
-    url = f"kafka://{kafka.address()}/documents"
-    publisher = Publisher(url, spool=spool)
-    settings = on(settings, url)
-    async with streaming(settings):
-        scanned = await asyncio.to_thread(Scanned().take, tmp_path / "frames", publisher, 10, kafka.kill)
-        assert publisher.statistics()["waiting"] >= 2 * (POINTS - 10)
-        kafka.start()
+        comes(kafka)
         await assert_arrives(settings, scanned)
     publisher.close()
     assert publisher.statistics()["published"] == DOCUMENTS

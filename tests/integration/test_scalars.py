@@ -60,7 +60,6 @@ async def test_a_scan_that_is_published_shows_the_same_map(
     lab.engine.subscribe(RunPublisher(*parse_kafka_url(settings.sources[0])))
     async with streaming(settings):
         await asyncio.to_thread(until_over, lab, plan(lab))
-        uid = next(doc["uid"] for name, doc in lab.documents if name == "start")
-        update = await until_latest_stopped(settings, uid)
+        update = await until_latest_stopped(settings, lab.uid)
     np.testing.assert_array_equal(update.map("bright"), expected)
     assert update.notices == ()

@@ -15,9 +15,10 @@ import pytest
 
 from tests.helpers.laboratory import FRAME, Laboratory
 from tests.helpers.plans import after_point, until_over
+from tests.helpers.projections import projected_back
 from tests.integration.conftest import Streaming
 from tests.integration.recomputed import assert_alike, live_and_batch
-from wpb_stream.core.tomography import absorption, filtered_back_projection
+from wpb_stream.core.tomography import absorption
 from wpb_stream.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -38,6 +39,6 @@ async def test_slices_grow_with_the_scan_and_are_what_a_recomputation_gives(
     newest = {round(shot.at["x"] / 15): shot.frame for shot in lab.films["camera"].shots}
     rows = np.array([newest[point][ROW] for point in range(POINTS)], np.float64)
     np.testing.assert_allclose(update.arrays["sinogram.2"], absorption(rows, FLAT), rtol=1e-6)
-    expected = filtered_back_projection(absorption(rows, FLAT), np.radians(165.0) / (POINTS - 1) * np.arange(POINTS))
+    expected = projected_back(absorption(rows, FLAT), np.radians(165.0) / (POINTS - 1) * np.arange(POINTS))
     np.testing.assert_allclose(update.arrays["slice.2"], expected, rtol=1e-5, atol=1e-6)
     assert update.arrays["slice.2"].shape == (FRAME[1], FRAME[1])

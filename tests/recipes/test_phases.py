@@ -9,14 +9,15 @@ import pytest
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.phase_map import Optics, PhaseMap
 from wpb_stream.core.recipe import PlanDefaults, Recipe
+from wpb_stream.recipes.beside import WithCompanions
 from wpb_stream.recipes.line import Line
 from wpb_stream.recipes.raster import Raster
 
 OPTICS = {"pixel_size": 55e-6, "distance": 2, "wavelength": 1.5e-10}
 
 
-def make(phase: Any, shape: tuple[int, ...] = (3, 3), **more: Any) -> Recipe:
-    wpb = {"reduction": "centre_of_mass", "phase": phase, **more}
+def make(phase: Any, shape: tuple[int, ...] = (3, 3)) -> Recipe:
+    wpb = {"reduction": "centre_of_mass", "phase": phase}
     return Raster().make({"shape": list(shape), "snaking": [False] * len(shape), "wpb": wpb}, PlanDefaults())
 
 
@@ -42,7 +43,9 @@ def test_without_a_phase_there_is_none(phase: Any) -> None:
 
 
 def test_centres_of_mass_may_be_fitted_too() -> None:
-    assert make(True, fit={"model": "erf", "channels": ["row"]}).arrays[:2] == ("phase", "fit.row.amplitude")
+    wpb = {"reduction": "centre_of_mass", "phase": True, "fit": {"model": "erf", "channels": ["row"]}}
+    made = WithCompanions(Raster()).make({"shape": [3, 3], "wpb": wpb}, PlanDefaults())
+    assert made.arrays[:2] == ("phase", "fit.row.amplitude")
 
 
 @pytest.mark.parametrize(

@@ -50,24 +50,30 @@ class OfChannels(Derived, Protocol):
         """Whether the plan named them; else they follow from what there is."""
         ...
 
-    def of(self, channels: tuple[str, ...], /) -> Derived:
-        """The same of other channels."""
+    def of(self, channels: tuple[str, ...], grid: Grid, /) -> tuple[OfChannels, str | None]:
+        """The same of other channels, as many as may be; and a sentence on those that are too many, if there are any."""
         ...
 
 
-def derived_of_scalars(derived: Sequence[Derived], channels: Sequence[str]) -> tuple[tuple[Derived, ...], list[str]]:
+def derived_of_scalars(
+    derived: Sequence[Derived], channels: Sequence[str], grid: Grid
+) -> tuple[tuple[Derived, ...], list[tuple[str, str]]]:
     """What is made of a run's maps, once its values turn out to be numbers of these channels: of each by itself, and no more.
 
-    :returns: that, and a sentence for each channel that a plan named for it and that does not exist
+    :returns: that, and what is to be said of channels that a plan named for it and that do not exist, or are too many: codes and sentences
     """
     made: list[Derived] = []
-    told: list[str] = []
+    told: list[tuple[str, str]] = []
     for each in derived:
         if isinstance(each, OfChannels):
             unknown = [name for name in each.channels if each.named and name not in channels]
-            told += [f"{each.key}: there is no channel {name[:80]!r}; known are {', '.join(channels)}." for name in unknown]
-            if wanted := tuple(name for name in channels if name in each.channels or not each.named):
-                made.append(each.of(wanted))
+            known = ", ".join(channels)
+            told += [("channel_unknown", f"{each.key}: there is no channel {name[:80]!r}; known are {known}.") for name in unknown]
+            kept, left_out = each.of(tuple(name for name in channels if name in each.channels or not each.named), grid)
+            if kept.channels:
+                made.append(kept)
+            if left_out:
+                told.append(("arrays_left_out", left_out))
     return tuple(made), told
 
 

@@ -27,6 +27,7 @@ class _Candidate:
     position: int
     """Among the data keys of its descriptor."""
     key: Key = field(compare=False)
+    external: bool = field(compare=False)
 
 
 @dataclass(slots=True)
@@ -49,13 +50,18 @@ class Detectors:
             if name != self.wanted if self.wanted is not None else aside or "external" not in as_mapping(told):
                 continue
             key = (stream, name)
-            found = _Candidate(aside, not _is_image(as_mapping(told)), descriptor["time"], descriptor["uid"], position, key)
+            no_image, external = not _is_image(as_mapping(told)), "external" in as_mapping(told)
+            found = _Candidate(aside, no_image, descriptor["time"], descriptor["uid"], position, key, external)
             self._candidates[key] = min(found, self._candidates.get(key, found))
 
     @property
     def chosen(self) -> Key | None:
         """The one that the maps are made of; None while none is described."""
         return min(self._candidates.values()).key if self._candidates else None
+
+    def writes_files(self, key: Key) -> bool:
+        """Whether a detector is described as one whose values are in files."""
+        return key in self._candidates and self._candidates[key].external
 
     def writes_images(self, key: Key) -> bool:
         """Whether a detector is described as one that writes images."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import ClassVar
 
 import numpy as np
 
 from wpb_stream.core.derived import Map
-from wpb_stream.core.fit_memory import FitMemory
+from wpb_stream.core.fit_memory import REMEMBERED_LINES, FitMemory
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.line_models import Line, LineFit, LineModel
+
+MAX_FITS = REMEMBERED_LINES
+"""Of a run, lines times channels: of more, each would be forgotten before it is asked for again."""
 
 _remembered = FitMemory()
 
@@ -36,9 +40,12 @@ class LineFits:
         """See :class:`Derived`."""
         return tuple(name_of(channel, told) for channel in self.channels for told in (*self.model.told, "curve"))
 
-    def of(self, channels: tuple[str, ...]) -> LineFits:
-        """See :class:`wpb_stream.core.derived.OfChannels`."""
-        return replace(self, channels=channels)
+    def of(self, channels: tuple[str, ...], grid: Grid) -> tuple[LineFits, str | None]:
+        """See :class:`wpb_stream.core.derived.OfChannels`: the first of them, so that there are no more than ``MAX_FITS`` fits."""
+        lines = prod(grid.shape[:-1])
+        kept, left = channels[: MAX_FITS // lines], channels[MAX_FITS // lines :]
+        told = f"wpb.fit: {lines:,} lines of {len(channels)} channels are more than {MAX_FITS:,} fits; not fitted are {', '.join(left)}."
+        return replace(self, channels=kept), told if left else None
 
     def arrays(
         self, maps: Mapping[str, Map], grid: Grid, fit: Callable[[LineModel, Line, Line], LineFit | None] = _remembered

@@ -37,8 +37,9 @@ Background = Literal["constant", "linear"]
 SHAPES: tuple[Shape, ...] = ("gaussian", "lorentzian", "voigt", "erf", "polynomial")
 BACKGROUNDS: tuple[Background, ...] = ("constant", "linear")
 MAX_DEGREE = 7
-ERRORS = ("amplitude_stderr", "centre_stderr", "fwhm_stderr")
-"""What of a fit may be NaN: lmfit cannot tell it where a parameter is at its bound, as is one width of a Voigt line that is a Gaussian."""
+ERROR = "_stderr"
+"""Ends the name of what may be NaN of a fit: lmfit cannot tell it where a parameter is at its bound, as is one width of a Voigt line that
+is a Gaussian."""
 TOLERANCE = 1e-10
 """Relative change of the sum of squares, and of the parameters, at which a fit has found its minimum."""
 MAX_EVALUATIONS = 1000
@@ -75,10 +76,11 @@ class LineModel:
     def told(self) -> tuple[str, ...]:
         """The numbers that are told of a fit, in their order."""
         if self.shape == "polynomial":
-            return (*self.free, "reduced_chi_square")
+            return (*self.free, *(f"{name}{ERROR}" for name in self.free), "reduced_chi_square")
         height = () if self.shape == "erf" else ("height",)
         names = tuple(name for name in self.free if name not in ("sigma", "gamma"))
-        return (*names, "fwhm", *height, *ERRORS, "reduced_chi_square")
+        errors = (f"{name}{ERROR}" for name in ("amplitude", "centre", "fwhm"))
+        return (*names, "fwhm", *height, *errors, "reduced_chi_square")
 
     def of(self, u: Line, free: npt.NDArray[np.float64]) -> Line:
         """The model at scaled positions, for scaled parameters."""
@@ -135,7 +137,7 @@ def fit_line(model: LineModel, x: Line, y: Line) -> LineFit | None:
     with np.errstate(all="ignore"):
         found = _minimum(model, _scaled(x, first, last), (y - lowest) / span)
         told = found and _told(model, found, (first, last), lowest, span)
-    if not found or not told or not all(isfinite(value) for name, value in zip(model.told, told, strict=True) if name not in ERRORS):
+    if not found or not told or not all(isfinite(value) or name.endswith(ERROR) for name, value in zip(model.told, told, strict=True)):
         return None
     return LineFit(model, tuple(found.free.tolist()), first, last, lowest, span, told)
 
@@ -171,11 +173,10 @@ def _told(model: LineModel, found: _Minimum, ends: tuple[float, float], lowest: 
     """The numbers told of a fit, in x and y; None if its centre lies outside the line, or it has no width."""
     chi_square = found.reduced_chi_square * span * span
     if model.shape == "polynomial":
-        series = np.polynomial.Chebyshev(lowest * np.eye(1, len(found.free))[0] + span * found.free, domain=ends)
-        powers = np.zeros(len(found.free))
-        converted = series.convert(kind=np.polynomial.Polynomial).coef
-        powers[: len(converted)] = converted
-        return (*powers.tolist(), chi_square)
+        basis = np.eye(len(found.free))
+        powers = _powers(lowest * basis[0] + span * found.free, ends)
+        errors = span * np.stack([_powers(each, ends) for each in basis], axis=-1)
+        return (*powers.tolist(), *np.sqrt(np.diag(errors @ found.covariance @ errors.T)).tolist(), chi_square)
     half = (ends[1] - ends[0]) / 2
     values = dict(zip(model.free, found.free.tolist(), strict=True))
     fwhm, gradient = _fwhm(model, values)
@@ -198,6 +199,14 @@ def _told(model: LineModel, found: _Minimum, ends: tuple[float, float], lowest: 
     return tuple(told[name] for name in model.told)
 
 
+def _powers(series: npt.NDArray[np.float64], ends: tuple[float, float]) -> npt.NDArray[np.float64]:
+    """The coefficients of the powers of x, for those of the Chebyshev polynomials between two ends."""
+    powers = np.zeros(len(series))
+    converted = np.polynomial.Chebyshev(series, domain=ends).convert(kind=np.polynomial.Polynomial).coef
+    powers[: len(converted)] = converted
+    return powers
+
+
 def _fwhm(model: LineModel, values: dict[str, float]) -> tuple[float, npt.NDArray[np.float64]]:
     """Full width at half maximum, and how it changes with each of the free parameters."""
     gradient = np.zeros(len(model.free))
@@ -207,7 +216,8 @@ def _fwhm(model: LineModel, values: dict[str, float]) -> tuple[float, npt.NDArra
         gradient[2] = factor
         return factor * sigma, gradient
     gamma = values["gamma"]
-    root = sqrt(0.8664 * gamma**2 + (_GAUSSIAN_WIDTH * sigma) ** 2)
+    gaussian = _GAUSSIAN_WIDTH * sigma
+    root = sqrt(0.8664 * (gamma * gamma) + gaussian * gaussian)  # not by **, which raises where this is infinite
     if root > 0:
         gradient[2], gradient[3] = _GAUSSIAN_WIDTH**2 * sigma / root, 1.0692 + 0.8664 * gamma / root
     return 1.0692 * gamma + root, gradient

@@ -305,9 +305,15 @@ class Run:
             return
         chosen = self._detectors.chosen
         if self._scalars is None and (chosen is None or chosen[0] == STREAM):
-            self._scalars = scalars_of(descriptor, self.start, self.recipe.data_key)
-            if self._scalars is not None:
-                self._show_instead(self._scalars, len(self._scalars.channels))
+            shown = scalars_of(descriptor, self.start, self.recipe.data_key)
+            if shown is not None and chosen is not None and self._detectors.writes_files(chosen):
+                told = (
+                    f"Events of the stream {STREAM} lack {chosen[1]!r}, which it has by another descriptor: they are no points of the map."
+                )
+                self.notice("documents_contradict", told)
+            elif shown is not None:
+                self._scalars = shown
+                self._show_instead(shown, len(shown.channels))
         if self._scalars is None:
             return
         version = _version_of(event)
@@ -321,9 +327,9 @@ class Run:
         assert self.recipe is not None, "numbers are only shown where there is a recipe"
         self.recipe = shown_instead(self.recipe, shown, own)
         names = [channel.name for channel in self.recipe.channels]
-        derived, unknown = derived_of_scalars(self.recipe.derived, names)
-        for told in unknown:
-            self.notice("channel_unknown", told)
+        derived, notices = derived_of_scalars(self.recipe.derived, names, self.recipe.grid)
+        for code, told in notices:
+            self.notice(code, told)
         self.recipe = replace(self.recipe, derived=derived)
         self.join.want(self.recipe.companions)
 

@@ -33,9 +33,9 @@ class SlidingMeans:
         """See :class:`wpb_stream.core.derived.Derived`."""
         return tuple(f"sliding.{channel}" for channel in self.channels)
 
-    def of(self, channels: tuple[str, ...]) -> SlidingMeans:
-        """See :class:`wpb_stream.core.derived.OfChannels`."""
-        return replace(self, channels=channels)
+    def of(self, channels: tuple[str, ...], grid: Grid) -> tuple[SlidingMeans, None]:
+        """See :class:`wpb_stream.core.derived.OfChannels`; they are never too many."""
+        return replace(self, channels=channels), None
 
     def arrays(self, maps: Mapping[str, Map], grid: Grid) -> dict[str, Map]:
         """See :class:`wpb_stream.core.derived.Derived`."""

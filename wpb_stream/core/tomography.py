@@ -68,24 +68,6 @@ class BackProjection:
         return self._sums.total() * (np.pi / self.projections)
 
 
-def filtered_back_projection(
-    sinogram: npt.ArrayLike, angles: npt.ArrayLike, centre: float | None = None, filter_name: Filter = "ramp"
-) -> Image:
-    """The slice that projections are of; see :class:`BackProjection`.
-
-    :param sinogram: line integrals, shape (angles, columns)
-    :param angles: radians, shape (angles,)
-    :raises ValueError: the shapes do not belong together
-    """
-    rows = np.asarray(sinogram, np.float64)
-    if rows.ndim != 2 or len(rows) != np.size(angles):
-        raise ValueError(f"{np.size(angles)} angles for a sinogram of shape {rows.shape}")
-    made = BackProjection(rows.shape[1], centre, filter_name)
-    for row, angle in zip(rows, np.ravel(angles).tolist(), strict=True):
-        made.add(row, angle)
-    return made.image()
-
-
 def absorption(row: npt.ArrayLike, flat: npt.ArrayLike = 1.0, dark: npt.ArrayLike = 0.0) -> Image:
     """Line integrals from counts, by Lambert and Beer: ``-ln((row - dark) / (flat - dark))``.
 

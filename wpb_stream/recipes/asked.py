@@ -21,9 +21,12 @@ from pydantic import (
 )
 
 from wpb_stream.core.exceptions import RecipeError
-from wpb_stream.core.narrow import as_mapping
+from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.recipe import Notice, Recipe
 
 MAX_DIMENSIONS = 8
+MAX_CHANNELS = 100
+"""Of which something is made; no recipe here has as many."""
 
 Length = Annotated[StrictInt, Field(gt=0)]
 Span = tuple[FiniteFloat, FiniteFloat]
@@ -94,6 +97,27 @@ def given_of(key: str, asked: Any, example: str, known: Sequence[str], needed: s
     if needed not in given or not set(known) >= set(given):
         raise RecipeError(f"{key} must be like {example}, not {repr(asked)[:80]}; it may have {', '.join(known)}")
     return given
+
+
+def named_of(key: str, given: Mapping[str, Any], recipe: Recipe) -> tuple[tuple[str, ...], tuple[Notice, ...]]:
+    """The channels that the settings of an entry name, ``total`` if they name none; and what is to be said of those that are not there.
+
+    :param recipe: with all its channels
+    :raises RecipeError: naming the key, and what was expected
+    """
+    asked = given.get("channels")
+    channels = as_list(asked) if asked is not None else ["total"]
+    if not channels or not all(isinstance(name, str) and 0 < len(name) <= 200 for name in channels) or len(set(channels)) < len(channels):
+        raise RecipeError(f'{key}.channels must be a list of different names, like ["total"], not {str(asked)[:80]}')
+    if len(channels) > MAX_CHANNELS:
+        raise RecipeError(f"{key}.channels: {len(channels)} channels, more than the {MAX_CHANNELS} allowed")
+    names = [channel.name for channel in recipe.channels]
+    unknown = [name for name in channels if name not in names]
+    if not unknown:
+        return tuple(channels), ()
+    # It may be a number in the events, which nobody knows before they are described.
+    told = f"{key}.channels: there is no channel {unknown[0][:80]!r}; known are {', '.join(names)}."
+    return tuple(channels), (Notice("channel_unknown", told),)
 
 
 def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:

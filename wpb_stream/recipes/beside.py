@@ -7,6 +7,7 @@ key                   what it says
 ``wpb.scalars``       data keys of numbers, each a channel beside those of the frames
 ``wpb.positions``     ``"measured"``: the readings of the motors of the map's axes, each a channel; or their data keys
 ``wpb.tomography``    see :mod:`wpb_stream.recipes.tomography`: made of the frames themselves
+``wpb.fit``           see :mod:`wpb_stream.recipes.fits`: fits of the lines of whatever channels there are
 ``wpb.sliding``       see :mod:`wpb_stream.recipes.sliding`: means of whatever channels there are
 ``wpb.bins``          see :mod:`wpb_stream.recipes.binned`: the positions are joined whether they are asked for or not
 ====================  =============================================================================================
@@ -26,11 +27,10 @@ from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.narrow import as_list, as_mapping
 from wpb_stream.core.recipe import Channel, PlanDefaults, Recipe, RecipeMaker
 from wpb_stream.core.scalars import channels_of
+from wpb_stream.recipes.fits import with_fits
 from wpb_stream.recipes.sliding import with_sliding_means
 from wpb_stream.recipes.tomography import with_slices
 
-KEYS = ("normalise", "scalars", "positions")
-"""Of the ``wpb`` entry."""
 COUNTS = "counts"
 """What the units of a channel begin with that is divided: a place in the frame, or a number of pixels, does not grow with the beam."""
 
@@ -56,7 +56,10 @@ class WithCompanions:
         :raises RecipeError: the metadata asks for something impossible
         """
         asked = as_mapping(start.get("wpb"))
-        return with_sliding_means(with_companions(with_slices(self.maker.make(start, defaults), asked), asked), asked)
+        recipe = self.maker.make(start, defaults)
+        for extended in (with_slices, with_companions, with_fits, with_sliding_means):
+            recipe = extended(recipe, asked)
+        return recipe
 
 
 def with_companions(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:

@@ -12,41 +12,34 @@ key                         what it says
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.line_fits import LineFits
 from wpb_stream.core.line_models import BACKGROUNDS, MAX_DEGREE, SHAPES, LineModel
-from wpb_stream.core.narrow import as_list
-from wpb_stream.core.recipe import Channel, Notice
-from wpb_stream.recipes.asked import given_of
+from wpb_stream.core.recipe import Notice, Recipe
+from wpb_stream.recipes.asked import given_of, named_of
 
 KEYS = ("model", "channels", "background", "degree")
 EXAMPLE = '{"model": "gaussian", "channels": ["total"]}'
 
 
-def fit_of(wanted: Mapping[str, Any], channels: Sequence[Channel], notices: list[Notice]) -> tuple[LineFits, ...]:
-    """The fit that ``wpb.fit`` asks for; none if it is not there. Channels that frames do not have are told in ``notices``.
+def with_fits(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
+    """The recipe with the fits that ``wpb.fit`` asks for; as it is if it asks for none.
 
-    :param wanted: the ``wpb`` entry
-    :param channels: that frames are made into
+    :param asked: the ``wpb`` entry
     :raises RecipeError: it asks for something impossible
     """
-    asked = wanted.get("fit")
-    if asked is None:
-        return ()
-    given = given_of("wpb.fit", asked, EXAMPLE, KEYS, "model")
-    fitted = _channels(given.get("channels"))
-    names = [channel.name for channel in channels]
-    unknown = [name for name in fitted or () if name not in names]
-    if unknown:
-        told = f"wpb.fit.channels: there is no channel {unknown[0]!r}; known are {', '.join(names)}"
-        if set(wanted) - {"fit", "recipe", "data_key", "shape", "snaking", "extents", "axes"}:
-            raise RecipeError(told)
-        # Nothing else is said of frames, so that it may be a number in the events, which nobody knows before they are described.
-        notices.append(Notice("channel_unknown", f"{told}."))
-    return (LineFits(_model(given), fitted or ("total",), named=fitted is not None),)
+    if asked.get("fit") is None:
+        return recipe
+    given = given_of("wpb.fit", asked["fit"], EXAMPLE, KEYS, "model")
+    channels, notices = named_of("wpb.fit", given, recipe)
+    fits, left_out = LineFits(_model(given), (), named=given.get("channels") is not None).of(channels, recipe.grid)
+    if left_out:
+        notices = (*notices, Notice("arrays_left_out", left_out))
+    return replace(recipe, derived=(*recipe.derived, *([fits] if fits.channels else [])), notices=(*recipe.notices, *notices))
 
 
 def _model(given: Mapping[str, Any]) -> LineModel:
@@ -64,12 +57,3 @@ def _model(given: Mapping[str, Any]) -> LineModel:
     if background not in (None, *BACKGROUNDS):
         raise RecipeError(f"wpb.fit.background: there is no {str(background)[:80]!r}; known are {', '.join(BACKGROUNDS)}")
     return LineModel(shape, background or "constant")
-
-
-def _channels(asked: Any) -> tuple[str, ...] | None:
-    if asked is None:
-        return None
-    listed = as_list(asked)
-    if not listed or not all(isinstance(name, str) and 0 < len(name) <= 200 for name in listed) or len(set(listed)) < len(listed):
-        raise RecipeError(f'wpb.fit.channels must be a list of different names, like ["total"], not {str(asked)[:80]}')
-    return tuple(listed)

@@ -17,7 +17,6 @@ key                            what it says
 ``wpb.dark``, ``wpb.flat``     :mod:`wpb_stream.recipes.corrections`
 ``wpb.arrays``                 images that are accumulated, see :mod:`wpb_stream.recipes.accumulations`; else
                                the summed spectrum for ``xrf``
-``wpb.fit``                    what the lines of the maps are fitted with, see :mod:`wpb_stream.recipes.fits`
 =============================  ==============================================================================================
 
 docs/reference/recipes.md tells all that can be asked for.
@@ -48,7 +47,6 @@ from wpb_stream.recipes.azimuthal import geometry_of, ranges_of, unit_of
 from wpb_stream.recipes.corrections import Corrections, corrections_of
 from wpb_stream.recipes.dead_time import dead_time_of
 from wpb_stream.recipes.elements import element_of, energies_of
-from wpb_stream.recipes.fits import fit_of
 from wpb_stream.recipes.phases import phase_of
 from wpb_stream.recipes.regions import PLACE_KEYS, is_number, region_of
 
@@ -58,11 +56,6 @@ MAX_REGIONS = 32
 MAX_THRESHOLD = 1e300
 """Counts."""
 
-KEYS = (
-    *("regions", "reduction", "mask", "elements", "energy", "dead_time", "geometry", "unit", "ranges", "npt"),
-    *("bad_pixels", "dark", "flat", "arrays", "fit", "phase"),
-)
-"""Of the ``wpb`` entry."""
 REDUCTIONS = ("regions", "centre_of_mass", "xrf", "azimuthal")
 BELONGS_TO = {
     "mask": ("centre_of_mass", "azimuthal"),
@@ -120,7 +113,7 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
         made = _statistics(_measures(start, defaults, notices), corrections)
     asked = as_list(wanted.get("arrays"))
     accumulated = accumulation_of(asked if asked is not None else arrays, corrections.listed)
-    return replace(made, accumulation=accumulated, derived=(*made.derived, *fit_of(wanted, made.channels, notices)))
+    return replace(made, accumulation=accumulated)
 
 
 def _masked(wanted: Mapping[str, Any]) -> tuple[Region, Region | None]:

@@ -16,10 +16,9 @@ from typing import Any
 
 from wpb_stream.core.binning import Binned
 from wpb_stream.core.exceptions import RecipeError
-from wpb_stream.core.narrow import as_list
-from wpb_stream.core.recipe import Notice, Recipe
+from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.sliding import SlidingMeans
-from wpb_stream.recipes.asked import given_of
+from wpb_stream.recipes.asked import given_of, named_of
 
 KEYS = ("points", "channels")
 MAX_POINTS = 1_000
@@ -40,14 +39,6 @@ def with_sliding_means(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
         raise RecipeError(f"wpb.sliding.points must be a whole number from 2 to {MAX_POINTS:,}, not {str(points)[:80]}")
     if isinstance(recipe.grid, Binned):
         raise RecipeError("wpb.sliding cannot be had of bins, which are means already and come in no order")
-    channels = as_list(given["channels"]) if "channels" in given else ["total"]
-    if not channels or not all(isinstance(name, str) for name in channels) or len(set(channels)) < len(channels):
-        raise RecipeError(f'wpb.sliding.channels must be a list of different names, like ["total"], not {str(given["channels"])[:80]}')
-    names = [channel.name for channel in recipe.channels]
-    notices = recipe.notices
-    if unknown := [name for name in channels if name not in names]:
-        # It may be a number in the events, which nobody knows before they are described.
-        told = f"wpb.sliding.channels: there is no channel {unknown[0][:80]!r}; known are {', '.join(names)}."
-        notices = (*notices, Notice("channel_unknown", told))
-    means = SlidingMeans(points, tuple(channels), named="channels" in given)
-    return replace(recipe, derived=(*recipe.derived, means), notices=notices)
+    channels, notices = named_of("wpb.sliding", given, recipe)
+    means = SlidingMeans(points, channels, named=given.get("channels") is not None)
+    return replace(recipe, derived=(*recipe.derived, means), notices=(*recipe.notices, *notices))

@@ -31,6 +31,8 @@ class Api:
             return None
         asked = {name: values[-1] for name, values in parse_qs(target.partition("?")[2]).items()}
         try:
+            if any("\0" in text for text in (path_of(target), *asked.values())):
+                raise ProtocolError("bad_message", "Text must not contain the character NUL.")  # PostgreSQL cannot hold it
             match path_of(target).strip("/").split("/"):
                 case ["readyz"]:
                     await self._finder.runs(limit=1)

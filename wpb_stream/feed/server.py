@@ -64,6 +64,8 @@ FRAME = "frame"
 MAX_SUBSCRIPTIONS = 128
 """Subscriptions one client may hold."""
 TCP_USER_TIMEOUT_MS = 10_000
+SINGLE_HEADERS = ("Host", "Origin", "Upgrade")
+"""Headers that are looked at here, which a request has once or not at all."""
 
 
 class Feed:
@@ -114,6 +116,8 @@ class Feed:
             await server.wait_closed()
 
     async def _http(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
+        if twice := next((name for name in SINGLE_HEADERS if len(request.headers.get_all(name)) > 1), None):
+            return connection.respond(HTTPStatus.BAD_REQUEST, f"There is more than one header {twice}.\n")
         if request.path.partition("?")[0] == "/ws" and request.headers.get("Upgrade", "").lower() == "websocket":
             if not same_origin(request.headers.get("Origin"), request.headers.get("Host"), self._origins):
                 return connection.respond(HTTPStatus.FORBIDDEN, "This origin may not open the feed; see WPB_ORIGINS.\n")

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from wpb_stream.core.board import Board
+from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import ListRuns
 from wpb_stream.feed.downloads import FORMATS
@@ -40,7 +40,7 @@ class Api:
                 case ["api", "runs"]:
                     return _json(await self._runs(asked))
                 case ["api", "runs", uid]:
-                    made, _ = await self._finder.find(self._uid(uid), asked.get("revision", "newest"))
+                    made = await self._made(uid, asked.get("revision", "newest"))
                     return _json({"run": made.run, "revision": made.revision, "produced_by": made.produced_by, "notices": made.notices})
                 case ["api", "runs", uid, name] if name in FORMATS:
                     return await self._file(uid, name, asked.get("revision", "newest"))
@@ -66,10 +66,14 @@ class Api:
         page = await self._finder.runs(**conditions_of(ListRuns(0, limit, **named)))
         return {"runs": [run for _, run in page], "before": str(page[-1][0]) if len(page) == limit else None}
 
-    async def _file(self, uid: str, name: str, revision: str) -> Answer:
+    async def _made(self, uid: str, revision: str) -> Reconstruction:
         made, gone = await self._finder.find(self._uid(uid), revision)
         if gone:
             raise ProtocolError("unknown_revision", f"Run {uid[:80]} has no revision {revision[:80]!r} any more.")
+        return made
+
+    async def _file(self, uid: str, name: str, revision: str) -> Answer:
+        made = await self._made(uid, revision)
         if not made.run.channels or not made.run.shape:
             raise ProtocolError("unknown_revision", f"Nothing was reconstructed of run {uid[:80]}: there is no map of it.")
         content_type, make = FORMATS[name]

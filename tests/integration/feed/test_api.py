@@ -73,6 +73,7 @@ async def test_what_a_running_scan_has_so_far_can_be_taken_away_too(beamline: Be
         ("/api/runs/nobody", 404, "unknown_run"),
         ("/api/runs/nobody/map.csv", 404, "unknown_run"),
         ("/api/runs/{uid}?revision=never", 404, "unknown_revision"),
+        ("/api/runs/{uid}?revision=live.7", 404, "unknown_revision"),
         ("/api/runs/{uid}/map.npz?revision=live.7", 404, "unknown_revision"),
         ("/api/runs?limit=0", 400, "bad_message"),
         ("/api/runs?limit=many", 400, "bad_message"),

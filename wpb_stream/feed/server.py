@@ -218,7 +218,7 @@ class Feed:
             made = subscription.made
             if uid is not None and (made is None or self._superseded(made, growing) or _moved_on(made, uid, subscription)):
                 place.look(uid)
-                found, gone = await self._finder.find(uid, "newest" if request.follow else revision)
+                found, gone = await self._finder.find(uid, "newest" if request.follow else revision, held=from_row > 0)
                 gone = gone or revision not in ("newest", found.revision)
                 growing = found is self._board.live.get(uid)
                 again = made is not None and made.run.uid == uid and made.revision != found.revision

@@ -242,7 +242,7 @@ async def watch(
 
     :param url: the feed, e.g. ``ws://127.0.0.1:8000/ws``
     :param run: a run's uid, or ``latest``
-    :param channels: names of the channels to get; all if None
+    :param channels: names of the channels to get, of which a later run that ``latest`` moves on to may lack some; all if None
     :param max_rate: updates a second at most
     :param token: sent as bearer token, if the server asks for one
     :raises ProtocolError: the server refuses what is asked, e.g. no such run

@@ -65,7 +65,7 @@ async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     board, results = Board(), Results(tmp_path)
     finder = Finder(board, reader, results)
     async with FrameReaders(DataRoots((tmp_path,)), 1, 5.0) as readers:
-        feed = Feed(board, finder, results, Frames(board, reader, readers, lambda _: None), "0")
+        feed = Feed(board, finder, results, Frames(board, finder, reader, readers, lambda _: None), "0")
         async with feed.serve("127.0.0.1", 0) as server:
             yield Serving(board, finder, server)
 
@@ -110,6 +110,7 @@ async def test_questions_to_the_catalogue_take_none_of_the_event_loops_threads(s
     async with serving.client() as client:
         assert (await client.answer("list_runs"))["code"] == "internal"
         assert (await client.answer("subscribe", run="finished"))["code"] == "internal"
+        assert (await client.answer("get_frame", run="finished", point=0))["code"] == "internal"
 
 
 async def test_the_board_alone_tells_which_live_run_is_meant_and_leaves_the_rest_to_the_catalogue(serving: Serving) -> None:

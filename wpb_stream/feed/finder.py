@@ -61,14 +61,14 @@ class Finder:
         :raises ProtocolError: ``unknown_run``, or ``unknown_revision`` for a name that no revision can have had
         :raises ServiceError: the catalogue cannot be reached
         """
-        return self.live(uid, revision) or await self._in_thread(partial(self._in_catalogue, uid, revision, held=held))
+        return self.live(uid, revision) or await self.ask(partial(self._in_catalogue, uid, revision, held=held))
 
     async def runs(self, **conditions: object) -> list[tuple[int, RunInfo]]:
         """A page of runs, newest first: each with its cursor. Takes the conditions of :meth:`CatalogueReader.runs`.
 
         :raises ServiceError: the catalogue cannot be reached
         """
-        rows = await self._in_thread(partial(self._reader.runs, **conditions))  # pyright: ignore[reportArgumentType]
+        rows = await self.ask(partial(self._reader.runs, **conditions))  # pyright: ignore[reportArgumentType]
         page: list[tuple[int, RunInfo]] = []
         for row in rows:
             live = self._board.live.get(row.uid)
@@ -80,8 +80,9 @@ class Finder:
         newest = self._reader.runs(limit=1)
         return newest[0].uid if newest else None
 
-    async def _in_thread(self, ask: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+    async def ask(self, question: Callable[[], T]) -> T:
+        """What the catalogue answers, asked in one of the threads that are there for that."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, question)
 
     def _in_catalogue(self, uid: str, revision: str, *, held: bool = False) -> tuple[Reconstruction, bool]:
         live = self._board.live.get(uid)

@@ -138,3 +138,10 @@ async def test_the_python_client_gives_a_frame(beamline: Beamline, past: list[Sc
     async with asyncio.timeout(30):
         np.testing.assert_array_equal(await frame(beamline.url, past[0].uid, 2), past[0].frames[2])
         assert (await frame(beamline.url, past[0].uid, 2, max_size=(1, 1))).shape == (1, 1)
+
+
+async def test_the_python_client_gives_a_frame_of_a_large_detector(beamline: Beamline) -> None:
+    large = scan(beamline.folder, (1, 1), frames=np.full((1, 6000, 6000), 7, np.uint16))  # 72 MB
+    await beamline.take(large)
+    async with asyncio.timeout(60):
+        assert (await frame(beamline.url, large.uid, 0)).shape == (6000, 6000)

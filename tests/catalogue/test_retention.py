@@ -96,8 +96,8 @@ def test_rows_and_files_go_together_and_what_was_interrupted_is_ended_the_next_t
     assert retention.old() == []
 
 
-def test_a_file_that_cannot_be_removed_keeps_its_row(catalogue: str, results: Results) -> None:
-    add(catalogue, results, "u", "a", "b")
+def test_a_file_that_cannot_be_removed_keeps_its_row_and_no_other(catalogue: str, results: Results) -> None:
+    add(catalogue, results, "u", "a", "b", "c")
     (results.root / "u" / "a.npy").unlink()
     (results.root / "u" / "a.npy").mkdir()  # a folder cannot be unlinked
     retention = Retention(catalogue, 1, 0)

@@ -57,8 +57,7 @@ class Retention:
 
         The rows go once the files are gone, so that what is interrupted is found, and ended, the next time.
 
-        :raises ServiceError: the catalogue cannot be reached
-        :raises OSError: a file cannot be removed; all others are
+        :raises ServiceError: the catalogue cannot be reached; or a file cannot be removed, and all others are
         """
         freed, failures = 0, list[OSError]()
         with self._connection() as connection:
@@ -70,7 +69,7 @@ class Retention:
                 except OSError as failure:
                     failures.append(failure)
         if failures:
-            raise failures[0]
+            raise ServiceError(f"files of {len(failures)} revisions cannot be removed, those of all others were: {failures[0]}")
         return freed
 
     def _connection(self) -> psycopg.Connection:

@@ -113,6 +113,11 @@ async def test_questions_to_the_catalogue_take_none_of_the_event_loops_threads(s
         assert (await client.answer("get_frame", run="finished", point=0))["code"] == "internal"
 
 
+async def test_files_to_take_away_take_none_of_the_event_loops_threads_either(serving: Serving, all_threads_busy: None) -> None:
+    live(serving.board, 5)
+    assert await serving.get("/api/runs/latest/map.npz") == b"HTTP/1.1 200 OK"
+
+
 async def test_the_board_alone_tells_which_live_run_is_meant_and_leaves_the_rest_to_the_catalogue(serving: Serving) -> None:
     made = live(serving.board, 5)
     assert serving.finder.live("u", "newest") == (made, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,6 +18,8 @@ from wpb_stream.feed.http import Answer, path_of, plain
 
 STATUS = {"unknown_run": 404, "unknown_revision": 404, "bad_message": 400}
 """HTTP status of each error code; 503 for all others, which may pass."""
+DOWNLOAD_THREADS = 2
+"""Files made at once, in threads of their own: a large map takes long, and live runs need those of the event loop."""
 
 
 class Api:
@@ -24,6 +27,7 @@ class Api:
 
     def __init__(self, board: Board, finder: Finder) -> None:
         self._board, self._finder = board, finder
+        self._threads = ThreadPoolExecutor(DOWNLOAD_THREADS, thread_name_prefix="downloads")
 
     async def answer(self, method: str, target: str) -> Answer | None:
         """The answer to a request; None if it is none of these."""
@@ -77,7 +81,7 @@ class Api:
         if not made.run.channels or not made.run.shape:
             raise ProtocolError("unknown_revision", f"Nothing was reconstructed of run {uid[:80]}: there is no map of it.")
         content_type, make = FORMATS[name]
-        status, headers, body = plain(200, content_type, await asyncio.to_thread(make, made))
+        status, headers, body = plain(200, content_type, await asyncio.get_running_loop().run_in_executor(self._threads, make, made))
         scan = "" if made.run.scan_id is None else f"{made.run.scan_id}-"
         return status, headers | {"Content-Disposition": f'attachment; filename="scan-{scan}{name}"'}, body
 

@@ -62,9 +62,16 @@ async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     """A server whose catalogue cannot be asked."""
     reader = CatalogueReader("postgresql://127.0.0.1:1/none")
     reader.close()  # so that a question fails at once, not after ten seconds
-    board, results = Board(), Results(tmp_path)
+    async with serving_of(reader, tmp_path) as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving_of(reader: CatalogueReader, folder: Path) -> AsyncIterator[Serving]:
+    """A server of this catalogue."""
+    board, results = Board(), Results(folder)
     finder = Finder(board, reader, results)
-    async with FrameReaders(DataRoots((tmp_path,)), 1, 5.0) as readers:
+    async with FrameReaders(DataRoots((folder,)), 1, 5.0) as readers:
         feed = Feed(board, finder, results, Frames(board, finder, reader, readers, lambda _: None), "0")
         async with feed.serve("127.0.0.1", 0) as server:
             yield Serving(board, finder, server)
@@ -153,3 +160,9 @@ async def test_without_its_catalogue_the_server_is_alive_and_not_ready(serving: 
     assert await serving.get("/healthz") == b"HTTP/1.1 200 OK"
     assert await serving.get("/readyz") == b"HTTP/1.1 503 Service Unavailable"
     assert await serving.get("/api/runs") == b"HTTP/1.1 503 Service Unavailable"
+
+
+async def test_a_catalogue_that_answers_nothing_for_as_long_as_it_may_is_told_all_the_same(tmp_path: Path) -> None:
+    with CatalogueReader("postgresql://127.0.0.1:1/none") as reader:
+        async with serving_of(reader, tmp_path) as serving:
+            assert await serving.get("/readyz") == b"HTTP/1.1 503 Service Unavailable"

@@ -63,6 +63,8 @@ FRAME = "frame"
 """Name of the array that is a frame."""
 MAX_SUBSCRIPTIONS = 128
 """Subscriptions one client may hold."""
+ANSWER_TIMEOUT_S = 60.0
+"""From a connection to its upgrade, or to the answer of a plain request: a catalogue that is away takes 10 s, a large map more."""
 TCP_USER_TIMEOUT_MS = 10_000
 SINGLE_HEADERS = ("Host", "Origin", "Upgrade")
 """Headers that are looked at here, which a request has once or not at all."""
@@ -106,6 +108,7 @@ class Feed:
                 compression=None,
                 max_size=MAX_REQUEST_BYTES,
                 server_header=None,
+                open_timeout=ANSWER_TIMEOUT_S,
             )
         except OSError as error:
             raise ServiceError(f"cannot listen on {host}:{port} ({error.strerror or error}); give another address with --listen") from error

@@ -43,7 +43,7 @@ class _Worker:
         assert self.task is not None
         try:
             return self.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # the latter if it ended in the middle of its answer
             self._process.join(_END_TIMEOUT_S)
             return Failed(self.task, f"the process that made it again ended (exit code {self._process.exitcode}); is there enough memory?")
 

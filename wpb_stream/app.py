@@ -50,7 +50,7 @@ async def stream(settings: Settings) -> None:
         finder = Finder(board, reader, results)
         board.latest = await asyncio.to_thread(finder.latest)
         recipe_for = chooser(settings.defaults_of)
-        frames = Frames(board, reader, readers, recipe_for)
+        frames = Frames(board, finder, reader, readers, recipe_for)
         revisions = NewRevisions(database_url)
         await insist(revisions.begin)  # before anyone is served: what they are given is then as new as what is heard of
         feed = Feed(board, finder, results, frames, version("websockets-plotting-blue"), settings.origins)

@@ -242,7 +242,7 @@ async def watch(
 
     :param url: the feed, e.g. ``ws://127.0.0.1:8000/ws``
     :param run: a run's uid, or ``latest``
-    :param channels: names of the channels to get; all if None
+    :param channels: names of the channels to get, of which a later run that ``latest`` moves on to may lack some; all if None
     :param max_rate: updates a second at most
     :param token: sent as bearer token, if the server asks for one
     :raises ProtocolError: the server refuses what is asked, e.g. no such run
@@ -289,7 +289,7 @@ async def frame(
     :param max_size: rows, columns: a larger frame is made smaller by the means of whole blocks of pixels; as it is if None
     :raises ProtocolError: there is no such frame, or it cannot be read
     """
-    async with _connected(url, token) as socket:
+    async with _connected(url, token, max_bytes=None) as socket:  # as large as it is
         await socket.send(msgspec.json.encode(GetFrame(1, run, point, data_key, max_size)).decode())
         async for message in socket:
             if isinstance(message, bytes):
@@ -301,6 +301,6 @@ async def frame(
     raise ServiceError(f"the feed at {url} closed before the frame came")
 
 
-def _connected(url: str, token: str | None) -> connect:
+def _connected(url: str, token: str | None, max_bytes: int | None = MAX_MESSAGE_BYTES) -> connect:
     headers = {"Authorization": f"Bearer {token}"} if token else None
-    return connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=headers, compression=None, max_size=MAX_MESSAGE_BYTES)
+    return connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=headers, compression=None, max_size=max_bytes)

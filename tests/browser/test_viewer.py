@@ -285,6 +285,24 @@ async def test_an_address_with_an_unknown_run_says_so(settings: Settings, stream
         assert viewer.complaints == []
 
 
+async def test_a_run_is_drawn_whole_when_one_comes_back_to_it_from_an_address_with_an_unknown_run(
+    settings: Settings, streaming, tmp_path: Path
+) -> None:
+    run = scan(tmp_path / "frames").write()
+    async with streaming(settings):
+        await send(settings, run.documents)
+        async with viewer_page(page_url(settings, "no-such-run")) as viewer:
+            refused = viewer.page.locator("#empty-title", has_text="This run cannot be shown")
+            await refused.wait_for()
+            await viewer.page.locator(f'#runs a[data-run="{run.uid}"]').click()
+            await viewer.wait_until(run=run.uid, rows=12, status="success")
+            await viewer.page.go_back()
+            await refused.wait_for()
+            await viewer.page.go_forward()
+            await viewer.wait_until(run=run.uid, rows=12, status="success")
+            assert await shown(viewer, "rgb", range(12)) == composite(run, 12)
+
+
 # --- what goes wrong ------------------------------------------------------------------------------------------------
 
 

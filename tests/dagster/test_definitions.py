@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._daemon.monitoring.run_monitoring import check_run_timeout
 
 from wpb_dagster.definitions import defs
 
@@ -36,6 +38,16 @@ def test_every_asset_says_what_it_is_whose_it_is_and_which_code_made_it() -> Non
         assert spec.kinds
         assert spec.code_version
         assert spec.group_name in ("acquisition", "reconstruction", "results")
+
+
+def test_however_many_runs_are_made_again_run_monitoring_does_not_end_it() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = defs.resolve_job_def("reprocess")
+        run = instance.create_run_for_job(job, tags=job.run_tags, status=dg.DagsterRunStatus.STARTED)
+        record = instance.get_run_record_by_id(run.run_id)
+        assert record is not None
+        check_run_timeout(instance, record._replace(start_time=0.0), logging.getLogger(), 14_400.0)
+        assert instance.get_run_by_id(run.run_id) == run
 
 
 def test_the_lineage_leads_from_the_start_document_to_the_picture_and_the_file() -> None:

@@ -63,8 +63,9 @@ def streaming(beamline: Beamline, tmp_path: Path) -> Iterator[Streaming]:
     async def serve() -> None:
         stop = asyncio.Event()
         with CatalogueReader(beamline.database_url) as reader:
-            frames = Frames(board, reader, FrameReaders(beamline.roots, 1, 10.0), lambda _: None)
-            feed = Feed(board, Finder(board, reader, beamline.results), beamline.results, frames, "0")
+            finder = Finder(board, reader, beamline.results)
+            frames = Frames(board, finder, reader, FrameReaders(beamline.roots, 1, 10.0), lambda _: None)
+            feed = Feed(board, finder, beamline.results, frames, "0")
             async with feed.serve("127.0.0.1", 0) as server:
                 started.set_result((asyncio.get_running_loop(), stop, next(iter(server.sockets)).getsockname()[1]))
                 await stop.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ import pytest
 from tests.dagster.scans import Beamline, random_frames, raster, write_frames
 from wpb_dagster.remaking import Failed, Given, Remade, Task
 from wpb_dagster.reprocess_job import given_of
-from wpb_dagster.reprocessing import reprocess
+from wpb_dagster.reprocessing import _Worker, reprocess
 
 pytestmark = pytest.mark.integration
 
@@ -60,6 +61,20 @@ def test_a_process_that_is_killed_costs_its_run_one_attempt_and_the_next_is_anot
         rest = list(outcomes)
     assert [(type(each), each.task.uid, each.task.revision) for each in rest] == [(Remade, uids[1], "r"), (Remade, uids[0], "r.2")]
     assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_is_killed_while_it_answers_costs_its_run_one_attempt_too(given: Given) -> None:
+    worker = _Worker(given)
+    worker.begin(Task("nobody", "r", "a test" * 2**18), WAIT_S)  # its answer names the task: more than a pipe holds
+    assert worker.connection.poll(WAIT_S)
+    with socket.socket(fileno=os.dup(worker.connection.fileno())) as peeked:
+        peeked.recv(5, socket.MSG_PEEK | socket.MSG_WAITALL)  # more than its length, which is sent first
+    (process,) = multiprocessing.active_children()
+    os.kill(process.pid or 0, signal.SIGKILL)
+    outcome = worker.take()
+    worker.end()
+    assert isinstance(outcome, Failed)
+    assert "exit code -9" in outcome.error
 
 
 def test_a_run_that_takes_too_long_is_given_up(uids: list[str], given: Given) -> None:

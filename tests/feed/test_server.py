@@ -62,10 +62,17 @@ async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     """A server whose catalogue cannot be asked."""
     reader = CatalogueReader("postgresql://127.0.0.1:1/none")
     reader.close()  # so that a question fails at once, not after ten seconds
-    board, results = Board(), Results(tmp_path)
+    async with serving_of(reader, tmp_path) as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving_of(reader: CatalogueReader, folder: Path) -> AsyncIterator[Serving]:
+    """A server of this catalogue."""
+    board, results = Board(), Results(folder)
     finder = Finder(board, reader, results)
-    async with FrameReaders(DataRoots((tmp_path,)), 1, 5.0) as readers:
-        feed = Feed(board, finder, results, Frames(board, reader, readers, lambda _: None), "0")
+    async with FrameReaders(DataRoots((folder,)), 1, 5.0) as readers:
+        feed = Feed(board, finder, results, Frames(board, finder, reader, readers, lambda _: None), "0")
         async with feed.serve("127.0.0.1", 0) as server:
             yield Serving(board, finder, server)
 
@@ -110,6 +117,12 @@ async def test_questions_to_the_catalogue_take_none_of_the_event_loops_threads(s
     async with serving.client() as client:
         assert (await client.answer("list_runs"))["code"] == "internal"
         assert (await client.answer("subscribe", run="finished"))["code"] == "internal"
+        assert (await client.answer("get_frame", run="finished", point=0))["code"] == "internal"
+
+
+async def test_files_to_take_away_take_none_of_the_event_loops_threads_either(serving: Serving, all_threads_busy: None) -> None:
+    live(serving.board, 5)
+    assert await serving.get("/api/runs/latest/map.npz") == b"HTTP/1.1 200 OK"
 
 
 async def test_the_board_alone_tells_which_live_run_is_meant_and_leaves_the_rest_to_the_catalogue(serving: Serving) -> None:
@@ -147,3 +160,9 @@ async def test_without_its_catalogue_the_server_is_alive_and_not_ready(serving: 
     assert await serving.get("/healthz") == b"HTTP/1.1 200 OK"
     assert await serving.get("/readyz") == b"HTTP/1.1 503 Service Unavailable"
     assert await serving.get("/api/runs") == b"HTTP/1.1 503 Service Unavailable"
+
+
+async def test_a_catalogue_that_answers_nothing_for_as_long_as_it_may_is_told_all_the_same(tmp_path: Path) -> None:
+    with CatalogueReader("postgresql://127.0.0.1:1/none") as reader:
+        async with serving_of(reader, tmp_path) as serving:
+            assert await serving.get("/readyz") == b"HTTP/1.1 503 Service Unavailable"

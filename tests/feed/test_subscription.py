@@ -221,6 +221,30 @@ def test_the_run_is_told_again_when_its_description_grew() -> None:
     assert rows_of([second]) == [(2, 1)]
 
 
+def test_rows_of_other_channels_wait_until_these_are_told_also_if_they_come_while_something_else_is_sent() -> None:
+    made = reconstruction()
+    subscription = follow(made)
+    notice(made, "Early.")
+    due = subscription.due()
+    assert read([next(due)]) == [NoticeMessage(1, "file_late", "Early.")]
+    other = reconstruction(["bright"], rows=2)
+    made.run, made.table, made.described = other.run, other.table, 1
+    assert list(due) == []
+    assert subscription.behind
+    first, second = read(subscription.due())
+    assert first == RunMessage(1, made.run, "live", 0)
+    assert list(second[1]) == ["point", "cell", "bright"]  # type: ignore[index]
+
+
+def test_of_the_channels_asked_for_a_later_run_sends_those_it_has() -> None:
+    subscription = follow(reconstruction(rows=3), channels=["red"])
+    other, third = reconstruction(["total"], rows=2, uid="v"), reconstruction(rows=1, uid="w")
+    assert read(subscription.attach(other)) == [RunMessage(1, other.run, "live", 0)]
+    assert list(read(subscription.due())[0][1]) == ["point", "cell"]  # type: ignore[index]
+    list(subscription.attach(third))
+    assert list(read(subscription.due())[0][1]) == ["point", "cell", "red"]  # type: ignore[index]
+
+
 def test_a_subscription_moves_on_to_the_next_run() -> None:
     first, second = reconstruction(rows=3), reconstruction(rows=2, uid="v")
     end(first)
@@ -290,6 +314,14 @@ def test_each_version_of_an_array_is_sent_once_after_the_rows_and_before_the_end
     last = list(subscription.due())
     assert arrays_of(last) == [("mean_frame", 3, [3.0]), ("last_frame", 1, [7.0])]
     assert isinstance(read(last)[-1], RunStopped)
+
+
+def test_an_array_that_is_gone_before_it_is_sent_is_sent_all_the_same() -> None:
+    made = accumulating(mean_frame=[1.0], last_frame=[2.0])
+    due = follow(made, from_row=1).due()
+    first = next(due)
+    made.show({})  # its frames turned out to have different shapes
+    assert arrays_of([first, *due]) == [("mean_frame", 1, [1.0]), ("last_frame", 1, [2.0])]
 
 
 def test_a_client_that_comes_back_is_told_the_arrays_again_whatever_rows_it_holds() -> None:

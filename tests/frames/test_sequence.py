@@ -111,6 +111,12 @@ def test_several_files_an_index(reader: FrameReader, sequence: Any) -> None:
     np.testing.assert_array_equal(reader.read(sequence(data, (12, 16), multiplier=3), [1, 0]), data.reshape(2, 3, 12, 16)[::-1])
 
 
+def test_images_of_one_index_that_differ_in_shape_cannot_be_looked_at_together(reader: FrameReader, sequence: Any) -> None:
+    file = sequence([numbers(12, 16), numbers(10, 16)], (2, 12, 16))
+    with pytest.raises(FrameBroken, match=r"index 0 of .* different shapes"):
+        reader.look(file, 0, None)
+
+
 def test_several_pages_a_file_that_make_one_index_or_several_or_a_part_of_one(reader: FrameReader, sequence: Any) -> None:
     data = numbers(2 * N, 12, 16)
     one = sequence(data.reshape(4, 3, 12, 16), (3, 12, 16), join_method="stack")

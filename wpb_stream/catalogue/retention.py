@@ -57,12 +57,20 @@ class Retention:
 
         The rows go once the files are gone, so that what is interrupted is found, and ended, the next time.
 
-        :raises ServiceError: the catalogue cannot be reached
-        :raises OSError: a file cannot be removed
+        :raises ServiceError: the catalogue cannot be reached; or a file cannot be removed, and all others are
         """
-        with self._connection() as connection, connection.transaction():
-            connection.execute("DELETE FROM revisions WHERE id = ANY(%s)", [[each.id for each in revisions]])
-            return sum(results.remove(each.file) for each in revisions)
+        freed, failures = 0, list[OSError]()
+        with self._connection() as connection:
+            for each in revisions:
+                try:
+                    with connection.transaction():
+                        connection.execute("DELETE FROM revisions WHERE id = %s", [each.id])
+                        freed += results.remove(each.file)
+                except OSError as failure:
+                    failures.append(failure)
+        if failures:
+            raise ServiceError(f"files of {len(failures)} revisions cannot be removed, those of all others were: {failures[0]}")
+        return freed
 
     def _connection(self) -> psycopg.Connection:
         try:

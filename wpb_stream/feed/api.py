@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
-from wpb_stream.core.board import Board
+from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import ListRuns
 from wpb_stream.feed.downloads import FORMATS
@@ -17,6 +18,8 @@ from wpb_stream.feed.http import Answer, path_of, plain
 
 STATUS = {"unknown_run": 404, "unknown_revision": 404, "bad_message": 400}
 """HTTP status of each error code; 503 for all others, which may pass."""
+DOWNLOAD_THREADS = 2
+"""Files made at once, in threads of their own: a large map takes long, and live runs need those of the event loop."""
 
 
 class Api:
@@ -24,6 +27,7 @@ class Api:
 
     def __init__(self, board: Board, finder: Finder) -> None:
         self._board, self._finder = board, finder
+        self._threads = ThreadPoolExecutor(DOWNLOAD_THREADS, thread_name_prefix="downloads")
 
     async def answer(self, method: str, target: str) -> Answer | None:
         """The answer to a request; None if it is none of these."""
@@ -31,6 +35,8 @@ class Api:
             return None
         asked = {name: values[-1] for name, values in parse_qs(target.partition("?")[2]).items()}
         try:
+            if any("\0" in text for text in (path_of(target), *asked.values())):
+                raise ProtocolError("bad_message", "Text must not contain the character NUL.")  # PostgreSQL cannot hold it
             match path_of(target).strip("/").split("/"):
                 case ["readyz"]:
                     await self._finder.runs(limit=1)
@@ -38,7 +44,7 @@ class Api:
                 case ["api", "runs"]:
                     return _json(await self._runs(asked))
                 case ["api", "runs", uid]:
-                    made, _ = await self._finder.find(self._uid(uid), asked.get("revision", "newest"))
+                    made = await self._made(uid, asked.get("revision", "newest"))
                     return _json({"run": made.run, "revision": made.revision, "produced_by": made.produced_by, "notices": made.notices})
                 case ["api", "runs", uid, "revisions"]:
                     return _json({"revisions": await self._finder.revisions(self._uid(uid))})
@@ -66,14 +72,18 @@ class Api:
         page = await self._finder.runs(**conditions_of(ListRuns(0, limit, **named)))
         return {"runs": [run for _, run in page], "before": str(page[-1][0]) if len(page) == limit else None}
 
-    async def _file(self, uid: str, name: str, revision: str) -> Answer:
+    async def _made(self, uid: str, revision: str) -> Reconstruction:
         made, gone = await self._finder.find(self._uid(uid), revision)
         if gone:
             raise ProtocolError("unknown_revision", f"Run {uid[:80]} has no revision {revision[:80]!r} any more.")
+        return made
+
+    async def _file(self, uid: str, name: str, revision: str) -> Answer:
+        made = await self._made(uid, revision)
         if not made.run.channels or not made.run.shape:
             raise ProtocolError("unknown_revision", f"Nothing was reconstructed of run {uid[:80]}: there is no map of it.")
         content_type, make = FORMATS[name]
-        status, headers, body = plain(200, content_type, await asyncio.to_thread(make, made))
+        status, headers, body = plain(200, content_type, await asyncio.get_running_loop().run_in_executor(self._threads, make, made))
         scan = "" if made.run.scan_id is None else f"{made.run.scan_id}-"
         return status, headers | {"Content-Disposition": f'attachment; filename="scan-{scan}{name}"'}, body
 

@@ -8,14 +8,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from threading import Lock
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import msgspec
 
 from wpb_stream.catalogue.reader import CatalogueReader
-from wpb_stream.catalogue.records import KnownRevision, RunRow
+from wpb_stream.catalogue.records import KnownRevision, RevisionRow, RunRow
 from wpb_stream.catalogue.results import Results
-from wpb_stream.core.board import Board, Reconstruction
+from wpb_stream.core.board import Board, Reconstruction, Versioned
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.messages import ListRuns, RunInfo
 from wpb_stream.core.table import PointTable
@@ -39,6 +41,10 @@ class Finder:
     def __init__(self, board: Board, reader: CatalogueReader, results: Results) -> None:
         self._board, self._reader, self._results = board, reader, results
         self._threads = ThreadPoolExecutor(CATALOGUE_THREADS, thread_name_prefix="catalogue")
+        self._lock = Lock()
+        self._tables = WeakValueDictionary[int, PointTable]()
+        """By the id of their revision."""
+        self._arrays = WeakKeyDictionary[PointTable, dict[str, Versioned]]()
 
     def live(self, uid: str, revision: str) -> tuple[Reconstruction, bool] | None:
         """What :meth:`find` would give, if the board alone can tell; None if the catalogue must be asked."""
@@ -47,14 +53,15 @@ class Finder:
             return live, revision not in ("newest", live.revision)
         return None
 
-    async def find(self, uid: str, revision: str) -> tuple[Reconstruction, bool]:
+    async def find(self, uid: str, revision: str, *, held: bool = False) -> tuple[Reconstruction, bool]:
         """The reconstruction of a run under that name, or the newest.
 
+        :param held: whether somebody holds rows of it: then there was one of that name, whatever the catalogue knows
         :returns: it, and whether it is another one than was asked for, because that one is gone
-        :raises ProtocolError: ``unknown_run``, or ``unknown_revision`` for a name that no revision of the live kind can have had
+        :raises ProtocolError: ``unknown_run``, or ``unknown_revision`` for a name that no revision can have had
         :raises ServiceError: the catalogue cannot be reached
         """
-        return self.live(uid, revision) or await self._in_thread(partial(self._in_catalogue, uid, revision))
+        return self.live(uid, revision) or await self.ask(partial(self._in_catalogue, uid, revision, held=held))
 
     async def revisions(self, uid: str) -> list[KnownRevision]:
         """The finished revisions of a run that are kept, newest first.
@@ -62,8 +69,8 @@ class Finder:
         :raises ProtocolError: ``unknown_run``
         :raises ServiceError: the catalogue cannot be reached
         """
-        found = await self._in_thread(partial(self._reader.revisions, uid))
-        if not found and await self._in_thread(partial(self._reader.run, uid)) is None:
+        found = await self.ask(partial(self._reader.revisions, uid))
+        if not found and await self.ask(partial(self._reader.run, uid)) is None:
             raise _unknown(uid)
         return found
 
@@ -72,7 +79,7 @@ class Finder:
 
         :raises ServiceError: the catalogue cannot be reached
         """
-        rows = await self._in_thread(partial(self._reader.runs, **conditions))  # pyright: ignore[reportArgumentType]
+        rows = await self.ask(partial(self._reader.runs, **conditions))  # pyright: ignore[reportArgumentType]
         page: list[tuple[int, RunInfo]] = []
         for row in rows:
             live = self._board.live.get(row.uid)
@@ -84,10 +91,11 @@ class Finder:
         newest = self._reader.runs(limit=1)
         return newest[0].uid if newest else None
 
-    async def _in_thread(self, ask: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+    async def ask(self, question: Callable[[], T]) -> T:
+        """What the catalogue answers, asked in one of the threads that are there for that."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, question)
 
-    def _in_catalogue(self, uid: str, revision: str) -> tuple[Reconstruction, bool]:
+    def _in_catalogue(self, uid: str, revision: str, *, held: bool = False) -> tuple[Reconstruction, bool]:
         live = self._board.live.get(uid)
         row = self._reader.run(uid)
         if row is None:
@@ -95,7 +103,7 @@ class Finder:
         found = self._reader.revision(uid, revision)
         was_live = revision == "live" or revision.startswith("live.")
         gone = found is None and revision != "newest"
-        if gone and not was_live:
+        if gone and not (was_live or held):
             raise ProtocolError("unknown_revision", f"Run {uid[:80]} has no revision {revision[:80]!r}.")
         found = found or self._reader.revision(uid)
         if live is not None and (found is None or found.revision == live.revision):
@@ -105,12 +113,25 @@ class Finder:
             return Reconstruction(_up_to_date(row), "live", empty, "", row.notices, row.reason, ended=row.ended_seq is not None), gone
         info = msgspec.structs.replace(found.info, status=row.status)
         try:
-            table, arrays = self._results.load(found.file), self._results.arrays(found.file)
+            table, arrays = self._stored(found)
         except (OSError, ValueError) as error:
+            if isinstance(error, FileNotFoundError) and revision != "newest":  # it is let go just now: its row goes last
+                return self._in_catalogue(uid, "newest")[0], True
             log.error("the rows of run %s, revision %s cannot be read: %s", uid, found.revision, error)
             raise ProtocolError("internal", f"The rows of run {uid[:80]}, revision {found.revision}, cannot be read any more.") from error
         made = Reconstruction(info, found.revision, table, found.produced_by, row.notices, row.reason, ended=True, arrays=arrays)
         return made, gone
+
+    def _stored(self, found: RevisionRow) -> tuple[PointTable, dict[str, Versioned]]:
+        """The rows and arrays of a revision: the same to all who hold them, so that they are open and in memory once."""
+        with self._lock:
+            table = self._tables.get(found.id)
+            if table is not None:
+                return table, self._arrays[table]
+        table, arrays = self._results.load(found.file), self._results.arrays(found.file)
+        with self._lock:
+            table = self._tables.setdefault(found.id, table)
+            return table, self._arrays.setdefault(table, arrays)
 
 
 def _unknown(uid: str) -> ProtocolError:

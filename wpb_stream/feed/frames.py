@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from wpb_stream.core.messages import GetFrame
 from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.runs import replay
 from wpb_stream.core.window import FrameRef
+from wpb_stream.feed.finder import Finder
 from wpb_stream.frames.pool import FrameReaders
 
 KEPT_RUNS = 4
@@ -31,10 +33,16 @@ class Frames:
     """Reads single frames for clients."""
 
     def __init__(
-        self, board: Board, reader: CatalogueReader, readers: FrameReaders, recipe_for: Callable[[dict[str, Any]], Recipe | None]
+        self,
+        board: Board,
+        finder: Finder,
+        reader: CatalogueReader,
+        readers: FrameReaders,
+        recipe_for: Callable[[dict[str, Any]], Recipe | None],
     ) -> None:
-        self._board, self._reader, self._readers, self._recipe_for = board, reader, readers, recipe_for
-        self._kept: OrderedDict[tuple[str, str | None], Mapping[int, FrameRef]] = OrderedDict()
+        self._board, self._finder, self._reader, self._readers, self._recipe_for = board, finder, reader, readers, recipe_for
+        self._kept: OrderedDict[tuple[str, int, str | None], Mapping[int, FrameRef]] = OrderedDict()
+        """By run, which end of it (it may end anew), and data key."""
 
     async def of(self, request: GetFrame) -> npt.NDArray[Any]:
         """The frame that a client asks for.
@@ -45,7 +53,7 @@ class Frames:
         live = self._board.live.get(request.run)
         ref = live.frames.get(request.point) if live is not None and request.data_key is None else None
         if ref is None:
-            ref = (await asyncio.to_thread(self._find, request.run, request.data_key)).get(request.point)
+            ref = (await self._find(request.run, request.data_key)).get(request.point)
         if ref is None or ref.values is not None:
             named = f" of {request.data_key[:80]!r}" if request.data_key else ""
             told = f"There is no frame{named} in a file for point {request.point} of run {request.run[:80]}."
@@ -56,18 +64,19 @@ class Frames:
             raise ProtocolError("frame_unavailable", f"The frame of point {request.point} cannot be read: {error}.", request.id) from error
         return frame.astype(_SENT.get(frame.dtype.name, frame.dtype))
 
-    def _find(self, uid: str, data_key: str | None) -> Mapping[int, FrameRef]:
+    async def _find(self, uid: str, data_key: str | None) -> Mapping[int, FrameRef]:
         """Where the newest frame of each point is, by the documents in the catalogue."""
-        if (uid, data_key) in self._kept:
-            self._kept.move_to_end((uid, data_key))
-            return self._kept[uid, data_key]
-        row = self._reader.run(uid)
+        row = await self._finder.ask(partial(self._reader.run, uid))
         if row is None:
             raise ProtocolError("unknown_run", f"There is no run {uid[:80]!r}.")
-        _, refs = replay(self._reader.documents(uid), lambda start: self._recipe(start, data_key))
+        if row.ended_seq is not None and (kept := self._kept.get((uid, row.ended_seq, data_key))) is not None:
+            self._kept.move_to_end((uid, row.ended_seq, data_key))
+            return kept
+        documents = await self._finder.ask(partial(self._reader.documents, uid))
+        _, refs = await asyncio.to_thread(replay, documents, lambda start: self._recipe(start, data_key))
         found = {ref.point: ref for ref in refs}  # of several the last, which is the newest
         if row.ended_seq is not None:
-            self._kept[uid, data_key] = found
+            self._kept[uid, row.ended_seq, data_key] = found
             while len(self._kept) > KEPT_RUNS:
                 self._kept.popitem(last=False)
         return found

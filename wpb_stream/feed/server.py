@@ -63,7 +63,11 @@ FRAME = "frame"
 """Name of the array that is a frame."""
 MAX_SUBSCRIPTIONS = 128
 """Subscriptions one client may hold."""
+ANSWER_TIMEOUT_S = 60.0
+"""From a connection to its upgrade, or to the answer of a plain request: a catalogue that is away takes 10 s, a large map more."""
 TCP_USER_TIMEOUT_MS = 10_000
+SINGLE_HEADERS = ("Host", "Origin", "Upgrade")
+"""Headers that are looked at here, which a request has once or not at all."""
 
 
 class Feed:
@@ -104,6 +108,7 @@ class Feed:
                 compression=None,
                 max_size=MAX_REQUEST_BYTES,
                 server_header=None,
+                open_timeout=ANSWER_TIMEOUT_S,
             )
         except OSError as error:
             raise ServiceError(f"cannot listen on {host}:{port} ({error.strerror or error}); give another address with --listen") from error
@@ -114,6 +119,8 @@ class Feed:
             await server.wait_closed()
 
     async def _http(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
+        if twice := next((name for name in SINGLE_HEADERS if len(request.headers.get_all(name)) > 1), None):
+            return connection.respond(HTTPStatus.BAD_REQUEST, f"There is more than one header {twice}.\n")
         if request.path.partition("?")[0] == "/ws" and request.headers.get("Upgrade", "").lower() == "websocket":
             if not same_origin(request.headers.get("Origin"), request.headers.get("Host"), self._origins):
                 return connection.respond(HTTPStatus.FORBIDDEN, "This origin may not open the feed; see WPB_ORIGINS.\n")
@@ -214,7 +221,7 @@ class Feed:
             made = subscription.made
             if uid is not None and (made is None or self._superseded(made, growing) or _moved_on(made, uid, subscription)):
                 place.look(uid)
-                found, gone = await self._finder.find(uid, "newest" if request.follow else revision)
+                found, gone = await self._finder.find(uid, "newest" if request.follow else revision, held=from_row > 0)
                 gone = gone or revision not in ("newest", found.revision)
                 growing = found is self._board.live.get(uid)
                 again = made is not None and made.run.uid == uid and made.revision != found.revision

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from weakref import WeakKeyDictionary, ref
 
 from wpb_stream.core.binary import encode_array, encode_points
-from wpb_stream.core.board import Reconstruction
+from wpb_stream.core.board import Reconstruction, Versioned
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.limits import Limits, RunningLimits
 from wpb_stream.core.messages import NoticeMessage, Revised, RunMessage, RunStopped, Subscribe, encode_reply
@@ -54,9 +54,8 @@ class Slices:
 
         return self._shared((ref(made.table), subscription, channels, first, last), encode)
 
-    def array(self, made: Reconstruction, subscription: int, name: str) -> bytes:
-        """The latest version of an array as a message of the protocol."""
-        each = made.arrays[name]
+    def array(self, made: Reconstruction, subscription: int, name: str, each: Versioned) -> bytes:
+        """An array as a message of the protocol."""
 
         def encode() -> bytes:
             about = {"subscription": subscription, "run": made.run.uid, "revision": made.revision, "name": name, "version": each.version}
@@ -121,13 +120,16 @@ class Subscription:
     def attach(self, made: Reconstruction, from_row: int = 0, *, instead: bool = False) -> Iterator[str]:
         """Begin to follow a reconstruction; yields what announces it.
 
+        A later run than the one that was asked for, which ``latest`` moves on to, may lack channels: those it has are sent.
+
         :param from_row: rows the client already holds
         :param instead: it is not the one that was asked for, as that is gone: rows start at 0
         :raises ProtocolError: ``unknown_channel``, or ``bad_message`` if the client holds rows that do not exist
         """
         known = [*(channel.name for channel in made.run.channels), *made.run.arrays]
         unknown = sorted(set(self._channels or ()) - set(known))
-        if unknown:
+        moves_on = self.made is not None and self.made.run.uid != made.run.uid
+        if unknown and not moves_on:
             raise ProtocolError(
                 "unknown_channel", f"Run {made.run.uid} has no channel {unknown[0][:80]!r}; it has {', '.join(known)}.", self.id
             )
@@ -161,13 +163,15 @@ class Subscription:
             self._next_notice += 1
             yield encode_reply(NoticeMessage(self.id, notice.code, notice.message))
         rows = made.table.rows
+        if self._described != made.described:
+            return  # described anew while the above was sent: rows may have other channels, and it is told first
         if self.next_row < rows:
             first, self.next_row = self.next_row, min(rows, self.next_row + MAX_SLICE_BYTES // made.table.data.itemsize)
             yield self._slices.encoded(made, self.id, self._shown, first, self.next_row)
         for name, each in list(made.arrays.items()):
             if self._sent.get(name) != each.version and (self._channels is None or name in self._channels):
                 self._sent[name] = each.version
-                yield self._slices.array(made, self.id, name)
+                yield self._slices.array(made, self.id, name, each)
         if made.ended and not self._stop_told and self.next_row == made.table.rows:
             self._stop_told = True
             yield encode_reply(RunStopped(self.id, made.run.uid, made.run.status, made.reason, made.table.rows))

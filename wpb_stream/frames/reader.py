@@ -136,6 +136,8 @@ class FrameReader:
         with self._lock:
             total: npt.NDArray[Any] | None = None
             for frame in self._each(self._frames(file), file, index):
+                if total is not None and total.shape != frame.shape:
+                    raise FrameBroken(f"index {index} of {file.uri} holds frames of different shapes: {total.shape}, {frame.shape}")
                 wide = np.float64 if frame.dtype.kind == "f" else np.int64
                 total = frame.copy() if total is None else total.astype(wide) + frame
             if total is None:

@@ -73,11 +73,17 @@ async def test_what_a_running_scan_has_so_far_can_be_taken_away_too(beamline: Be
         ("/api/runs/nobody", 404, "unknown_run"),
         ("/api/runs/nobody/map.csv", 404, "unknown_run"),
         ("/api/runs/{uid}?revision=never", 404, "unknown_revision"),
+        ("/api/runs/{uid}?revision=live.7", 404, "unknown_revision"),
         ("/api/runs/{uid}/map.npz?revision=live.7", 404, "unknown_revision"),
         ("/api/runs?limit=0", 400, "bad_message"),
         ("/api/runs?limit=many", 400, "bad_message"),
         ("/api/runs?since=yesterday", 400, "bad_message"),
         ("/api/runs?before=x", 400, "bad_message"),
+        ("/api/runs/%00", 400, "bad_message"),
+        ("/api/runs/%00/map.csv", 400, "bad_message"),
+        ("/api/runs/{uid}?revision=%00", 400, "bad_message"),
+        ("/api/runs?plan_name=a%00", 400, "bad_message"),
+        ("/api/runs/%ff%ed%a0%80", 404, "unknown_run"),
     ],
 )
 async def test_what_cannot_be_had_is_told(beamline: Beamline, past: list[Scan], path: str, status: int, code: str) -> None:

@@ -77,6 +77,19 @@ async def test_of_a_point_that_was_measured_again_the_newest_frame_comes_whateve
                 np.testing.assert_array_equal(found.values, newest[places[point]])
 
 
+async def test_the_frames_of_a_run_that_ended_anew_after_late_documents_are_those_of_all_its_documents(beamline: Beamline) -> None:
+    late = scan(beamline.folder, seed=24)
+    await beamline.begin(late, points=10)
+    async with raw_client(beamline.url) as client:
+        await client.send("subscribe", run=late.uid)
+        await beamline.publish(late.stop)
+        await client.until("run_stopped")
+        assert (await client.answer("get_frame", run=late.uid, point=11, data_key="camera"))["code"] == "frame_unavailable"
+        await beamline.publish(*late.at(10, 12))
+        await client.until("run_stopped", rows=12)
+        np.testing.assert_array_equal((await client.frame(run=late.uid, point=11, data_key="camera")).values, late.frames[11])
+
+
 @pytest.mark.parametrize(
     ("asked", "code", "words"),
     [
@@ -125,3 +138,10 @@ async def test_the_python_client_gives_a_frame(beamline: Beamline, past: list[Sc
     async with asyncio.timeout(30):
         np.testing.assert_array_equal(await frame(beamline.url, past[0].uid, 2), past[0].frames[2])
         assert (await frame(beamline.url, past[0].uid, 2, max_size=(1, 1))).shape == (1, 1)
+
+
+async def test_the_python_client_gives_a_frame_of_a_large_detector(beamline: Beamline) -> None:
+    large = scan(beamline.folder, (1, 1), frames=np.full((1, 6000, 6000), 7, np.uint16))  # 72 MB
+    await beamline.take(large)
+    async with asyncio.timeout(60):
+        assert (await frame(beamline.url, large.uid, 0)).shape == (6000, 6000)

@@ -81,3 +81,11 @@ async def test_other_methods_are_answered_with_405(beamline: Beamline, method: s
     status, headers, _ = await _http(beamline, f"{method} / HTTP/1.1")
     assert status == 405
     assert headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("header", ["Host", "Origin", "Upgrade"])
+async def test_a_header_that_is_there_twice_is_answered_with_400_and_named(beamline: Beamline, header: str) -> None:
+    twice = f"{header}: websocket\r\n{header}: websocket\r\nUpgrade: websocket"
+    status, _, body = await _http(beamline, f"GET /ws HTTP/1.1\r\n{twice}\r\nOrigin: x")
+    assert status == 400
+    assert header in body.decode()

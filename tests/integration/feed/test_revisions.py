@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import psycopg
@@ -19,7 +21,12 @@ from tests.integration.feed.conftest import Beamline
 from tests.integration.feed.test_http import _http
 from wpb_dagster.reconstruction import Reconstructed
 from wpb_stream.catalogue.announced import APPLICATION
+from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.catalogue.results import Results
+from wpb_stream.catalogue.retention import Retention
 from wpb_stream.client import watch
+from wpb_stream.core.board import Board
+from wpb_stream.feed.finder import Finder
 from wpb_stream.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
@@ -133,6 +140,40 @@ async def test_a_client_that_held_the_older_revision_while_it_was_away_is_answer
     assert (messages[0]["revision"], joined(messages, "point").size) == (revision, 12)
     assert (rest[0]["revision"], rest[0]["from_row"], joined(rest, "point").size) == ("live", 9, 3)
     assert (resumed[0]["type"], resumed[0]["from_row"], joined(resumed, "point").size) == ("run", 9, 3)
+
+
+@pytest.mark.parametrize("how_far", ["its file", "its row too"])
+async def test_a_client_that_held_a_revision_that_was_let_go_is_answered_by_revised(beamline: Beamline, how_far: str) -> None:
+    one = await taken(beamline, 51)
+    first, _ = await revised(beamline.settings, one.uid)
+    newest, _ = await revised(beamline.settings, one.uid)
+    retention, results = Retention(beamline.settings.database_url or "", 1, 0.0), Results(beamline.settings.results)
+    old = [each for each in retention.old() if each.run_uid == one.uid]
+    assert [each.revision for each in old] == [first]
+    if how_far == "its file":
+        results.remove(old[0].file)
+    else:
+        retention.drop(old, results)
+    async with raw_client(beamline.url) as client:
+        await client.send("subscribe", run=one.uid, revision=first, from_row=9)
+        messages = await client.until("run_stopped")
+    assert [message["type"] for message in messages[:2]] == ["revised", "run"]
+    assert (messages[0]["revision"], joined(messages, "point").size) == (newest, 12)
+
+
+async def test_all_who_watch_a_revision_share_what_was_read_of_it(beamline: Beamline) -> None:
+    one = await taken(beamline, 52)
+    await revised(beamline.settings, one.uid)
+    with CatalogueReader(beamline.settings.database_url or "") as reader:
+        finder = Finder(Board(), reader, Results(beamline.settings.results))
+        first, _ = await finder.find(one.uid, "newest")
+        second, _ = await finder.find(one.uid, "newest")
+        assert (first.table, id(first.arrays)) == (second.table, id(second.arrays))
+        gone = ref(first.table)
+        del first, second
+        await finder.runs(limit=1)  # its threads hold the last answer, which is another one then
+        gc.collect()
+        assert gone() is None, "and it is let go when nobody does any more"
 
 
 async def test_who_asked_for_a_channel_that_the_newer_revision_lacks_stays_and_is_told(beamline: Beamline) -> None:

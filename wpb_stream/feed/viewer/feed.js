@@ -297,7 +297,10 @@ export class Feed {
     } else if (code === "internal" || code === "rate_limited") {
       this.listener.notice(code, message, true);
       this.#lost("The server has a difficulty.");
-    } else this.listener.refused(message);
+    } else {
+      this.#held = null; // It is on the page no more.
+      this.listener.refused(message);
+    }
   }
 
   /** @param {ArrayBuffer} buffer */

@@ -86,11 +86,11 @@ WpbEntry = Annotated[dict[str, Any], AfterValidator(_checked)]
 
 
 def given_of(key: str, asked: Any, example: str, known: Sequence[str], needed: str) -> Mapping[str, Any]:
-    """The settings that an entry has, where it has what is needed and nothing that is unknown.
+    """The settings that an entry has, but for those that are null, where it has what is needed and nothing that is unknown.
 
     :raises RecipeError: naming the key, and what was expected
     """
-    given = as_mapping(asked)
+    given = {name: value for name, value in as_mapping(asked).items() if value is not None}
     if needed not in given or not set(known) >= set(given):
         raise RecipeError(f"{key} must be like {example}, not {repr(asked)[:80]}; it may have {', '.join(known)}")
     return given

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,10 @@ from tests.helpers.documents import raster_run, read, recipe_for
 from wpb_stream import growing as module
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.accumulation import Accumulation
+from wpb_stream.core.derived import Map
+from wpb_stream.core.geometry import Grid
 from wpb_stream.core.live import LiveRun, Pace
+from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.runs import Runs
 from wpb_stream.core.window import FrameRef, WindowResult
@@ -26,10 +31,10 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, pause, 0.0)
 
 
-def whole_run(points: int = 6) -> Growing:
+def whole_run(points: int = 6, recipe: Callable[[dict[str, Any]], Recipe | None] = recipe_for) -> Growing:
     """A run all of whose documents have come."""
     documents = raster_run((1, points))
-    runs = Runs(recipe_for)
+    runs = Runs(recipe)
     [began] = runs.apply(documents[0])
     growing = Growing(LiveRun.begin(began.run, "live", Pace(window_frames=2, window_seconds=0.0, stop_grace_s=0.0), 0.0))
     for document in documents[1:]:
@@ -86,6 +91,34 @@ async def test_what_another_takes_the_place_of_reads_no_further_and_is_no_end_of
     assert not await growing.to_its_end(reduce, nothing)
     assert len(read_until_then) == 1
     assert await whole_run().to_its_end(reduced, nothing)
+
+
+class Unspeakable(Exception):
+    def __repr__(self) -> str:
+        raise LookupError("no words for it")
+
+
+class Unruly:
+    """What a facility makes of maps: nothing, for reasons that cannot be told."""
+
+    names = ("fit",)
+
+    def arrays(self, maps: Mapping[str, Map], grid: Grid) -> dict[str, Map]:
+        raise Unspeakable
+
+
+async def test_a_recipe_whose_arrays_cannot_be_made_ends_no_run() -> None:
+    def recipe(start: dict[str, Any]) -> Recipe | None:
+        made = recipe_for(start)
+        return made and replace(made, derived=(Unruly(),))
+
+    growing = whole_run(recipe=recipe)
+    assert await growing.to_its_end(reduced, nothing)
+    await growing.end()
+    assert growing.live.reconstruction.table.rows == 6
+    assert growing.live.reconstruction.arrays == {}
+    [told] = [notice.message for notice in growing.live.run.notices if notice.code == "arrays_failed"]
+    assert "no words for it" in told
 
 
 async def test_rows_that_cannot_be_written_are_written_once_they_can_be_and_people_are_told_meanwhile(tmp_path: Path) -> None:

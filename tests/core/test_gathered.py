@@ -49,14 +49,14 @@ def test_each_point_counts_once_with_its_newest_frame() -> None:
     assert {ref.index for ref in counting} == {0, 3, 4, 5}
     tally = read(counting, CHANNELS, accumulation=MEAN).tally
     assert tally is not None
-    assert rewound.arrays()["mean_frame"].tobytes() == tally.arrays()["mean_frame"].tobytes()
+    assert rewound.moment().made().arrays["mean_frame"].tobytes() == tally.arrays()["mean_frame"].tobytes()
 
 
 def test_a_frame_that_can_no_longer_be_read_when_all_is_accumulated_anew_has_its_row_all_the_same() -> None:
     live = driven(accumulating([1, 2, 3, 2, 3, 4]), rest=BROKEN)
     assert live.missing == set()
     assert not codes(live)
-    assert live.arrays() == {}
+    assert live.moment().made().arrays == {}
     assert np.isfinite(live.reconstruction.table.data["total"]).all()
 
 
@@ -70,7 +70,7 @@ def test_arrays_are_made_at_once_and_then_no_more_often_than_asked_for() -> None
     live.place(window, read(window, CHANNELS, accumulation=MEAN), 5.0)
     assert live.shows(5.0)
     assert live.due_in(5.0) == 0.0
-    live.show(live.arrays(), not_before=6.0)
+    live.show(live.moment().made(), not_before=6.0)
     assert live.reconstruction.arrays["mean_frame"].version == 1
     assert not live.shows(6.5), "nothing has come since"
     feed(runs, live, documents[4], 5.1)
@@ -79,5 +79,5 @@ def test_arrays_are_made_at_once_and_then_no_more_often_than_asked_for() -> None
     assert not live.shows(5.5)
     assert live.due_in(5.5) == pytest.approx(0.5)
     assert live.shows(6.0)
-    live.show(live.arrays(), not_before=7.0)
+    live.show(live.moment().made(), not_before=7.0)
     assert live.reconstruction.arrays["mean_frame"].version == 2

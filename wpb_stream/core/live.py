@@ -5,9 +5,8 @@ Holds no clock and does no IO; the streaming process and Dagster drive the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -15,11 +14,11 @@ import numpy.typing as npt
 
 from wpb_stream.core.binning import Binned, Bins, Rows
 from wpb_stream.core.board import Reconstruction
-from wpb_stream.core.derived import grid_of
 from wpb_stream.core.description import beyond, describe, iso
 from wpb_stream.core.gathered import Gathered
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.late import LateFrames
+from wpb_stream.core.moment import Made, Moment
 from wpb_stream.core.reading import Reduce, read_now, steps
 from wpb_stream.core.run import Run
 from wpb_stream.core.table import PointTable
@@ -190,27 +189,18 @@ class LiveRun:
         """Whether the arrays are to be made anew."""
         return self._grown and now >= self._show_at
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What is accumulated, and made of the maps, as it is now. Takes a while where fits are made; changes nothing."""
-        recipe, info, table = self.run.recipe, self.reconstruction.run, self.reconstruction.table
-        grid = self.run.grid
-        made = self._gathered.arrays()
-        if recipe is None or grid is None or not info.axes or not recipe.derived:
-            return made
-        grid = replace(grid, axes=grid_of(info).axes)  # with their units, which descriptors told
-        maps = table.maps(grid.shape)
-        for derived in recipe.derived:
-            try:
-                made |= derived.arrays(maps, grid)
-            except Exception as error:  # a facility's own must not end the run
-                reason = error if isinstance(error, ValueError) else repr(error)
-                self.run.notice("arrays_failed", f"{', '.join(derived.names)} could not be made of the maps: {reason}.")
-        return made
+    def moment(self) -> Moment:
+        """What arrays are made of, as it is now."""
+        recipe, table = self.run.recipe, self.reconstruction.table
+        derived = recipe.derived if recipe else ()
+        return Moment(self._gathered.tally, derived, self.reconstruction.run, self.run.grid, PointTable.from_array(table.data))
 
-    def show(self, arrays: Mapping[str, npt.NDArray[Any]], not_before: float) -> None:
+    def show(self, made: Made, not_before: float) -> None:
         """Put arrays on the board, and leave them so until then."""
         self._grown, self._show_at = False, not_before
-        self.reconstruction.show(arrays)
+        for told in made.notices:
+            self.run.notice(told.code, told.message)
+        self.reconstruction.show(made.arrays)
 
     def describe_again(self) -> None:
         """Have the run described anew, if there is anything new to say."""

@@ -106,7 +106,7 @@ class LiveRun:
     def due_in(self, now: float) -> float:
         """Seconds until :meth:`take` has something to give, or :attr:`finished` may have changed."""
         waits = [] if self._late.retry_at is None else [self._late.retry_at - now]
-        if self._grown:
+        if self._to_show:
             waits.append(self._show_at - now)
         if self.run.stop is not None:
             if len(self._window) or (self._late.only_missed and self._over(now)):
@@ -151,7 +151,9 @@ class LiveRun:
                     read.append(position)
                 spoiled |= before is not None and before.version != ref.version
             elif before is not None and before.version == ref.version:
-                continue  # read when its row was made; there is nothing to accumulate of it any more
+                # Read when its row was made, and asked for once more to be accumulated.
+                told = "Frames on the map could not be read once more, and what is made of all frames lacks them"
+                self.run.notice("arrays_incomplete", f"{told}: {result.reason}" if result.reason else f"{told}.")
             elif status == FrameStatus.NOT_YET:
                 if self._late.again(ref, late, now, over=self._over(now)):
                     self._give_up(ref, result.reason)
@@ -172,7 +174,7 @@ class LiveRun:
         if list(self.run.grid.shape) != self.reconstruction.run.shape:
             self.describe_again()
         self.reconstruction.table.append(*self._rows(self.run.grid, points, result.values[read]))
-        self._grown = bool(recipe.arrays) and not self._gathered.anew
+        self._grown |= bool(recipe.arrays) and (bool(read) or (result.tally is not None and result.tally.frames > 0))
         self.reconstruction.run = msgspec.structs.replace(self.reconstruction.run, rows=self.reconstruction.table.rows)
 
     def _rows(self, grid: Grid, points: list[int], values: npt.NDArray[np.float64]) -> Rows:
@@ -187,7 +189,11 @@ class LiveRun:
 
     def shows(self, now: float) -> bool:
         """Whether the arrays are to be made anew."""
-        return self._grown and now >= self._show_at
+        return self._to_show and now >= self._show_at
+
+    @property
+    def _to_show(self) -> bool:
+        return self._grown and not self._gathered.anew
 
     def moment(self) -> Moment:
         """What arrays are made of, as it is now."""

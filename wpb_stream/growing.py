@@ -95,7 +95,7 @@ class Growing:
         assert recipe is not None, "frames are only asked for where there is a recipe"
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                result = await _read(steps(window, recipe), reduce)
+                result = await _read(steps(window, recipe, last=self.live.last_look), reduce)
                 break
             except Exception:
                 log.exception("run %s: %d frames could not be read (attempt %d of %d)", self.live.run.uid, len(window), attempt, ATTEMPTS)

@@ -122,7 +122,9 @@ class Walk:
 
     def _place(self, live: LiveRun, window: list[FrameRef], now: float) -> None:
         assert live.run.recipe is not None
-        result = read_now(steps(window, live.run.recipe), lambda *asked: read(asked[0], asked[1].size, self._status, asked[2]))
+        result = read_now(
+            steps(window, live.run.recipe, last=live.last_look), lambda *asked: read(asked[0], asked[1].size, self._status, asked[2])
+        )
         live.place(window, result, now)
 
     def end(self, now: float) -> None:

@@ -54,13 +54,13 @@ class LiveRun:
     last_document_at: float
     missing: set[int] = field(default_factory=set[int])
     """Points whose frame could not be had."""
+    last_look: bool = False
+    """Whether what is read now is looked for a last time: the run is over, and all that was late has had its time."""
     _frame_shape: tuple[int, int] | None = None
     _described: int = 0
     """Descriptors that the run's description takes account of."""
     _window: Window = field(init=False)
     _late: LateFrames = field(init=False)
-    _looked_back: bool = False
-    """Whether the run is over and what had been given up was looked for a last time."""
     _filled: int = 0
     """Points that were marked missing and came after all."""
     _bins: Bins | None = None
@@ -88,7 +88,7 @@ class LiveRun:
     def add(self, frames: Sequence[FrameRef], now: float) -> None:
         """A document of the run came, and asked for these frames."""
         self.last_document_at = now
-        self._looked_back = False  # not over after all, perhaps
+        self.last_look = False  # not over after all, perhaps
         self._take_channels()
         if self.run.descriptors != self._described and not self.reconstruction.table.rows:
             self._described = self.run.descriptors
@@ -109,9 +109,10 @@ class LiveRun:
         if self._to_show:
             waits.append(self._show_at - now)
         if self.run.stop is not None:
-            if len(self._window) or (self._late.only_missed and self._over(now)):
+            overdue = self._late.overdue(now)
+            if len(self._window) or (overdue and self._over(now)):
                 return 0.0
-            if self._late.only_missed:
+            if overdue:
                 waits.append(self.last_document_at + self.pace.stop_grace_s - now)
             return max(0.0, min(waits))
         waits.append(self.last_document_at + self.pace.idle_s - now)
@@ -122,8 +123,8 @@ class LiveRun:
         """The frames to read now: a closed window, and late ones whose time has come, as many as a window holds."""
         if self._over(now):
             self._window.add(self.run.join.release(), now)
-        if not self._looked_back and self._over(now) and not len(self._window) and self._late.only_missed and not self._late.being_read:
-            self._looked_back = True
+        if not (self.last_look or len(self._window) or self._late.being_read) and self._over(now) and self._late.overdue(now):
+            self.last_look = True
             self._late.look_for_all(now)
         due = self._late.due(now, self.pace.window_frames)
         closed = self._window.closes_in(now) == 0.0 or self.run.stop is not None
@@ -155,7 +156,7 @@ class LiveRun:
                 told = "Frames on the map could not be read once more, and what is made of all frames lacks them"
                 self.run.notice("arrays_incomplete", f"{told}: {result.reason}" if result.reason else f"{told}.")
             elif status == FrameStatus.NOT_YET:
-                if self._late.again(ref, late, now, over=self._over(now)):
+                if self._late.again(ref, late, now, last=self.last_look):
                     self._give_up(ref, result.reason)
             else:
                 self._give_up(ref, result.reason)
@@ -258,7 +259,7 @@ class LiveRun:
         if self._bins is not None and self._bins.outside:
             self.run.notice("points_outside", f"{len(self._bins.outside)} points were measured outside all bins: they are not on the map.")
         if self._filled:
-            self.run.notice("frames_filled", f"Frames of {self._filled} points that had been given up came after all.")
+            self.run.notice("frames_filled", f"{self._filled} points that had been given up are on the map after all.")
         if self.run.recipe is not None and not self.run.measures:
             named = f" called {self.run.recipe.data_key!r}" if self.run.recipe.data_key else ""
             told = f"No detector{named} of this run wrote frames to files: there is nothing to reconstruct. It is kept."
@@ -294,9 +295,10 @@ def reconstruct(live: LiveRun, frames: Sequence[FrameRef], reduce: Reduce) -> No
     :param reduce: reads and reduces one window of frames
     """
     live.add(frames, 0.0)
+    live.last_look = True
     while window := live.take(float("inf")):
         assert live.run.recipe is not None, "frames are only asked for where there is a recipe"
-        live.place(window, read_now(steps(window, live.run.recipe), reduce), float("inf"))
+        live.place(window, read_now(steps(window, live.run.recipe, last=True), reduce), float("inf"))
 
 
 def _differ(first: tuple[int, int] | None, later: tuple[int, int]) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from wpb_stream.core.binning import Binned, Bins, Rows
 from wpb_stream.core.board import Reconstruction
-from wpb_stream.core.description import beyond, describe, iso
+from wpb_stream.core.description import beyond, describe, hollow, iso
 from wpb_stream.core.gathered import Gathered
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.late import LateFrames
@@ -174,6 +174,8 @@ class LiveRun:
         assert self.run.grid is not None, "with a recipe there is a grid"
         if list(self.run.grid.shape) != self.reconstruction.run.shape:
             self.describe_again()
+        if read and not self.reconstruction.table.rows and (told := hollow(recipe, result.values[read])):
+            self.run.notice("regions_beyond", told)
         self.reconstruction.table.append(*self._rows(self.run.grid, points, result.values[read]))
         self._grown |= bool(recipe.arrays) and (bool(read) or (result.tally is not None and result.tally.frames > 0))
         self.reconstruction.run = msgspec.structs.replace(self.reconstruction.run, rows=self.reconstruction.table.rows)

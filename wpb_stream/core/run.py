@@ -69,6 +69,8 @@ class Run:
     """What is shown of events, where no detector writes to files."""
     _datasets: Scalars | None = None
     """What is shown of files, where detectors write numbers to them."""
+    _seen: Key | None = None
+    """The detector that was looked at for that."""
     join: Join = field(init=False)
     """What becomes of frames, and of the numbers that belong to their points."""
     _latest: npt.NDArray[np.int64] = field(init=False)
@@ -366,8 +368,9 @@ class Run:
     def _see_datasets(self) -> None:
         """Once anything is announced: have the numbers shown that detectors write, where none of them writes images."""
         chosen = self._detectors.chosen
-        if self.recipe is None or self._datasets is not None or chosen is None:
+        if self.recipe is None or self._datasets is not None or chosen in (None, self._seen):
             return
+        self._seen = chosen
         descriptor = next(each for each in self._descriptors.values() if stream_of(each) == chosen[0] and chosen[1] in each["data_keys"])
         self._datasets = datasets_of(descriptor, self.start, chosen[1], self.recipe.data_key)
         if self._datasets is not None:

@@ -118,6 +118,17 @@ def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:
     return asked
 
 
+def refuse_bins(start: Mapping[str, Any], recipe: str) -> None:
+    """Bins that are asked for are not passed over by a recipe that makes none.
+
+    :param recipe: its name, which was asked for as well: else bins come first
+    :raises RecipeError: bins are asked for
+    """
+    if as_mapping(start.get("wpb")).get("bins") is not None:
+        told = "leave out wpb.bins, or that name (of wpb.recipe, or of the settings)"
+        raise RecipeError(f'wpb.bins cannot be had with "recipe": "{recipe}": {told}')
+
+
 EXAMPLES: Mapping[str, str] = MappingProxyType(
     {
         "": '{"regions": {"red": {"rows": [0, 400]}}}',

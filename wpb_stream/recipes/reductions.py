@@ -103,7 +103,7 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
     :raises RecipeError: the ``wpb`` entry, or the settings, ask for something impossible
     """
     wanted = as_mapping(start.get("wpb"))
-    kind = wanted.get("reduction", "regions")
+    kind = "regions" if wanted.get("reduction") is None else wanted["reduction"]
     if kind not in REDUCTIONS:
         raise RecipeError(f"wpb.reduction: there is no {str(kind)[:80]!r}; known are {', '.join(REDUCTIONS)}")
     corrections = corrections_of(wanted)

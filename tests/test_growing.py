@@ -11,18 +11,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.core.test_companions import Scan
 from tests.helpers.documents import raster_run, read, recipe_for
+from tests.helpers.liverun import NOT_YET, READ
 from wpb_stream import growing as module
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.accumulation import Accumulation
 from wpb_stream.core.derived import Map
+from wpb_stream.core.documents import Document
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.live import LiveRun, Pace
-from wpb_stream.core.recipe import Recipe
+from wpb_stream.core.recipe import PlanDefaults, Recipe
 from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.runs import Runs
 from wpb_stream.core.window import FrameRef, WindowResult
 from wpb_stream.growing import Growing
+from wpb_stream.recipes import chooser
+
+PACE = Pace(window_frames=2, window_seconds=0.0, stop_grace_s=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +37,14 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, pause, 0.0)
 
 
-def whole_run(points: int = 6, recipe: Callable[[dict[str, Any]], Recipe | None] = recipe_for) -> Growing:
+def whole_run(
+    documents: Sequence[Document] | None = None, recipe: Callable[[dict[str, Any]], Recipe | None] = recipe_for, pace: Pace = PACE
+) -> Growing:
     """A run all of whose documents have come."""
-    documents = raster_run((1, points))
+    documents = documents or raster_run((1, 6))
     runs = Runs(recipe)
     [began] = runs.apply(documents[0])
-    growing = Growing(LiveRun.begin(began.run, "live", Pace(window_frames=2, window_seconds=0.0, stop_grace_s=0.0), 0.0))
+    growing = Growing(LiveRun.begin(began.run, "live", pace, 0.0))
     for document in documents[1:]:
         for applied in runs.apply(document):
             growing.add(applied.frames)
@@ -91,6 +99,18 @@ async def test_what_another_takes_the_place_of_reads_no_further_and_is_no_end_of
     assert not await growing.to_its_end(reduce, nothing)
     assert len(read_until_then) == 1
     assert await whole_run().to_its_end(reduced, nothing)
+
+
+async def test_a_number_that_was_announced_and_never_is_there_costs_no_point() -> None:
+    async def reduce(window: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None = None) -> WindowResult:
+        return read(window, reducer.size, lambda ref: NOT_YET if ref.file.data_key == "i0" else READ)
+
+    documents = Scan({"scalars": ["i0"]}, source="dataset").documents
+    growing = whole_run(documents, chooser(lambda _: PlanDefaults()), replace(PACE, frame_deadline_s=0.0))
+    await growing.to_its_end(reduce, nothing)
+    assert not growing.live.missing
+    assert np.isnan(growing.live.reconstruction.table.data["i0"]).all()
+    assert np.isfinite(growing.live.reconstruction.table.data["red"]).all()
 
 
 class Unspeakable(Exception):

@@ -99,3 +99,15 @@ def test_arrays_are_not_made_again_for_frames_that_are_not_there() -> None:
     assert late.point == 0
     live.place(window, read(window, CHANNELS, lambda _: NOT_YET, MEAN), 1.0)
     assert live.shows(1.0), "there is the other frame still"
+
+
+def test_arrays_are_not_made_of_some_of_the_frames_while_all_are_accumulated_anew() -> None:
+    documents = accumulating([1, 2, 3, 2, 3, 4])
+    runs, live = begin(documents[0], Pace(window_frames=2))
+    for document in documents[1:]:
+        feed(runs, live, document, 0.0)
+    shown: list[bool] = []
+    while window := live.take(10.0):
+        live.place(window, read(window, CHANNELS, accumulation=MEAN), 10.0)
+        shown.append(live.shows(10.0))
+    assert shown == [True, True, True, False, True]

@@ -79,6 +79,6 @@ def reconstruct_run(run: Run, frames: ScanFrames, *, window_frames: int, ended: 
     reconstruct(live, frames.refs, reduce)
     if ended:
         live.end()
-    live.show(live.arrays(), 0.0)
+    live.show(live.moment().made(), 0.0)
     made = live.reconstruction
     return Reconstructed(made.run, made.table, sorted(live.missing), list(made.notices), made.arrays)

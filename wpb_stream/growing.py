@@ -13,7 +13,9 @@ import numpy as np
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.accumulation import Accumulation
 from wpb_stream.core.live import LiveRun
+from wpb_stream.core.moment import Made
 from wpb_stream.core.reading import Steps, steps
+from wpb_stream.core.recipe import Notice
 from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
 
@@ -93,7 +95,7 @@ class Growing:
         assert recipe is not None, "frames are only asked for where there is a recipe"
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                result = await _read(steps(window, recipe), reduce)
+                result = await _read(steps(window, recipe, last=self.live.last_look), reduce)
                 break
             except Exception:
                 log.exception("run %s: %d frames could not be read (attempt %d of %d)", self.live.run.uid, len(window), attempt, ATTEMPTS)
@@ -105,10 +107,14 @@ class Growing:
         self.live.place(window, result, monotonic())
 
     async def _show(self) -> None:
-        """Have the arrays made, which may take a while, no more than a fifth of the time."""
+        """Have the arrays made, which may take a while, no more than a fifth of the time; none is shown where that fails."""
         began = monotonic()
-        arrays = await asyncio.to_thread(self.live.arrays)
-        self.live.show(arrays, monotonic() + max(SHOW_S, 4 * (monotonic() - began)))
+        try:
+            made = await asyncio.to_thread(self.live.moment().made)
+        except Exception as error:
+            log.exception("run %s: its arrays could not be made", self.live.run.uid)
+            made = Made({}, (Notice("arrays_failed", f"What is made of this run beside its maps could not be made: {error!r}."),))
+        self.live.show(made, monotonic() + max(SHOW_S, 4 * (monotonic() - began)))
 
     async def end(self) -> float:
         """Conclude how the run ended, with all its arrays; see :meth:`LiveRun.end`."""

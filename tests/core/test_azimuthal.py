@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,16 @@ import pytest
 from pyFAI.detectors import Detector
 from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
-from wpb_stream.core.azimuthal import _integrator
+from tests.helpers.documents import raster_run
+from tests.helpers.liverun import begin, codes, feed
+from wpb_stream.core import azimuthal as module
+from wpb_stream.core.azimuthal import RangeMeans, _integrator
 from wpb_stream.core.corrected import WithFiles
 from wpb_stream.core.exceptions import FrameBroken
 from wpb_stream.core.needed import FileArray
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import Reducer
+from wpb_stream.core.window import FrameStatus, WindowResult
 from wpb_stream.recipes.line import Line
 
 SHAPE = (120, 90)
@@ -105,6 +111,23 @@ def test_a_range_no_pixel_lies_in_has_no_mean() -> None:
     assert total == FRAMES[0].sum()
 
 
+@pytest.mark.parametrize("corrections", [{}, {"dark": {"file": "file:///dark.npy"}}])
+def test_a_range_no_pixel_lies_in_is_told(corrections: dict[str, Any]) -> None:
+    asked = {"reduction": "azimuthal", "geometry": GEOMETRY, "ranges": {"far": [900, 950], "near": [1.0, 6.0]}, "npt": 2000}
+    documents = raster_run((1, 3), wpb={**asked, **corrections})
+    runs, live = begin(documents[0])
+    for document in documents[1:]:
+        feed(runs, live, document, 0.0)
+    window = live.take(0.0)
+    values = np.array([reducer(**asked).values([frame]) for frame in FRAMES])
+    values[0] = np.nan
+    status = np.array([FrameStatus.BROKEN, FrameStatus.READ, FrameStatus.READ], np.uint8)
+    live.place(window, WindowResult(values, status, SHAPE), 0.0)
+    assert codes(live)["regions_beyond"] == 1
+    told = [notice.message for notice in live.run.notices if notice.code == "regions_beyond"]
+    assert told == ["No pixel that counts lies in the ranges far: nothing is shown of them."]
+
+
 @pytest.mark.parametrize(("depth", "tolerance"), [(0, 2e-4), (800, 5e-4)])
 def test_without_pyfai_it_is_reckoned_the_same_but_for_the_sharing_of_pixels(depth: int, tolerance: float) -> None:
     """The mean over a range is that of the pixels whose centre lies in it, each divided by its solid angle: a pixel is 5 % of a range."""
@@ -162,11 +185,73 @@ def test_dark_and_flat_are_applied_before() -> None:
     assert asked.bound(held).values(FRAMES[:1]) == by_hand([FRAMES[0] - dark], bad)
 
 
-def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def nothing_kept() -> Iterator[None]:
     _integrator.cache_clear()
+    yield
+    _integrator.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_kept")
+def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyFAI.integrator.azimuthal", None)
     with pytest.raises(FrameBroken, match=r"needs pyFAI, which is not installed.*websockets-plotting-blue\[azimuthal\]"):
         reducer().values(FRAMES)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "npt", "told"),
+    [
+        ({"a": [3.0, 3.01]}, 100, "100 bins from 3 to 3.01, of 0.0001 .*, are too fine .* covers 0.1.*, more than 1,000 bins"),
+        ({"a": [0.5, 6.0]}, 30_000, "30,000 bins from 0.5 to 6, .* their pixels have .* shares in them, more than 1,000,000"),
+    ],
+)
+def test_bins_too_fine_to_share_pixels_out_over_are_refused(
+    ranges: dict[str, Any], npt: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_SHARES", 1_000_000)
+    with pytest.raises(FrameBroken, match=told):
+        reducer(ranges=ranges, npt=npt).values(FRAMES)
+    assert len(reducer(ranges=ranges, npt=10).values(FRAMES)) == 2
+
+
+def test_what_is_left_out_has_no_share_in_fine_bins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_SHARES", 1_000_000)
+    assert len(reducer(ranges={"a": [0.5, 6.0]}, npt=30_000, mask={"rows": [0, 2]}).values(FRAMES)) == 2
+
+
+@pytest.mark.usefixtures("nothing_kept")
+def test_what_cannot_be_integrated_is_not_tried_again_with_each_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def fail(*_: object, **__: object) -> None:
+        tried.append(1)
+        raise ValueError("no such geometry")
+
+    monkeypatch.setattr(AzimuthalIntegrator, "integrate1d_ng", fail)
+    for frame in FRAMES:
+        with pytest.raises(FrameBroken, match="no such geometry"):
+            reducer().values([frame])
+    assert len(tried) == 1
+
+
+@pytest.mark.usefixtures("nothing_kept")
+def test_what_there_was_no_memory_for_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as short:
+        short.setattr(AzimuthalIntegrator, "integrate1d_ng", fail)
+        with pytest.raises(FrameBroken, match="MemoryError"):
+            reducer().values(FRAMES)
+    assert len(reducer().values(FRAMES)) == 4
+
+
+def test_a_geometry_that_gives_no_angles_is_told() -> None:
+    asked = reducer()
+    assert isinstance(asked, RangeMeans)
+    with pytest.raises(FrameBroken, match=r"cannot integrate frames with wpb\.geometry as it is"):
+        replace(asked, geometry=replace(asked.geometry, dist=math.nan)).values(FRAMES)
 
 
 def test_more_counts_than_float64_holds_are_refused() -> None:

@@ -192,6 +192,18 @@ def test_readings_of_events_are_binned_as_well() -> None:
     assert codes(live) == set()
 
 
+@pytest.mark.parametrize("shown", ["read", "joined"])
+def test_a_number_called_count_keeps_its_name_where_there_are_no_images(shown: str) -> None:
+    scan = Acquisition((), motors=["y", "x"], wpb={**BINS, **({"scalars": ["count"]} if shown == "joined" else {})})
+    hinted = {"hints": {"diode": {"fields": ["diode"]}}} if shown == "joined" else {}
+    stream = scan.stream(diode=DIODE, count=DIODE, y=MOTOR, x=MOTOR)
+    scan.documents[-1].doc.update(hinted)
+    scan.event(stream, diode=1.0, count=7.0, y=1.0, x=6.0)
+    live = walked(scan.documents)
+    assert maps(live)["count"][1, 1] == 7.0
+    assert maps(live)["count_"][1, 1] == 1.0
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 25), st.sampled_from([0, 3, 40]), st.randoms(use_true_random=False))
 def test_any_delivery_ends_in_the_bins_of_the_clean_one(points: int, window: int, order: random.Random) -> None:

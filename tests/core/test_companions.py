@@ -13,14 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.test_sequences import delivered
-from tests.helpers.documents import CAMERA, MOTOR, Acquisition
+from tests.helpers.documents import CAMERA, MOTOR, Acquisition, maps_of, read
 from tests.helpers.joined import BY_I0, NUMBER, SOURCES, Scan, by_point, codes, told, walked
-from tests.helpers.liverun import BROKEN, NOT_YET, READ, Walk, arrays_of, walk_through
+from tests.helpers.liverun import BROKEN, NOT_YET, PACE, READ, Walk, arrays_of, walk_through
 from wpb_stream.core.companions import Companions
 from wpb_stream.core.documents import Document
 from wpb_stream.core.join import Join
+from wpb_stream.core.live import LiveRun, Pace, reconstruct
+from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.core.reducers import RegionStatistics, RegionSums
+from wpb_stream.core.runs import replay
 from wpb_stream.core.window import IN_THE_EVENT, FrameRef, FrameStatus, StreamFile
+from wpb_stream.recipes import chooser
 from wpb_stream.replay import read_recording
 
 RECORDINGS = Path(__file__).parents[1] / "helpers" / "recordings"
@@ -194,6 +198,41 @@ def test_frames_are_not_read_before_their_numbers_are_there() -> None:
     (live,) = walk.lives.values()
     assert by_point(live, "red") == {point: counts / number for point, (counts, number) in scan.wanted.items()}
     assert asked.count("camera") == 3
+
+
+@pytest.mark.parametrize("waited", [False, True])
+def test_a_number_that_was_announced_and_never_is_there_costs_the_channel_or_with_a_monitor_the_points(waited: bool) -> None:
+    def status(ref: FrameRef) -> FrameStatus:
+        return NOT_YET if ref.file.data_key == "i0" and ref.index == 0 else READ
+
+    for wpb, missing in (({"scalars": ["i0"]}, set[int]()), (BY_I0, {0})):
+        scan = Scan(wpb, (1, 2, 3), source="dataset")
+        walk = Walk(status)
+        for document in scan.documents[:-1]:
+            walk.take(document, 0.0)
+        walk.read(0.0)
+        (live,) = walk.lives.values()
+        assert sorted(by_point(live, "red")) == [1, 2], "it may come still"
+        if waited:
+            walk.read(PACE.frame_deadline_s)
+            assert live.missing == {0}
+        walk.take(scan.documents[-1], PACE.frame_deadline_s)
+        walk.end(PACE.frame_deadline_s)
+        assert live.missing == missing
+        wanted = {point: counts for point, (counts, _) in scan.wanted.items()}
+        if missing:
+            assert sorted(by_point(live, "red")) == [1, 2]
+            assert codes(live) == {"frame_missing"}
+        else:
+            assert by_point(live, "red") == wanted
+            assert [point for point, value in by_point(live, "i0").items() if isnan(value)] == [0]
+            assert codes(live) == {"companion_missing"} | ({"frame_missing", "frames_filled"} if waited else set[str]())
+        run, refs = replay(scan.documents, chooser(lambda _: PlanDefaults()))
+        batch = LiveRun.begin(run, "batch", Pace(), 0.0)
+        reconstruct(batch, refs, lambda refs, reducer, accumulation: read(refs, reducer.size, status, accumulation))
+        assert maps_of(batch) == maps_of(live)
+        assert batch.missing == missing
+        assert codes(batch) == codes(live) - ({"frame_missing", "frames_filled"} if waited and not missing else set[str]())
 
 
 def test_several_numbers_a_point_are_added_or_averaged_where_they_are_positions() -> None:

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from tests.helpers.corpus import OLDER_CAMERA, OlderAcquisition
 from tests.helpers.documents import CAMERA, MOTOR, Acquisition, apply_all, raster_run, recipe_for, visited_run, winners
+from wpb_stream.core import run as run_module
+from wpb_stream.core import scalars
 from wpb_stream.core.documents import MAX_INDEX, Document
 from wpb_stream.core.run import MAX_NOTICES, Run
 from wpb_stream.core.runs import Runs
+from wpb_stream.core.scalars import Scalars
 from wpb_stream.core.window import FrameRef
 
 
@@ -330,6 +333,18 @@ def test_a_datum_of_a_million_points_is_taken_in_without_an_object_for_those_see
     runs = Runs(recipe_for)
     assert len(apply_all(run.documents, runs)) == 1_000_000
     assert apply_all([Document("stream_datum", {**run.documents[-1].doc, "uid": "again"})], runs) == []
+
+
+def test_what_a_detector_writes_is_looked_at_once_however_many_frames_it_announces(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def datasets_of(*args: Any) -> Scalars | None:
+        looked.append(args[2])
+        return scalars.datasets_of(*args)
+
+    monkeypatch.setattr(run_module, "datasets_of", datasets_of)
+    assert len(apply_all(raster_run())) == 12
+    assert looked == ["camera"]
 
 
 def test_a_document_that_breaks_our_own_code_costs_the_run_a_notice_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

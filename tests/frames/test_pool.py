@@ -138,8 +138,8 @@ async def test_frames_that_are_never_answered_for_are_given_up_after_three_attem
         result = await readers.reduce(asked, SUMS)
         assert result.status.tolist() == [FrameStatus.BROKEN] * 2
         assert np.isnan(result.values).all()
-        assert "2 frames" in str(result.reason)
-        assert "3 attempts" in str(result.reason)
+        assert "2 of the frames of file:" in str(result.reason)
+        assert ".h5: given up after 3 attempts: the" in str(result.reason)
         assert readers.statistics()["broken"] == 2
 
 

@@ -36,7 +36,7 @@ def drain(live: LiveRun, now: float = 0.0, status: Callable[[FrameRef], FrameSta
     """Read until nothing more can come; returns the time it is then."""
     while not live.finished(now):
         if live.shows(now):
-            live.show(live.arrays(), now + 1.0)
+            live.show(live.moment().made(), now + 1.0)
         window = live.take(now)
         if window:
             live.place(window, read(window, CHANNELS, status), now)
@@ -122,7 +122,9 @@ class Walk:
 
     def _place(self, live: LiveRun, window: list[FrameRef], now: float) -> None:
         assert live.run.recipe is not None
-        result = read_now(steps(window, live.run.recipe), lambda *asked: read(asked[0], asked[1].size, self._status, asked[2]))
+        result = read_now(
+            steps(window, live.run.recipe, last=live.last_look), lambda *asked: read(asked[0], asked[1].size, self._status, asked[2])
+        )
         live.place(window, result, now)
 
     def end(self, now: float) -> None:
@@ -132,7 +134,7 @@ class Walk:
                 steps += 1
                 assert steps < 1000, "a run that never ends"
                 if live.shows(clock):
-                    live.show(live.arrays(), clock + 1.0)
+                    live.show(live.moment().made(), clock + 1.0)
                 if window := live.take(clock):
                     self._place(live, window, clock)
                 else:
@@ -149,7 +151,7 @@ class Walk:
 
 def arrays_of(live: LiveRun) -> dict[str, bytes]:
     """The bits of what was accumulated: of every frame that counts once, and of no other."""
-    return {name: array.tobytes() for name, array in live.arrays().items()}
+    return {name: array.tobytes() for name, array in live.moment().made().arrays.items()}
 
 
 def walk_through(documents: Sequence[Document], order: random.Random) -> Walk:

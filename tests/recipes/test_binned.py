@@ -86,3 +86,17 @@ def test_a_grid_that_is_not_known_cannot_be_the_bins(start: dict[str, Any], told
     recipe = make({"bins": "planned"}, **start)
     (message,) = [notice.message for notice in recipe.notices if notice.code == "recipe_refused"]
     assert told in message
+
+
+@pytest.mark.parametrize("bins", [[3, 4], "planned"])
+@pytest.mark.parametrize(
+    ("recipe", "start"), [("raster", {"shape": [3, 4]}), ("line", {}), ("positions", {"plan_name": "spiral", "plan_pattern": "spiral"})]
+)
+@pytest.mark.parametrize("by_settings", [False, True])
+def test_bins_are_not_passed_over_by_another_recipe(recipe: str, start: dict[str, Any], bins: Any, by_settings: bool) -> None:
+    named = PlanDefaults(recipe=recipe) if by_settings else PlanDefaults()
+    wpb = {**BINS, "bins": bins, **({} if by_settings else {"recipe": recipe})}
+    made = chooser(lambda _: named)({"uid": "u", "time": 1.0, **start, "wpb": wpb})
+    assert made is not None
+    (message,) = [notice.message for notice in made.notices if notice.code == "recipe_refused"]
+    assert f'wpb.bins cannot be had with "recipe": "{recipe}": leave out wpb.bins, or that name' in message

@@ -111,7 +111,7 @@ def test_what_is_joined_to_frames_is_fitted_too() -> None:
     for document in run.documents:
         walk.take(document, 0.0)
     walk.end(0.0)
-    arrays = walk.lives[run.uid].arrays()
+    arrays = walk.lives[run.uid].moment().made().arrays
     np.testing.assert_allclose([arrays["fit.i0.c0"], arrays["fit.i0.c1"]], [[3.0], [0.5]])
 
 

@@ -43,6 +43,10 @@ def refused(wpb: dict[str, Any]) -> str:
     return str(told.value)
 
 
+def test_a_reduction_that_is_null_is_absent() -> None:
+    assert make({"reduction": None}) == make({})
+
+
 def test_shapes_become_regions() -> None:
     wanted = {"disk": DISK, "ring": RING, "triangle": TRIANGLE, "rest": {**DISK, "outside": True}, "box": {"rows": [0, 5], "outside": True}}
     assert make({"regions": wanted}).regions[:5] == (

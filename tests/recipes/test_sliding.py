@@ -64,6 +64,6 @@ def test_they_are_of_the_numbers_in_events_where_there_are_no_frames(named: list
     walk.take(Document("stop", dict(run.compose_stop())), 0.0)
     walk.end(0.0)
     (live,) = walk.lives.values()
-    np.testing.assert_array_equal(live.arrays()["sliding.diode"], [0.0, 1.0, 3.0, 5.0])
+    np.testing.assert_array_equal(live.moment().made().arrays["sliding.diode"], [0.0, 1.0, 3.0, 5.0])
     told = [notice.message for notice in live.run.notices if notice.code == "channel_unknown"]
     assert [*told] == (["wpb.sliding.channels: there is no channel 'nobody'; known are diode."] if named else [])

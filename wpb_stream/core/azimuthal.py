@@ -22,6 +22,10 @@ METHOD = ("bbox", "csr", "cython")
 pixels, so that neither how often it is called nor how many threads there are changes a bit."""
 MAX_MARGIN = 100_000
 """Bins beside the span, at most; a pixel wider than that many lies in no detector."""
+FINEST = 1_000
+"""Bins that a pixel covers, at most; what is integrated over finer ones means nothing."""
+MAX_SHARES = 2**27
+"""Of pixels in bins: pyFAI takes 8 bytes for each, and twice that while it reckons them."""
 KEPT = 4
 """Integrators that are kept, of some hundred MB for a frame of a few megapixels: to make one costs a second."""
 
@@ -81,14 +85,18 @@ class RangeMeans:
     def values(self, frames: Iterable[npt.NDArray[Any]]) -> Sequence[float]:
         """See :class:`wpb_stream.core.reducers.Reducer`.
 
-        :raises FrameBroken: pyFAI is not installed or cannot do it, there are more than 2**53 counts, or the frames have no numbers
+        :raises FrameBroken: pyFAI is not installed or cannot do it, the bins are too fine for the frames' pixels, there are more than 2**53
+            counts, or the frames have no numbers
         """
         signal, normalisation = np.zeros(len(self.ranges)), np.zeros(len(self.ranges))
         total: int | float = 0
         for frame in frames:
             shape = shape_of(frame)
             total += area_sums(frame, [area_of(self.region, shape, self.bad)])[0]
-            signals, normalisations = _integrator(self, shape).integrate(frame)
+            integrator = _integrator(self, shape)
+            if isinstance(integrator, FrameBroken):
+                raise FrameBroken(str(integrator))
+            signals, normalisations = integrator.integrate(frame)
             for k, bins in enumerate(self.ranges):
                 signal[k] += signals[bins.start : bins.stop].sum()
                 normalisation[k] += normalisations[bins.start : bins.stop].sum()
@@ -120,8 +128,8 @@ class _Integrator:
         (low, high), npt = asked.span, asked.npt
         step = (high - low) / npt
         with _told():
-            pixel = 2 * float(self._pyfai.array_from_unit(shape, "delta", asked.unit).max())
-        margin = min(ceil(pixel / step), MAX_MARGIN)
+            centre, reach = (self._pyfai.array_from_unit(shape, kind, asked.unit) for kind in ("center", "delta"))
+            margin = min(ceil(2 * float(reach.max()) / step), MAX_MARGIN)
         self._within = slice(margin, margin + npt)
         self._npt = npt + 2 * margin
         self._options = {
@@ -130,6 +138,8 @@ class _Integrator:
             "mask": left_out if left_out.any() else None,
             "method": METHOD,
         }
+        _check(asked, np.where(left_out, np.nan, centre), reach, margin)
+        self.integrate(np.zeros(shape, np.float32))  # pyFAI shares out the pixels at the first frame, and fails then if it cannot
 
     def integrate(self, frame: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Signal and normalisation of each bin of the span.
@@ -150,6 +160,30 @@ def _told() -> Generator[None]:
         raise FrameBroken(f"pyFAI cannot integrate frames with wpb.geometry as it is: {type(error).__name__}: {error}") from error
 
 
+def _check(asked: RangeMeans, centre: npt.NDArray[np.float64], reach: npt.NDArray[np.float64], margin: int) -> None:
+    """Bins so fine that pyFAI would take gigabytes to share out the pixels over them are refused.
+
+    :param centre: of each pixel, in the unit; NaN for one that is left out
+    :param reach: how far it reaches to either side
+    """
+    (low, high), bins = asked.span, asked.npt
+    step = (high - low) / bins
+    widest = 2 * float(reach[(centre + reach > low) & (centre - reach < high)].max(initial=0))
+    told = f"wpb.npt: {bins:,} bins from {low:g} to {high:g}, of {step:.3g} {asked.unit}, are too fine for these frames"
+    if widest > FINEST * step:
+        raise FrameBroken(f"{told}, in which a pixel covers {widest:.3g}, more than {FINEST:,} bins: fewer are needed")
+    beside = margin * step
+    shares = 2 * float(reach[(centre + reach > low - beside) & (centre - reach < high + beside)].sum()) / step
+    if shares > MAX_SHARES:
+        raise FrameBroken(f"{told}: their pixels have {shares:,.0f} shares in them, more than {MAX_SHARES:,}: fewer bins are needed")
+
+
 @lru_cache(maxsize=KEPT)
-def _integrator(asked: RangeMeans, shape: tuple[int, int]) -> _Integrator:
-    return _Integrator(asked, shape)
+def _integrator(asked: RangeMeans, shape: tuple[int, int]) -> _Integrator | FrameBroken:
+    """The integrator, or why there is none, which is not tried again with each frame."""
+    try:
+        return _Integrator(asked, shape)
+    except FrameBroken as error:
+        if isinstance(error.__cause__, MemoryError):
+            raise  # there may be enough in a moment
+        return FrameBroken(str(error))  # without the arrays that a traceback holds

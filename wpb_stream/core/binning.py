@@ -42,7 +42,10 @@ class Binned(Grid):
         return self.room
 
     def holding(self, points: int, *, exactly: bool = False) -> Binned:
-        """The same bins, with room for so many points, but for ``MAX_CELLS``."""
+        """The same bins, with room for so many points, but for ``MAX_CELLS``.
+
+        :param exactly: makes no difference: room is not shown
+        """
         return replace(self, room=min(max(points, 2 * self.room), MAX_CELLS))
 
     def bin_of(self, position: Sequence[float]) -> int | None:

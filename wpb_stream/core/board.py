@@ -47,15 +47,20 @@ class Reconstruction:
     arrays: dict[str, Versioned] = field(default_factory=dict[str, Versioned])
     """What is accumulated, and made of the maps, by name; each is replaced as it grows."""
 
+    _versions: dict[str, int] = field(default_factory=dict[str, int])
+    """The latest of each array, also of one that is not there any more: two that differ never have the same."""
+
     def show(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """These are the arrays now: one that is what it was keeps its version."""
         held = self.arrays
         self.arrays = {
-            name: before
-            if (before := held.get(name)) and _same(before.values, values)
-            else Versioned(values, before.version + 1 if before else 1)
+            name: before if (before := held.get(name)) and _same(before.values, values) else self._next(name, values)
             for name, values in arrays.items()
         }
+
+    def _next(self, name: str, values: npt.NDArray[Any]) -> Versioned:
+        self._versions[name] = self._versions.get(name, 0) + 1
+        return Versioned(values, self._versions[name])
 
 
 def _same(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import numpy as np
+import numpy.typing as npt
+
+from wpb_stream.core.azimuthal import RangeMeans
+from wpb_stream.core.corrected import WithFiles
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo, without_large_values
 from wpb_stream.core.narrow import as_integer, as_label
 from wpb_stream.core.recipe import Recipe
@@ -52,6 +57,22 @@ def beyond(recipe: Recipe, frame_shape: tuple[int, int]) -> str | None:
     if not names:
         return None
     return f"The detector's frames have {frame_shape[0]} rows and {frame_shape[1]} columns: nothing of them lies in {', '.join(names)}."
+
+
+def hollow(recipe: Recipe, values: npt.NDArray[np.float64]) -> str | None:
+    """What is to be said of ranges of scattering angle that no pixel lies in; None if there are none.
+
+    :param values: of some points, shape (points, channels)
+    """
+    reducer = recipe.reducer.reducer if isinstance(recipe.reducer, WithFiles) else recipe.reducer
+    if not isinstance(reducer, RangeMeans):
+        return None
+    ranges = len(reducer.ranges)
+    counted = values[np.isfinite(values[:, ranges])]  # by their total
+    if not len(counted):
+        return None
+    names = [channel.name for channel, means in zip(recipe.channels[:ranges], counted.T, strict=False) if np.isnan(means).all()]
+    return f"No pixel that counts lies in the ranges {', '.join(names)}: nothing is shown of them." if names else None
 
 
 def iso(time: float) -> str:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy.typing as npt
 
 from wpb_stream.core.accumulation import Tally, merged
 from wpb_stream.core.window import FrameRef
@@ -26,6 +23,11 @@ class Gathered:
     """Whether frames were accumulated in whose place newer ones count."""
     _again: deque[FrameRef] = field(default_factory=deque[FrameRef])
     """The frames that are still to be accumulated once more, for that reason."""
+
+    @property
+    def tally(self) -> Tally | None:
+        """What is accumulated so far; None before the first frame."""
+        return self._tally
 
     @property
     def differing(self) -> bool:
@@ -59,7 +61,3 @@ class Gathered:
             self._tally, self._spoiled = None, False
             self._again.extend(counting)
         return [self._again.popleft() for _ in range(min(most, len(self._again)))]
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The arrays so far."""
-        return self._tally.arrays() if self._tally is not None else {}

@@ -40,19 +40,12 @@ class LateFrames:
     """A heap: there may be as many as points in the scan."""
     _asked: dict[int, Late] = field(default_factory=dict[int, Late])
     """Those of them that are being read now, by the identity of their frame."""
-    _missed: int = 0
-    """How many of the waiting ones are marked missing."""
     _turns: Iterator[int] = field(default_factory=count)
 
     @property
     def none(self) -> bool:
         """Whether there are none, waiting or being read."""
         return not self._waiting and not self._asked
-
-    @property
-    def only_missed(self) -> bool:
-        """Whether none waits but such as were given up, and are only looked for."""
-        return len(self._waiting) == self._missed
 
     @property
     def being_read(self) -> bool:
@@ -64,13 +57,16 @@ class LateFrames:
         """When the next one is to be asked for; None if none waits."""
         return self._waiting[0].retry_at if self._waiting else None
 
+    def overdue(self, now: float) -> bool:
+        """Whether none waits but such as have had their time, and are only looked for."""
+        return all(late.give_up_at <= now for late in self._waiting)  # those with time left are asked for soonest, and stand in front
+
     def due(self, now: float, most: int) -> list[FrameRef]:
         """Those whose time has come, longest waiting first."""
         due: list[FrameRef] = []
         while self._waiting and self._waiting[0].retry_at <= now and len(due) < most:
             late = heappop(self._waiting)
             self._asked[id(late.ref)] = late
-            self._missed -= late.missed
             due.append(late.ref)
         return due
 
@@ -82,19 +78,19 @@ class LateFrames:
         """A frame was looked for; gives how late it was, None if it had not been late."""
         return self._asked.pop(id(ref), None)
 
-    def again(self, ref: FrameRef, late: Late | None, now: float, *, over: bool) -> bool:
-        """A frame is not there (still): it is looked for again, more and more seldom once its time is over; no more if all is over.
+    def again(self, ref: FrameRef, late: Late | None, now: float, *, last: bool) -> bool:
+        """A frame is not there (still): it is looked for again, more and more seldom once its time is over.
 
         :param late: what :meth:`answered` gave
+        :param last: whether it is not looked for any more
         :returns: whether its time is over as of now, and its point missing
         """
         give_up_at = late.give_up_at if late else now + self.deadline_s
-        missed = now >= give_up_at
-        if not (missed and over):
+        missed = last or now >= give_up_at
+        if not last:
             if missed:
                 wait_s = 2 * late.wait_s if late and late.missed else FIRST_LOOK_BACK_S
             else:
                 wait_s = min(2 * late.wait_s, LONGEST_RETRY_S) if late else FIRST_RETRY_S
             heappush(self._waiting, Late(now + wait_s, next(self._turns), ref, give_up_at, wait_s, missed))
-            self._missed += missed
         return missed and not (late and late.missed)

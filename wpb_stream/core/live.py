@@ -5,9 +5,8 @@ Holds no clock and does no IO; the streaming process and Dagster drive the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -15,11 +14,11 @@ import numpy.typing as npt
 
 from wpb_stream.core.binning import Binned, Bins, Rows
 from wpb_stream.core.board import Reconstruction
-from wpb_stream.core.derived import grid_of
-from wpb_stream.core.description import beyond, describe, iso
+from wpb_stream.core.description import beyond, describe, hollow, iso
 from wpb_stream.core.gathered import Gathered
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.late import LateFrames
+from wpb_stream.core.moment import Made, Moment
 from wpb_stream.core.reading import Reduce, read_now, steps
 from wpb_stream.core.run import Run
 from wpb_stream.core.table import PointTable
@@ -55,13 +54,13 @@ class LiveRun:
     last_document_at: float
     missing: set[int] = field(default_factory=set[int])
     """Points whose frame could not be had."""
+    last_look: bool = False
+    """Whether what is read now is looked for a last time: the run is over, and all that was late has had its time."""
     _frame_shape: tuple[int, int] | None = None
     _described: int = 0
     """Descriptors that the run's description takes account of."""
     _window: Window = field(init=False)
     _late: LateFrames = field(init=False)
-    _looked_back: bool = False
-    """Whether the run is over and what had been given up was looked for a last time."""
     _filled: int = 0
     """Points that were marked missing and came after all."""
     _bins: Bins | None = None
@@ -89,7 +88,7 @@ class LiveRun:
     def add(self, frames: Sequence[FrameRef], now: float) -> None:
         """A document of the run came, and asked for these frames."""
         self.last_document_at = now
-        self._looked_back = False  # not over after all, perhaps
+        self.last_look = False  # not over after all, perhaps
         self._take_channels()
         if self.run.descriptors != self._described and not self.reconstruction.table.rows:
             self._described = self.run.descriptors
@@ -107,12 +106,13 @@ class LiveRun:
     def due_in(self, now: float) -> float:
         """Seconds until :meth:`take` has something to give, or :attr:`finished` may have changed."""
         waits = [] if self._late.retry_at is None else [self._late.retry_at - now]
-        if self._grown:
+        if self._to_show:
             waits.append(self._show_at - now)
         if self.run.stop is not None:
-            if len(self._window) or (self._late.only_missed and self._over(now)):
+            overdue = self._late.overdue(now)
+            if len(self._window) or (overdue and self._over(now)):
                 return 0.0
-            if self._late.only_missed:
+            if overdue:
                 waits.append(self.last_document_at + self.pace.stop_grace_s - now)
             return max(0.0, min(waits))
         waits.append(self.last_document_at + self.pace.idle_s - now)
@@ -123,8 +123,8 @@ class LiveRun:
         """The frames to read now: a closed window, and late ones whose time has come, as many as a window holds."""
         if self._over(now):
             self._window.add(self.run.join.release(), now)
-        if not self._looked_back and self._over(now) and not len(self._window) and self._late.only_missed and not self._late.being_read:
-            self._looked_back = True
+        if not (self.last_look or len(self._window) or self._late.being_read) and self._over(now) and self._late.overdue(now):
+            self.last_look = True
             self._late.look_for_all(now)
         due = self._late.due(now, self.pace.window_frames)
         closed = self._window.closes_in(now) == 0.0 or self.run.stop is not None
@@ -152,9 +152,11 @@ class LiveRun:
                     read.append(position)
                 spoiled |= before is not None and before.version != ref.version
             elif before is not None and before.version == ref.version:
-                continue  # read when its row was made; there is nothing to accumulate of it any more
+                # Read when its row was made, and asked for once more to be accumulated.
+                told = "Frames on the map could not be read once more, and what is made of all frames lacks them"
+                self.run.notice("arrays_incomplete", f"{told}: {result.reason}" if result.reason else f"{told}.")
             elif status == FrameStatus.NOT_YET:
-                if self._late.again(ref, late, now, over=self._over(now)):
+                if self._late.again(ref, late, now, last=self.last_look):
                     self._give_up(ref, result.reason)
             else:
                 self._give_up(ref, result.reason)
@@ -172,8 +174,10 @@ class LiveRun:
         assert self.run.grid is not None, "with a recipe there is a grid"
         if list(self.run.grid.shape) != self.reconstruction.run.shape:
             self.describe_again()
+        if read and not self.reconstruction.table.rows and (told := hollow(recipe, result.values[read])):
+            self.run.notice("regions_beyond", told)
         self.reconstruction.table.append(*self._rows(self.run.grid, points, result.values[read]))
-        self._grown = bool(recipe.arrays) and not self._gathered.anew
+        self._grown |= bool(recipe.arrays) and (bool(read) or (result.tally is not None and result.tally.frames > 0))
         self.reconstruction.run = msgspec.structs.replace(self.reconstruction.run, rows=self.reconstruction.table.rows)
 
     def _rows(self, grid: Grid, points: list[int], values: npt.NDArray[np.float64]) -> Rows:
@@ -188,29 +192,24 @@ class LiveRun:
 
     def shows(self, now: float) -> bool:
         """Whether the arrays are to be made anew."""
-        return self._grown and now >= self._show_at
+        return self._to_show and now >= self._show_at
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What is accumulated, and made of the maps, as it is now. Takes a while where fits are made; changes nothing."""
-        recipe, info, table = self.run.recipe, self.reconstruction.run, self.reconstruction.table
-        grid = self.run.grid
-        made = self._gathered.arrays()
-        if recipe is None or grid is None or not info.axes or not recipe.derived:
-            return made
-        grid = replace(grid, axes=grid_of(info).axes)  # with their units, which descriptors told
-        maps = table.maps(grid.shape)
-        for derived in recipe.derived:
-            try:
-                made |= derived.arrays(maps, grid)
-            except Exception as error:  # a facility's own must not end the run
-                reason = error if isinstance(error, ValueError) else repr(error)
-                self.run.notice("arrays_failed", f"{', '.join(derived.names)} could not be made of the maps: {reason}.")
-        return made
+    @property
+    def _to_show(self) -> bool:
+        return self._grown and not self._gathered.anew
 
-    def show(self, arrays: Mapping[str, npt.NDArray[Any]], not_before: float) -> None:
+    def moment(self) -> Moment:
+        """What arrays are made of, as it is now."""
+        recipe, table = self.run.recipe, self.reconstruction.table
+        derived = recipe.derived if recipe else ()
+        return Moment(self._gathered.tally, derived, self.reconstruction.run, self.run.grid, PointTable.from_array(table.data))
+
+    def show(self, made: Made, not_before: float) -> None:
         """Put arrays on the board, and leave them so until then."""
         self._grown, self._show_at = False, not_before
-        self.reconstruction.show(arrays)
+        for told in made.notices:
+            self.run.notice(told.code, told.message)
+        self.reconstruction.show(made.arrays)
 
     def describe_again(self) -> None:
         """Have the run described anew, if there is anything new to say."""
@@ -262,7 +261,7 @@ class LiveRun:
         if self._bins is not None and self._bins.outside:
             self.run.notice("points_outside", f"{len(self._bins.outside)} points were measured outside all bins: they are not on the map.")
         if self._filled:
-            self.run.notice("frames_filled", f"Frames of {self._filled} points that had been given up came after all.")
+            self.run.notice("frames_filled", f"{self._filled} points that had been given up are on the map after all.")
         if self.run.recipe is not None and not self.run.measures:
             named = f" called {self.run.recipe.data_key!r}" if self.run.recipe.data_key else ""
             told = f"No detector{named} of this run wrote frames to files: there is nothing to reconstruct. It is kept."
@@ -298,9 +297,10 @@ def reconstruct(live: LiveRun, frames: Sequence[FrameRef], reduce: Reduce) -> No
     :param reduce: reads and reduces one window of frames
     """
     live.add(frames, 0.0)
+    live.last_look = True
     while window := live.take(float("inf")):
         assert live.run.recipe is not None, "frames are only asked for where there is a recipe"
-        live.place(window, read_now(steps(window, live.run.recipe), reduce), float("inf"))
+        live.place(window, read_now(steps(window, live.run.recipe, last=True), reduce), float("inf"))
 
 
 def _differ(first: tuple[int, int] | None, later: tuple[int, int]) -> str:

@@ -37,14 +37,16 @@ class _Beside:
     """Why one does without a number."""
 
 
-def steps(refs: Sequence[FrameRef], recipe: Recipe) -> Steps:
+def steps(refs: Sequence[FrameRef], recipe: Recipe, *, last: bool) -> Steps:
     """Read a window: asks for frames to be reduced, is sent the results, and returns the values of all channels.
 
     The numbers beside the frames come first: frames, which cost more, are read for those points only whose numbers are there.
+
+    :param last: whether nothing is waited for any more: of what is not there yet, points do without what they need not have
     """
     if recipe.companions is None:
         return carried(refs) or (yield refs, recipe.reducer, recipe.accumulation)
-    beside = yield from _read_beside(refs, recipe.companions)
+    beside = yield from _read_beside(refs, recipe.companions, last)
     rows: list[int] = np.flatnonzero(beside.status == FrameStatus.READ).tolist()
     whole = [refs[row] for row in rows]
     if not whole:
@@ -66,7 +68,7 @@ def read_now(asked: Steps, reduce: Reduce) -> WindowResult:
         return done.value
 
 
-def _read_beside(refs: Sequence[FrameRef], companions: Companions) -> Generator[_Step, WindowResult, _Beside]:
+def _read_beside(refs: Sequence[FrameRef], companions: Companions, last: bool) -> Generator[_Step, WindowResult, _Beside]:
     made = _Beside(np.full((len(refs), len(companions.data_keys)), np.nan), np.full(len(refs), FrameStatus.READ, np.uint8))
     places: dict[Reducer, list[tuple[int, int, FrameRef]]] = {}
     for row, ref in enumerate(refs):
@@ -79,9 +81,11 @@ def _read_beside(refs: Sequence[FrameRef], companions: Companions) -> Generator[
         result = yield [ref for _, _, ref in wanted], reducer, None
         for (row, column, _), value, status in zip(wanted, result.values[:, 0], result.status, strict=True):
             made.values[row, column] = value
-            if status == FrameStatus.BROKEN and companions.data_keys[column] not in companions.required:
+            if status == FrameStatus.READ:
+                continue
+            if (last or status == FrameStatus.BROKEN) and companions.data_keys[column] not in companions.required:
                 made.unjoined = made.unjoined or result.reason
-            elif status != FrameStatus.READ:
+            else:
                 made.status[row] = max(made.status[row], status)
                 made.reason = made.reason or result.reason
     return made

@@ -23,6 +23,7 @@ from wpb_stream.core.geometry import MAX_CELLS, Grid
 from wpb_stream.core.join import Join
 from wpb_stream.core.messages import PlanInfo
 from wpb_stream.core.narrow import as_list, as_mapping
+from wpb_stream.core.reach import Reach
 from wpb_stream.core.recipe import Notice, Recipe
 from wpb_stream.core.resources import Resources
 from wpb_stream.core.scalars import OF_FRAMES, STREAM, Scalars, datasets_of, number, scalars_of, shown_instead
@@ -46,8 +47,6 @@ class Run:
     stop: dict[str, Any] | None = None
     notices: list[Notice] = field(default_factory=list[Notice])
     """Grows only: readers hold a position."""
-    grid: Grid | None = field(init=False)
-    """The recipe's, grown as far as the points have come where the recipe says that it may grow."""
     over: bool = False
     """Whether :meth:`conclude` was called."""
     plan: PlanInfo | None = None
@@ -69,22 +68,17 @@ class Run:
     """What is shown of events, where no detector writes to files."""
     _datasets: Scalars | None = None
     """What is shown of files, where detectors write numbers to them."""
+    _seen: Key | None = None
+    """The detector that was looked at for that."""
     join: Join = field(init=False)
     """What becomes of frames, and of the numbers that belong to their points."""
-    _latest: npt.NDArray[np.int64] = field(init=False)
-    """For each planned point the version of its newest frame, plus 1; 0 for a point without one."""
-    _beyond: int = 0
-    """Points of the grid that have been announced, counted from the first."""
-    _overrun: int = 0
-    """Points that have been announced beyond the grid."""
+    _reach: Reach = field(init=False)
 
     def __post_init__(self) -> None:
-        self.grid = self.recipe.grid if self.recipe else None
+        self._reach = Reach(self.recipe.grid, self.recipe.grows) if self.recipe else Reach(None, grows=False)
         self._detectors = Detectors(self.recipe.data_key if self.recipe else None)
         limit = 0 if self.recipe is None else MAX_CELLS if self.recipe.grows else self.recipe.grid.points
         self.join = Join(self.recipe.companions if self.recipe else None, STREAM, limit)
-        # Zeros cost no memory before they are written: a hostile shape is not believed.
-        self._latest = np.zeros(self.grid.points if self.grid else 0, np.int64)
         if self.recipe is None:
             told = "No reconstruction fits this run: its start document names no shape a map can have. It is kept and can be reprocessed."
             self.notice("no_recipe", told)
@@ -97,6 +91,11 @@ class Run:
     def uid(self) -> str:
         """Uid of the start document."""
         return self.start["uid"]
+
+    @property
+    def grid(self) -> Grid | None:
+        """The recipe's, grown as far as the points have come where the recipe says that it may grow."""
+        return self._reach.grid
 
     @property
     def status(self) -> str:
@@ -137,16 +136,7 @@ class Run:
         awaited = self._datums.awaited() if chosen else ()
         if any((stream_of(self._descriptors[uid]), data_key) == chosen for uid, data_key in awaited):
             return "Events came whose datum did not: their frames are unknown."
-        announced = int(np.count_nonzero(self._latest[: self._beyond]))
-        if announced + self._overrun < counts.get(stream, 0):
-            return "The stop document counts more points than were announced: documents were lost on the way."
-        if skipped := self._beyond - announced:
-            return f"For {skipped} of the {self._beyond} points up to the last one no document announced a frame."
-        return None
-
-    @property
-    def _grows(self) -> bool:
-        return self.recipe is not None and self.recipe.grows
+        return self._reach.lacks(counts.get(stream, 0))
 
     def knows(self, uid: str) -> bool:
         """Whether the descriptor or resource of that uid was taken in."""
@@ -189,8 +179,7 @@ class Run:
     def conclude(self) -> None:
         """No point follows: a grid that grew ahead of the points ends with the last of them."""
         self.over = True
-        if self._grows and self.grid is not None:
-            self.grid = self.grid.holding(max(self._beyond, 1), exactly=True)
+        self._reach.conclude()
 
     def notice(self, code: str, message: str) -> None:
         """Tell the people who watch this run, once for each code and message, and a bounded number of times for each code."""
@@ -317,10 +306,8 @@ class Run:
         if self._scalars is None:
             return
         version = _version_of(event)
-        self._make_room(event.seq_num)
         point = event.seq_num - 1
-        if point < len(self._latest) and version + 1 > self._latest[point]:
-            self._latest[point] = version + 1
+        if self._newest(point, np.array([version])):
             yield FrameRef(point, IN_THE_EVENT, point, version, self._scalars.values(event.data))
 
     def _show_instead(self, shown: Scalars, own: int) -> None:
@@ -361,36 +348,25 @@ class Run:
         beside = self.join.numbers(placed.data_key, refs(range(width))) if key in self.join else []
         if key != self._detectors.chosen:
             return beside
-        self._make_room(placed.first_point + width)
-        width = max(0, min(width, len(self._latest) - placed.first_point))
-        versions = first + 1 + np.arange(width)
-        latest = self._latest[placed.first_point : placed.first_point + width]
-        newer = np.flatnonzero(versions > latest)
-        latest[newer] = versions[newer]
-        return beside + self.join.frames(refs(newer.tolist()))
+        return beside + self.join.frames(refs(self._newest(placed.first_point, first + np.arange(width))))
 
     def _see_datasets(self) -> None:
         """Once anything is announced: have the numbers shown that detectors write, where none of them writes images."""
         chosen = self._detectors.chosen
-        if self.recipe is None or self._datasets is not None or chosen is None:
+        if self.recipe is None or self._datasets is not None or chosen in (None, self._seen):
             return
+        self._seen = chosen
         descriptor = next(each for each in self._descriptors.values() if stream_of(each) == chosen[0] and chosen[1] in each["data_keys"])
         self._datasets = datasets_of(descriptor, self.start, chosen[1], self.recipe.data_key)
         if self._datasets is not None:
             self._show_instead(self._datasets, 1)
 
-    def _make_room(self, points: int) -> None:
-        """Grow to so many points where the recipe lets us; else say that they are too many."""
-        if points <= self._beyond or self.grid is None:
-            return
-        if self._grows and points > len(self._latest):
-            self.grid = self.grid.holding(points)
-            self._latest = np.concatenate([self._latest, np.zeros(self.grid.points - len(self._latest), np.int64)])
-        if points > len(self._latest):
-            reach = f"{len(self._latest)} points of its shape"
-            self._overrun = max(self._overrun, points - len(self._latest))
-            self.notice("overrun", f"The scan went on beyond the {reach}; the points after are not on the map.")
-        self._beyond = min(points, len(self._latest))
+    def _newest(self, first_point: int, versions: npt.NDArray[np.int64]) -> list[int]:
+        """Which of the frames of points from the first on are newer than what those have."""
+        newer = self._reach.take(first_point, versions)
+        if told := self._reach.overrun:
+            self.notice("overrun", told)
+        return newer
 
 
 def _version_of(event: Event) -> int:

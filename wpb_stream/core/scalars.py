@@ -5,11 +5,11 @@ Which of them are shown follows from the descriptor: what its devices hint at, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from wpb_stream.core.binning import Binned
+from wpb_stream.core.binning import COUNT, Binned
 from wpb_stream.core.companions import Companions, is_number
 from wpb_stream.core.narrow import as_label, as_list, as_mapping
 from wpb_stream.core.recipe import Channel, Recipe
@@ -88,7 +88,8 @@ def shown_instead(recipe: Recipe, shown: Scalars, own: int) -> Recipe:
             divided.append(number)
     joined = (*shown.data_keys[own:], *(channel.data_key for channel in beside if channel.data_key))
     if isinstance(recipe.grid, Binned):
-        channels.append(recipe.channels[-1])  # the count
+        count = recipe.channels[-1]
+        channels.append(replace(count, name=free_name(COUNT, [channel.name for channel in channels])))
     placed_by = tuple(data_key for data_key in asked.placed_by if data_key in joined)
     companions = Companions(joined, asked.monitor, tuple(divided), asked.averaged, placed_by)
     return replace(
@@ -103,14 +104,19 @@ def shown_instead(recipe: Recipe, shown: Scalars, own: int) -> Recipe:
 
 def channels_of(shown: Sequence[str], data_keys: Mapping[str, Any], taken: Iterable[str] = ()) -> Iterator[Channel]:
     """A channel for each data key, with the units that its descriptor tells, under a name that none of ``taken`` and no other has."""
-    names = {*_RESERVED, *taken}
+    names = {*taken}
     for name in shown:
-        column = as_label(name) or "value"
-        while column in names:
-            column += "_"
+        column = free_name(as_label(name) or "value", names)
         names.add(column)
         units = as_label(as_mapping(data_keys.get(name)).get("units")) or ""
         yield Channel(column, as_label(name) or "value", units, data_key=name)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name of a channel, with as many lines behind it as it takes to be none of ``taken``, nor a column of every table."""
+    while name in _RESERVED or name in taken:
+        name += "_"
+    return name
 
 
 def number(value: object) -> float:

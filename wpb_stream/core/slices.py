@@ -66,7 +66,7 @@ class Sinograms:
         """Take the rows out of a frame of a point; of several frames the mean is taken.
 
         :param good: which pixels count; a block without any absorbs nothing
-        :raises FrameBroken: the frame has no such row
+        :raises FrameBroken: the frame has no such row: its point is missing then, on the maps as well
         """
         if max(self.of.rows) >= frame.shape[0]:
             raise FrameBroken(f"wpb.tomography.slices: there is no row {max(self.of.rows)} in frames of {frame.shape[0]} rows")

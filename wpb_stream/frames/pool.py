@@ -158,7 +158,9 @@ class FrameReaders:
         request = window_request(refs, reducer, accumulation)
         rows = len(refs)
         try:
-            answer = await self._in_reader(partial(worker.work, request, self.roots, self.idle_s), f"{rows} frames of {request.file.uri}")
+            answer = await self._in_reader(
+                partial(worker.work, request, self.roots, self.idle_s), f"{rows} of the frames of {request.file.uri}"
+            )
         except FrameBroken as given_up:
             status = np.full(rows, FrameStatus.BROKEN, np.uint8)
             return WindowResult(np.full((rows, reducer.size), np.nan), status, None, str(given_up))
@@ -191,7 +193,7 @@ class FrameReaders:
             logger.warning("%s: %s (attempt %d of %d)", what, why, attempt, ATTEMPTS)
             if attempt < ATTEMPTS:
                 await asyncio.sleep(pause_s)
-        raise FrameBroken(f"{what} were given up after {ATTEMPTS} attempts: {why}")
+        raise FrameBroken(f"{what}: given up after {ATTEMPTS} attempts: {why}")
 
     @asynccontextmanager
     async def _core(self) -> AsyncIterator[None]:

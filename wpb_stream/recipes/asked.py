@@ -89,11 +89,11 @@ WpbEntry = Annotated[dict[str, Any], AfterValidator(_checked)]
 
 
 def given_of(key: str, asked: Any, example: str, known: Sequence[str], needed: str) -> Mapping[str, Any]:
-    """The settings that an entry has, where it has what is needed and nothing that is unknown.
+    """The settings that an entry has, but for those that are null, where it has what is needed and nothing that is unknown.
 
     :raises RecipeError: naming the key, and what was expected
     """
-    given = as_mapping(asked)
+    given = {name: value for name, value in as_mapping(asked).items() if value is not None}
     if needed not in given or not set(known) >= set(given):
         raise RecipeError(f"{key} must be like {example}, not {repr(asked)[:80]}; it may have {', '.join(known)}")
     return given
@@ -140,6 +140,17 @@ def asked_of(start: Mapping[str, Any], dimensions: int | None = None) -> Asked:
     if asked.phase not in (None, False) and dimensions != 2:
         raise RecipeError(f"wpb.phase is for scans of two axes; this one has {dimensions or 'no known shape'}")
     return asked
+
+
+def refuse_bins(start: Mapping[str, Any], recipe: str) -> None:
+    """Bins that are asked for are not passed over by a recipe that makes none.
+
+    :param recipe: its name, which was asked for as well: else bins come first
+    :raises RecipeError: bins are asked for
+    """
+    if as_mapping(start.get("wpb")).get("bins") is not None:
+        told = "leave out wpb.bins, or that name (of wpb.recipe, or of the settings)"
+        raise RecipeError(f'wpb.bins cannot be had with "recipe": "{recipe}": {told}')
 
 
 EXAMPLES: Mapping[str, str] = MappingProxyType(

@@ -17,7 +17,7 @@ docs/reference/companions.md tells the rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from wpb_stream.core.companions import MAX_COMPANIONS, Companions
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.narrow import as_list, as_mapping
 from wpb_stream.core.recipe import Channel, PlanDefaults, Recipe, RecipeMaker
-from wpb_stream.core.scalars import channels_of
+from wpb_stream.core.scalars import channels_of, free_name
 from wpb_stream.recipes.fits import with_fits
 from wpb_stream.recipes.sliding import with_sliding_means
 from wpb_stream.recipes.tomography import with_slices
@@ -83,7 +83,7 @@ def with_companions(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
     placed_by: tuple[str, ...] = ()
     if isinstance(recipe.grid, Binned):
         placed_by = recipe.grid.data_keys
-        channels.append(Channel(_free(COUNT, channels), "Points in the bin", "points"))
+        channels.append(Channel(free_name(COUNT, [channel.name for channel in channels]), "Points in the bin", "points"))
     companions = Companions(joined, monitor, tuple(divided), frozenset(measured), placed_by)
     return replace(recipe, channels=tuple(channels), reduction=recipe.reducer, companions=companions)
 
@@ -106,10 +106,6 @@ def _names(key: str, asked: Any, example: str) -> list[str]:
     if len(set(names)) < len(names):
         raise RecipeError(f"{key} names a data key twice: {', '.join(map(str, names))[:200]}")
     return names
-
-
-def _free(name: str, channels: Sequence[Channel]) -> str:
-    return next(iter(channels_of([name], {}, [channel.name for channel in channels]))).name
 
 
 def _measured(asked: Any, recipe: Recipe) -> list[str]:

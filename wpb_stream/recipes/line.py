@@ -12,7 +12,7 @@ from typing import Any
 from wpb_stream.core.accumulation import Kind
 from wpb_stream.core.geometry import Axis, Grid
 from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe
-from wpb_stream.recipes.asked import asked_of
+from wpb_stream.recipes.asked import asked_of, refuse_bins
 from wpb_stream.recipes.reductions import reduction_of
 
 FIRST_POINTS = 64
@@ -33,6 +33,7 @@ class Line:
 
         :raises RecipeError: the ``wpb`` entry asks for something impossible
         """
+        refuse_bins(start, self.name)
         asked = asked_of(start)
         told = "The start document names no shape: the points are shown as a line, one after the other."
         notices = [Notice("shape_guessed", told)]

@@ -17,7 +17,7 @@ from wpb_stream.core.lattice import place
 from wpb_stream.core.narrow import as_integer, as_label, as_list, as_mapping
 from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe, RecipeMaker
 from wpb_stream.recipes import spirals, waypoints
-from wpb_stream.recipes.asked import asked_of
+from wpb_stream.recipes.asked import asked_of, refuse_bins
 from wpb_stream.recipes.line import Line
 from wpb_stream.recipes.raster import Raster
 from wpb_stream.recipes.reductions import reduction_of
@@ -48,6 +48,7 @@ class Positions:
 
         :raises RecipeError: the ``wpb`` entry asks for something impossible
         """
+        refuse_bins(start, self.name)
         try:
             grid, notices = _placed(start, defaults)
         except RecipeError as error:

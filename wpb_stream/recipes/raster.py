@@ -26,7 +26,7 @@ from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.geometry import MAX_CELLS, Axis, Grid
 from wpb_stream.core.narrow import as_label, as_list, as_mapping
 from wpb_stream.core.recipe import Notice, PlanDefaults, Recipe
-from wpb_stream.recipes.asked import MAX_DIMENSIONS, asked_of
+from wpb_stream.recipes.asked import MAX_DIMENSIONS, asked_of, refuse_bins
 from wpb_stream.recipes.patterns import Course, courses_of, snaked_of
 from wpb_stream.recipes.reductions import reduction_of
 from wpb_stream.recipes.scanspecs import lines_of
@@ -46,6 +46,7 @@ class Raster:
 
         :raises RecipeError: the shape is impossible, or the ``wpb`` entry is
         """
+        refuse_bins(start, self.name)
         notices: list[Notice] = []
         shape = _shape(start, defaults)
         if shape is None:

@@ -28,6 +28,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any
 
 from wpb_stream.core.accumulation import Accumulation, Kind
@@ -57,15 +58,19 @@ MAX_THRESHOLD = 1e300
 """Counts."""
 
 REDUCTIONS = ("regions", "centre_of_mass", "xrf", "azimuthal")
-BELONGS_TO = {
-    "mask": ("centre_of_mass", "azimuthal"),
-    "phase": ("centre_of_mass",),
-    **dict.fromkeys(("elements", "energy", "dead_time"), ("xrf",)),
-    **dict.fromkeys(("geometry", "unit", "ranges", "npt"), ("azimuthal",)),
-}
+BELONGS_TO: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "mask": ("centre_of_mass", "azimuthal"),
+        "phase": ("centre_of_mass",),
+        **dict.fromkeys(("elements", "energy", "dead_time"), ("xrf",)),
+        **dict.fromkeys(("geometry", "unit", "ranges", "npt"), ("azimuthal",)),
+    }
+)
 """Keys that say nothing without one of the reductions they are for."""
 STATISTIC_KEYS = ("statistic", "threshold")
-UNITS = {Statistic.SUM: "counts", Statistic.MEAN: "counts/pixel", Statistic.MAXIMUM: "counts", Statistic.ABOVE: "pixels"}
+UNITS: Mapping[Statistic, str] = MappingProxyType(
+    {Statistic.SUM: "counts", Statistic.MEAN: "counts/pixel", Statistic.MAXIMUM: "counts", Statistic.ABOVE: "pixels"}
+)
 
 _REGION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .:+-]{0,63}")
 """What may name a column, a dataset and a file."""
@@ -91,7 +96,7 @@ def reduction_of(start: Mapping[str, Any], defaults: PlanDefaults, notices: list
     :raises RecipeError: the ``wpb`` entry, or the settings, ask for something impossible
     """
     wanted = as_mapping(start.get("wpb"))
-    kind = wanted.get("reduction", "regions")
+    kind = "regions" if wanted.get("reduction") is None else wanted["reduction"]
     if kind not in REDUCTIONS:
         raise RecipeError(f"wpb.reduction: there is no {str(kind)[:80]!r}; known are {', '.join(REDUCTIONS)}")
     corrections = corrections_of(wanted)

@@ -31,6 +31,8 @@ from wpb_stream.recipes.regions import is_number
 
 KEYS = ("slices", "angles", "centre", "filter", "flat", "dark")
 MAX_SLICES = 8
+MAX_PROJECTIONS = 16_384
+"""A sinogram of so many takes 32 MB, and the rows it is made of twice that."""
 LARGEST = 1e9
 """Counts, columns and degrees."""
 EXAMPLE = '{"slices": [100, 608], "flat": 40000}'
@@ -53,6 +55,8 @@ def with_slices(recipe: Recipe, asked: Mapping[str, Any]) -> Recipe:
         raise RecipeError("wpb.tomography.flat must be the counts a pixel without the sample, where there is no wpb.flat")
     first, last = _angles(given.get("angles"), recipe)
     points = recipe.grid.shape[0]
+    if points > MAX_PROJECTIONS:
+        raise RecipeError(f"wpb.tomography is for up to {MAX_PROJECTIONS:,} projections, and this scan has {points:,} points")
     slices = Slices(
         _rows(given["slices"]),
         radians(first),

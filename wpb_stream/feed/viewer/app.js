@@ -60,13 +60,12 @@ async function look(cell) {
 /** Offer the run's other revisions for comparison, once it is over: what still grows is compared with nothing. */
 async function offerRevisions() {
   const { model } = stage;
-  if (!stage.compared) page.showRevisions([], "");
   if (!model || shown?.status === "running") return;
   const answer = await fetch(`api/runs/${encodeURIComponent(model.run.uid)}/revisions`).catch(() => null);
   if (!answer?.ok || stage.model !== model) return;
   /** @type {{revisions: {revision: string, produced_by: string, created_at: string}[]}} */
   const { revisions } = await answer.json();
-  if (stage.model === model) page.showRevisions(revisions.filter(({ revision }) => revision !== model.revision), stage.compared?.revision ?? "");
+  if (stage.model === model) page.showRevisions(revisions.filter(({ revision }) => revision !== model.revision));
 }
 
 /**
@@ -101,6 +100,7 @@ compared.addEventListener("change", () => void compare(compared.value));
 function begin(run, revision) {
   if (shown?.uid !== run.uid) page.clearNotices();
   shown = run;
+  page.showRevisions([]);
   rate = new Rate();
   reason = "";
   page.showRun(run, revision);

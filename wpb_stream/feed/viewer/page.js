@@ -89,11 +89,10 @@ export function showRun(run, revision) {
 }
 
 /**
- * Which revisions a run can be compared with.
+ * Which revisions a run can be compared with. One that is chosen stays so.
  * @param {{revision: string, produced_by: string, created_at: string}[]} others
- * @param {string} chosen the one that is; empty for none
  */
-export function showRevisions(others, chosen) {
+export function showRevisions(others) {
   const choices = others.map(({ revision, produced_by: by, created_at: at }) => {
     const name = revision === "live" || revision.startsWith("live.") ? revision : revision.slice(0, 8);
     const choice = /** @type {HTMLOptionElement} */ (make("option", `${name} of ${clock(at, true)}`));
@@ -104,8 +103,9 @@ export function showRevisions(others, chosen) {
   const none = /** @type {HTMLOptionElement} */ (make("option", "nothing"));
   none.value = "";
   const select = /** @type {HTMLSelectElement} */ (element("compared"));
+  const { value } = select;
   select.replaceChildren(none, ...choices);
-  select.value = chosen;
+  select.value = others.some(({ revision }) => revision === value) ? value : "";
   element("comparison").hidden = others.length === 0;
 }
 

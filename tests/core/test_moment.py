@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.helpers.documents import MOTOR, Acquisition
 from tests.helpers.liverun import codes, feed
-from wpb_stream.core.derived import Derived, OfChannels
+from wpb_stream.core.derived import Derived, Map, OfChannels
 from wpb_stream.core.geometry import Grid
 from wpb_stream.core.live import LiveRun, Pace
 from wpb_stream.core.recipe import PlanDefaults, Recipe

@@ -1,4 +1,4 @@
-"""One run made again, start to end, by the assets themselves: in a process that was started for that, see :mod:`wpb_dagster.reprocessing`.
+"""One run made again, start to end, by the assets themselves: in a process that was started for that by :mod:`wpb_dagster.reprocessing`.
 
 The assets are run by Dagster against an instance in memory, whose materialisations are handed to whoever asked: so what a run is made
 of when many are made again is what it is made of when it ends, whatever assets there are.
@@ -64,9 +64,14 @@ class Failed:
     """Whether it is not tried again."""
 
 
-def serve(requests: Connection, given: Given) -> None:
-    """Make runs again as they are asked for, until whoever asks is gone."""
+def serve(descriptor: int) -> None:
+    """Make runs again as they are asked for, until whoever asks is gone.
+
+    :param descriptor: of the connection: on it come the resources' fields, and then tasks; on it go the outcomes
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal reaches us too: whoever started us ends us
+    requests = Connection(descriptor)
+    given: Given = requests.recv()
     while True:
         with dg.DagsterInstance.ephemeral() as instance:
             for _ in range(RUNS_AN_INSTANCE):

@@ -135,10 +135,18 @@ def summary(
     write_whole(results.folder(uid) / MARKDOWN, text.encode())
     path = results.folder(uid) / JSON
     write_whole(path, json.dumps(told, indent=2, allow_nan=False).encode() + b"\n")
+    if values is not None and not _failed(context):
+        with catalogue.reader() as reader:
+            reader.finish_revision(uid, values.revision)
     failed = [each.check_name for each in checks if not each.passed]
     metadata: dict[str, Any] = {"summary": dg.MetadataValue.md(text), "file": dg.MetadataValue.path(path)}
     metadata |= {"checks passed": len(checks) - len(failed), "checks not passed": ", ".join(failed) or "none"}
     return dg.MaterializeResult(metadata=about_run(row.info, viewer) | metadata)
+
+
+def _failed(context: dg.AssetExecutionContext) -> bool:
+    """Whether something could not be made in this Dagster run, in which the summary comes last."""
+    return bool(context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE))
 
 
 def _brief(value: str | float) -> str:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from wpb_stream.core.binning import Binned, Bins, Rows
 from wpb_stream.core.board import Reconstruction
+from wpb_stream.core.counts import Counts
 from wpb_stream.core.description import beyond, describe, hollow, iso
 from wpb_stream.core.gathered import Gathered
 from wpb_stream.core.geometry import Grid
@@ -56,6 +57,8 @@ class LiveRun:
     """Points whose frame could not be had."""
     last_look: bool = False
     """Whether what is read now is looked for a last time: the run is over, and all that was late has had its time."""
+    counts: Counts = field(default_factory=Counts)
+    """Of all that this process reconstructs."""
     _frame_shape: tuple[int, int] | None = None
     _described: int = 0
     """Descriptors that the run's description takes account of."""
@@ -67,6 +70,8 @@ class LiveRun:
     """Where points are put that are where they were measured."""
     _placed: dict[int, FrameRef] = field(default_factory=dict[int, FrameRef])
     """The newest frame of each point that has a row."""
+    _arrived: dict[int, float] = field(default_factory=dict[int, float])
+    """Of each point, when the last document that announced it came."""
     _gathered: Gathered = field(default_factory=Gathered)
     _grown: bool = False
     """Whether there is more than the arrays show."""
@@ -79,15 +84,21 @@ class LiveRun:
         self.reconstruction.frames = self._placed
 
     @classmethod
-    def begin(cls, run: Run, revision: str, pace: Pace, now: float, produced_by: str = "wpb stream") -> LiveRun:
+    def begin(
+        cls, run: Run, revision: str, pace: Pace, now: float, produced_by: str = "wpb stream", counts: Counts | None = None
+    ) -> LiveRun:
         """A reconstruction without rows yet."""
         info = describe(run)
         table = PointTable([channel.name for channel in info.channels], capacity=min(info.points_expected or 1, FIRST_ROWS))
-        return cls(run, Reconstruction(info, revision, table, produced_by, run.notices), pace, now)
+        return cls(run, Reconstruction(info, revision, table, produced_by, run.notices), pace, now, counts=counts or Counts())
 
-    def add(self, frames: Sequence[FrameRef], now: float) -> None:
-        """A document of the run came, and asked for these frames."""
+    def add(self, frames: Sequence[FrameRef], now: float, arrived_at: float | None = None) -> None:
+        """A document of the run came, and asked for these frames.
+
+        :param arrived_at: when it came into this process, if it had to wait
+        """
         self.last_document_at = now
+        self._arrived |= dict.fromkeys((ref.point for ref in frames), now if arrived_at is None else arrived_at)
         self.last_look = False  # not over after all, perhaps
         self._take_channels()
         if self.run.descriptors != self._described and not self.reconstruction.table.rows:
@@ -140,11 +151,13 @@ class LiveRun:
         if result.unjoined:
             self.run.notice("companion_missing", result.unjoined)
         read: list[int] = []
-        spoiled = False
+        spoiled, frames_read = False, 0
         for position, (ref, status) in enumerate(zip(frames, result.status, strict=True)):
             late = self._late.answered(ref)
+            self.counts.retries += late is not None
             before = self._placed.get(ref.point)
             if status == FrameStatus.READ:
+                frames_read += ref.values is None
                 if before is None or before.version < ref.version:
                     self._placed[ref.point] = ref
                     self._filled += ref.point in self.missing
@@ -176,7 +189,11 @@ class LiveRun:
             self.describe_again()
         if read and not self.reconstruction.table.rows and (told := hollow(recipe, result.values[read])):
             self.run.notice("regions_beyond", told)
-        self.reconstruction.table.append(*self._rows(self.run.grid, points, result.values[read]))
+        rows = self._rows(self.run.grid, points, result.values[read])
+        self.reconstruction.table.append(*rows)
+        self.reconstruction.arrived.extend(self._arrived.get(point, now) for point in rows[0].tolist())
+        self.counts.frames += frames_read
+        self.counts.rows += len(rows[0])
         self._grown |= bool(recipe.arrays) and (bool(read) or (result.tally is not None and result.tally.frames > 0))
         self.reconstruction.run = msgspec.structs.replace(self.reconstruction.run, rows=self.reconstruction.table.rows)
 

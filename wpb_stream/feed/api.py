@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
@@ -15,6 +16,7 @@ from wpb_stream.core.messages import ListRuns
 from wpb_stream.feed.downloads import FORMATS
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.http import Answer, path_of, plain
+from wpb_stream.feed.metrics import Metrics
 
 STATUS = {"unknown_run": 404, "unknown_revision": 404, "bad_message": 400}
 """HTTP status of each error code; 503 for all others, which may pass."""
@@ -23,10 +25,10 @@ DOWNLOAD_THREADS = 2
 
 
 class Api:
-    """Answers what needs the catalogue."""
+    """Answers what needs the catalogue, or counts."""
 
-    def __init__(self, board: Board, finder: Finder) -> None:
-        self._board, self._finder = board, finder
+    def __init__(self, board: Board, finder: Finder, metrics: Metrics) -> None:
+        self._board, self._finder, self._metrics = board, finder, metrics
         self._threads = ThreadPoolExecutor(DOWNLOAD_THREADS, thread_name_prefix="downloads")
 
     async def answer(self, method: str, target: str) -> Answer | None:
@@ -41,6 +43,8 @@ class Api:
                 case ["readyz"]:
                     await self._finder.runs(limit=1)
                     return plain(200, "text/plain", b"ready\n")
+                case ["metrics"]:
+                    return plain(200, CONTENT_TYPE_PLAIN_0_0_4, self._metrics.text())
                 case ["api", "runs"]:
                     return _json(await self._runs(asked))
                 case ["api", "runs", uid]:

@@ -98,7 +98,7 @@ class LiveRun:
         :param arrived_at: when it came into this process, if it had to wait
         """
         self.last_document_at = now
-        self._arrived |= dict.fromkeys((ref.point for ref in frames), now if arrived_at is None else arrived_at)
+        self._arrived.update(dict.fromkeys([ref.point for ref in frames], now if arrived_at is None else arrived_at))
         self.last_look = False  # not over after all, perhaps
         self._take_channels()
         if self.run.descriptors != self._described and not self.reconstruction.table.rows:
@@ -133,11 +133,14 @@ class LiveRun:
     def take(self, now: float) -> list[FrameRef]:
         """The frames to read now: a closed window, and late ones whose time has come, as many as a window holds."""
         if self._over(now):
-            self._window.add(self.run.join.release(), now)
+            released = self.run.join.release()
+            self._arrived.update(dict.fromkeys([ref.point for ref in released], now))
+            self._window.add(released, now)
         if not (self.last_look or len(self._window) or self._late.being_read) and self._over(now) and self._late.overdue(now):
             self.last_look = True
             self._late.look_for_all(now)
         due = self._late.due(now, self.pace.window_frames)
+        self.counts.retries += len(due)
         closed = self._window.closes_in(now) == 0.0 or self.run.stop is not None
         taken = due + (self._window.take(now) if closed else [])
         if not taken and self._settled(now):
@@ -151,13 +154,11 @@ class LiveRun:
         if result.unjoined:
             self.run.notice("companion_missing", result.unjoined)
         read: list[int] = []
-        spoiled, frames_read = False, 0
+        spoiled = False
         for position, (ref, status) in enumerate(zip(frames, result.status, strict=True)):
             late = self._late.answered(ref)
-            self.counts.retries += late is not None
             before = self._placed.get(ref.point)
             if status == FrameStatus.READ:
-                frames_read += ref.values is None
                 if before is None or before.version < ref.version:
                     self._placed[ref.point] = ref
                     self._filled += ref.point in self.missing
@@ -191,8 +192,9 @@ class LiveRun:
             self.run.notice("regions_beyond", told)
         rows = self._rows(self.run.grid, points, result.values[read])
         self.reconstruction.table.append(*rows)
-        self.reconstruction.arrived.extend(self._arrived.get(point, now) for point in rows[0].tolist())
-        self.counts.frames += frames_read
+        self.reconstruction.arrived.extend(map(self._arrived.__getitem__, rows[0].tolist()))
+        if frames[0].values is None:  # else there was nothing to read
+            self.counts.frames += int(np.count_nonzero(result.status == FrameStatus.READ))
         self.counts.rows += len(rows[0])
         self._grown |= bool(recipe.arrays) and (bool(read) or (result.tally is not None and result.tally.frames > 0))
         self.reconstruction.run = msgspec.structs.replace(self.reconstruction.run, rows=self.reconstruction.table.rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -13,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import ListRuns
+from wpb_stream.feed.answers import ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
 from wpb_stream.feed.downloads import FORMATS
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.http import Answer, path_of, plain
@@ -49,23 +49,23 @@ class Api:
                     return _json(await self._runs(asked))
                 case ["api", "runs", uid]:
                     made = await self._made(uid, asked.get("revision", "newest"))
-                    return _json({"run": made.run, "revision": made.revision, "produced_by": made.produced_by, "notices": made.notices})
+                    return _json(RunAnswer(made.run, made.revision, made.produced_by, list(made.notices)))
                 case ["api", "runs", uid, "revisions"]:
-                    return _json({"revisions": await self._finder.revisions(self._uid(uid))})
+                    return _json(RevisionsAnswer(await self._finder.revisions(self._uid(uid))))
                 case ["api", "runs", uid, name] if name in FORMATS:
                     return await self._file(uid, name, asked.get("revision", "newest"))
                 case _:
                     return None
         except ProtocolError as error:
-            return _json({"error": error.code, "message": str(error)}, STATUS.get(error.code, 503))
+            return _json(ErrorAnswer(error.code, str(error)), STATUS.get(error.code, 503))
         except ServiceError:
             told = "The server cannot reach its catalogue at the moment; please try again."
-            return _json({"error": "internal", "message": told}, 503)
+            return _json(ErrorAnswer("internal", told), 503)
 
     def _uid(self, text: str) -> str:
         return self._board.latest or text if text == "latest" else text
 
-    async def _runs(self, asked: dict[str, str]) -> dict[str, Any]:
+    async def _runs(self, asked: dict[str, str]) -> RunsAnswer:
         try:
             limit = int(asked.get("limit", 50))
         except ValueError:
@@ -74,7 +74,7 @@ class Api:
             raise ProtocolError("bad_message", "limit must be a whole number from 1 to 500.")
         named = {name: asked.get(name) for name in ("before", "plan_name", "status", "since", "until")}
         page = await self._finder.runs(**conditions_of(ListRuns(0, limit, **named)))
-        return {"runs": [run for _, run in page], "before": str(page[-1][0]) if len(page) == limit else None}
+        return RunsAnswer([run for _, run in page], str(page[-1][0]) if len(page) == limit else None)
 
     async def _made(self, uid: str, revision: str) -> Reconstruction:
         made, gone = await self._finder.find(self._uid(uid), revision)
@@ -92,5 +92,5 @@ class Api:
         return status, headers | {"Content-Disposition": f'attachment; filename="scan-{scan}{name}"'}, body
 
 
-def _json(value: Any, status: int = 200) -> Answer:
+def _json(value: msgspec.Struct, status: int = 200) -> Answer:
     return plain(status, "application/json", msgspec.json.encode(value))

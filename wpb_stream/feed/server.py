@@ -45,8 +45,8 @@ from wpb_stream.core.messages import (
     parse_request,
 )
 from wpb_stream.core.recipe import Notice
+from wpb_stream.feed import asyncapi, openapi
 from wpb_stream.feed.api import Api
-from wpb_stream.feed.asyncapi import document
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
@@ -81,7 +81,9 @@ class Feed:
         self._slices, self._places, self._sent = Slices(), Places(), Sent()
         self._api = Api(board, finder, Metrics(board, self._sent, self._places, version))
         self._version, self._origins = version, tuple(origins)
-        self._static = {**viewer_files(), "/asyncapi.json": plain(200, "application/json", msgspec.json.encode(document(version)))}
+        published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
+        answers = {path: plain(200, "application/json", msgspec.json.encode(document)) for path, document in published.items()}
+        self._static = {**viewer_files(), **answers}
         self._changed = asyncio.Event()
         board.watch(self._wake)
 

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.helpers.described import PUBLISHED, assert_described
 from tests.helpers.scans import Scan, scan
 from tests.integration.feed.conftest import CHANNELS, Beamline
 from tests.integration.feed.test_http import _http
@@ -19,7 +20,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def got(beamline: Beamline, path: str) -> tuple[int, dict[str, str], bytes]:
-    return await _http(beamline, f"GET {path} HTTP/1.1")
+    """As published, whatever is asked for."""
+    status, headers, body = await _http(beamline, f"GET {path} HTTP/1.1")
+    assert_described(path, status, headers, body)
+    return status, headers, body
 
 
 async def test_runs_are_listed_in_pages_and_by_what_is_asked_for(beamline: Beamline, past: list[Scan]) -> None:
@@ -103,3 +107,12 @@ async def test_the_protocol_is_published(beamline: Beamline) -> None:
     status, headers, body = await got(beamline, "/asyncapi.json")
     assert (status, headers["content-type"]) == (200, "application/json")
     assert json.loads(body)["operations"].keys() == {"ask", "tell"}
+    _, _, body = await got(beamline, "/openapi.json")
+    assert json.loads(body)["paths"] == PUBLISHED["paths"]
+
+
+@pytest.mark.parametrize("path", PUBLISHED["paths"])
+async def test_every_path_that_is_published_is_answered(beamline: Beamline, past: list[Scan], path: str) -> None:
+    status, _, body = await got(beamline, path.replace("{uid}", past[0].uid))
+    assert status == 200 or path.endswith("/preview.png")
+    assert body

@@ -88,8 +88,9 @@ class Api:
             raise ProtocolError("unknown_revision", f"Nothing was reconstructed of run {uid[:80]}: there is no map of it.")
         content_type, make = FORMATS[name]
         status, headers, body = plain(200, content_type, await asyncio.get_running_loop().run_in_executor(self._threads, make, made))
+        kept = "inline" if content_type.startswith("image/") else "attachment"
         scan = "" if made.run.scan_id is None else f"{made.run.scan_id}-"
-        return status, headers | {"Content-Disposition": f'attachment; filename="scan-{scan}{name}"'}, body
+        return status, headers | {"Content-Disposition": f'{kept}; filename="scan-{scan}{name}"'}, body
 
 
 def _json(value: msgspec.Struct, status: int = 200) -> Answer:

@@ -8,13 +8,17 @@ import json
 from typing import Any
 
 import h5py
+import msgspec
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.helpers.described import PUBLISHED, assert_described
 from tests.helpers.scans import Scan, scan
 from tests.integration.feed.conftest import CHANNELS, Beamline
 from tests.integration.feed.test_http import _http
+from wpb_stream.feed.answers import RunAnswer
+from wpb_stream.pictures import GAP, PANEL, draw
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -61,6 +65,12 @@ async def test_its_maps_are_files_that_others_read(beamline: Beamline, past: lis
     _, _, body = await got(beamline, f"/api/runs/{one.uid}/map.nxs")
     with h5py.File(io.BytesIO(body)) as file:
         np.testing.assert_array_equal(file["entry/maps/total"][...], one.map("total"))
+    _, headers, body = await got(beamline, f"/api/runs/{one.uid}/map.png")
+    assert headers["content-disposition"] == 'inline; filename="scan-7-map.png"'
+    _, _, told = await got(beamline, f"/api/runs/{one.uid}")
+    assert body == draw(msgspec.json.decode(told, type=RunAnswer).run, {channel: one.map(channel) for channel in CHANNELS})
+    with Image.open(io.BytesIO(body)) as picture:
+        assert (picture.format, picture.width) == ("PNG", GAP + 5 * (PANEL + GAP))
 
 
 async def test_what_a_running_scan_has_so_far_can_be_taken_away_too(beamline: Beamline) -> None:
@@ -79,6 +89,7 @@ async def test_what_a_running_scan_has_so_far_can_be_taken_away_too(beamline: Be
         ("/api/runs/{uid}?revision=never", 404, "unknown_revision"),
         ("/api/runs/{uid}?revision=live.7", 404, "unknown_revision"),
         ("/api/runs/{uid}/map.npz?revision=live.7", 404, "unknown_revision"),
+        ("/api/runs/{uid}/map.png?revision=live.7", 404, "unknown_revision"),
         ("/api/runs?limit=0", 400, "bad_message"),
         ("/api/runs?limit=many", 400, "bad_message"),
         ("/api/runs?since=yesterday", 400, "bad_message"),

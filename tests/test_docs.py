@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from wpb_stream.core.accumulation import Kind
 from wpb_stream.core.board import Board
@@ -65,8 +66,10 @@ def test_every_metric_is_explained_and_every_alert_is_of_metrics_that_there_are(
     ends = {"counter": "_total", "info": "_info"}
     metrics = {each.name + ends.get(each.type, ""): each.type for each in Metrics(Board(), Sent(), Places(), "0").collect()}
     assert dict(re.findall(r"^\| `(wpb_[a-z_]+)` \| ([a-z]+) \|", page, re.MULTILINE)) == metrics
-    watched = set(re.findall(r"\bwpb_[a-z_]+", (ROOT / "docs" / "how-to" / "prometheus.md").read_text()))
-    assert {name.removesuffix("_bucket") for name in watched} <= metrics.keys()
+    told = (ROOT / "docs" / "how-to" / "prometheus.md").read_text()
+    assert {name.removesuffix("_bucket") for name in re.findall(r"\bwpb_[a-z_]+", told)} <= metrics.keys()
+    _, rules = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", told, re.DOTALL)]
+    assert all(rule.keys() >= {"alert", "expr", "annotations"} for group in rules["groups"] for rule in group["rules"])
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)

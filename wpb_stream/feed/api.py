@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import ListRuns
+from wpb_stream.feed.answers import ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
 from wpb_stream.feed.downloads import FORMATS
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.http import Answer, path_of, plain
+from wpb_stream.feed.metrics import Metrics
 
 STATUS = {"unknown_run": 404, "unknown_revision": 404, "bad_message": 400}
 """HTTP status of each error code; 503 for all others, which may pass."""
@@ -23,10 +25,10 @@ DOWNLOAD_THREADS = 2
 
 
 class Api:
-    """Answers what needs the catalogue."""
+    """Answers what needs the catalogue, or counts."""
 
-    def __init__(self, board: Board, finder: Finder) -> None:
-        self._board, self._finder = board, finder
+    def __init__(self, board: Board, finder: Finder, metrics: Metrics) -> None:
+        self._board, self._finder, self._metrics = board, finder, metrics
         self._threads = ThreadPoolExecutor(DOWNLOAD_THREADS, thread_name_prefix="downloads")
 
     async def answer(self, method: str, target: str) -> Answer | None:
@@ -41,27 +43,29 @@ class Api:
                 case ["readyz"]:
                     await self._finder.runs(limit=1)
                     return plain(200, "text/plain", b"ready\n")
+                case ["metrics"]:
+                    return plain(200, CONTENT_TYPE_PLAIN_0_0_4, self._metrics.text())
                 case ["api", "runs"]:
                     return _json(await self._runs(asked))
                 case ["api", "runs", uid]:
                     made = await self._made(uid, asked.get("revision", "newest"))
-                    return _json({"run": made.run, "revision": made.revision, "produced_by": made.produced_by, "notices": made.notices})
+                    return _json(RunAnswer(made.run, made.revision, made.produced_by, list(made.notices)))
                 case ["api", "runs", uid, "revisions"]:
-                    return _json({"revisions": await self._finder.revisions(self._uid(uid))})
+                    return _json(RevisionsAnswer(await self._finder.revisions(self._uid(uid))))
                 case ["api", "runs", uid, name] if name in FORMATS:
                     return await self._file(uid, name, asked.get("revision", "newest"))
                 case _:
                     return None
         except ProtocolError as error:
-            return _json({"error": error.code, "message": str(error)}, STATUS.get(error.code, 503))
+            return _json(ErrorAnswer(error.code, str(error)), STATUS.get(error.code, 503))
         except ServiceError:
             told = "The server cannot reach its catalogue at the moment; please try again."
-            return _json({"error": "internal", "message": told}, 503)
+            return _json(ErrorAnswer("internal", told), 503)
 
     def _uid(self, text: str) -> str:
         return self._board.latest or text if text == "latest" else text
 
-    async def _runs(self, asked: dict[str, str]) -> dict[str, Any]:
+    async def _runs(self, asked: dict[str, str]) -> RunsAnswer:
         try:
             limit = int(asked.get("limit", 50))
         except ValueError:
@@ -70,7 +74,7 @@ class Api:
             raise ProtocolError("bad_message", "limit must be a whole number from 1 to 500.")
         named = {name: asked.get(name) for name in ("before", "plan_name", "status", "since", "until")}
         page = await self._finder.runs(**conditions_of(ListRuns(0, limit, **named)))
-        return {"runs": [run for _, run in page], "before": str(page[-1][0]) if len(page) == limit else None}
+        return RunsAnswer([run for _, run in page], str(page[-1][0]) if len(page) == limit else None)
 
     async def _made(self, uid: str, revision: str) -> Reconstruction:
         made, gone = await self._finder.find(self._uid(uid), revision)
@@ -84,9 +88,10 @@ class Api:
             raise ProtocolError("unknown_revision", f"Nothing was reconstructed of run {uid[:80]}: there is no map of it.")
         content_type, make = FORMATS[name]
         status, headers, body = plain(200, content_type, await asyncio.get_running_loop().run_in_executor(self._threads, make, made))
+        kept = "inline" if content_type.startswith("image/") else "attachment"
         scan = "" if made.run.scan_id is None else f"{made.run.scan_id}-"
-        return status, headers | {"Content-Disposition": f'attachment; filename="scan-{scan}{name}"'}, body
+        return status, headers | {"Content-Disposition": f'{kept}; filename="scan-{scan}{name}"'}, body
 
 
-def _json(value: Any, status: int = 200) -> Answer:
+def _json(value: msgspec.Struct, status: int = 200) -> Answer:
     return plain(status, "application/json", msgspec.json.encode(value))

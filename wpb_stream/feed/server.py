@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
+from time import monotonic
 from uuid import uuid4
 
 import msgspec
@@ -44,13 +45,15 @@ from wpb_stream.core.messages import (
     parse_request,
 )
 from wpb_stream.core.recipe import Notice
+from wpb_stream.feed import asyncapi, openapi
 from wpb_stream.feed.api import Api
-from wpb_stream.feed.asyncapi import document
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.http import Answer, answer, plain, reads_a_file, same_origin, viewer_files
+from wpb_stream.feed.metrics import Metrics
 from wpb_stream.feed.places import Place, Places
+from wpb_stream.feed.sent import Sent
 from wpb_stream.feed.subscription import Slices, Subscription
 
 log = logging.getLogger(__name__)
@@ -75,10 +78,12 @@ class Feed:
 
     def __init__(self, board: Board, finder: Finder, results: Results, frames: Frames, version: str, origins: Sequence[str] = ()) -> None:
         self._board, self._finder, self._results, self._frames = board, finder, results, frames
-        self._api = Api(board, finder)
+        self._slices, self._places, self._sent = Slices(), Places(), Sent()
+        self._api = Api(board, finder, Metrics(board, self._sent, self._places, version))
         self._version, self._origins = version, tuple(origins)
-        self._static = {**viewer_files(), "/asyncapi.json": plain(200, "application/json", msgspec.json.encode(document(version)))}
-        self._slices, self._places = Slices(), Places()
+        published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
+        answers = {path: plain(200, "application/json", msgspec.json.encode(document)) for path, document in published.items()}
+        self._static = {**viewer_files(), **answers}
         self._changed = asyncio.Event()
         board.watch(self._wake)
 
@@ -132,10 +137,11 @@ class Feed:
         return _response(request.method, await asyncio.to_thread(answer, *asked) if reads_a_file(request.path) else answer(*asked))
 
     async def _client(self, socket: ServerConnection) -> None:
-        client, following = Connection(socket), dict[int, asyncio.Task[None]]()
+        client, following = Connection(socket, self._sent), dict[int, asyncio.Task[None]]()
         looking = asyncio.Semaphore(MAX_LOOKS)
         # A pulled cable: the kernel gives up what is not acknowledged, instead of trying for a quarter of an hour.
         socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+        self._sent.clients += 1
         try:
             async with asyncio.TaskGroup() as tasks:
                 await client.tell(Welcome(self._version, uuid4().hex, _now(), self._board.latest))
@@ -147,6 +153,8 @@ class Feed:
             pass
         except* TimeoutError:
             log.info("client %s takes nothing for %g s: cut off", socket.remote_address, SEND_TIMEOUT_S)
+        finally:
+            self._sent.clients -= 1
 
     async def _serve_request(
         self,
@@ -212,7 +220,7 @@ class Feed:
                 await client.tell(_error(error, request.id))
 
     async def _keep_told(self, client: Connection, request: Subscribe, place: Place) -> None:
-        subscription = Subscription(request, self._slices)
+        subscription, waiting_since = Subscription(request, self._slices), monotonic()
         from_row, revision, growing, pinned = request.from_row, request.revision, False, False
         while True:
             # Taken before looking, so that a change while this task sends is not missed.
@@ -233,6 +241,8 @@ class Feed:
                 growing = await self._to_newest(client, subscription, made) is self._board.live.get(made.run.uid)
             first_row, was_complete = subscription.next_row, subscription.complete
             await client.send(subscription.due())
+            if made := subscription.made:
+                self._sent.rows(made, first_row, subscription.next_row, waiting_since)
             if subscription.complete and not was_complete:
                 continue  # a newer run may have begun before this one was told to its end
             if not subscription.behind:

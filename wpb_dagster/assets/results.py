@@ -16,7 +16,6 @@ from wpb_dagster.line_fits import asked_of, fits_of
 from wpb_dagster.line_statistics import COLUMNS, as_csv, statistics_of
 from wpb_dagster.metadata import about_run, picture, plan_of, tag_run
 from wpb_dagster.partitions import run_partitions
-from wpb_dagster.previews import COLOURS, KEPT_PREVIEW_BYTES, composite, draw, shrink
 from wpb_dagster.reconstruction import Maps, Values, replay
 from wpb_dagster.resources import Catalogue, Recipes, ResultsFolder, Viewer
 from wpb_dagster.summary import JSON, MARKDOWN, as_markdown, evaluations_of, summary_of
@@ -25,6 +24,7 @@ from wpb_stream.core.derived import grid_of
 from wpb_stream.core.documents import Document
 from wpb_stream.core.recipe import Channel
 from wpb_stream.frames.nexus import write_nexus
+from wpb_stream.previews import COLOURS, KEPT_PREVIEW_BYTES, composite, draw, shrink
 
 GROUP = "results"
 _FILES = {"NeXus file": NEXUS, "picture": PREVIEW, "peak statistics": LINE_STATISTICS, "fits": LINE_FITS}

@@ -48,7 +48,7 @@ def draw(info: RunInfo, maps: Mapping[str, Map]) -> bytes:
         of a scan with more the last slab that was measured
     :returns: PNG
     """
-    flat = {name: _upright(info, values) for name, values in maps.items()}
+    flat = {name: upright(info, values) for name, values in maps.items()}
     panels: list[tuple[str, Pixels, npt.NDArray[np.bool_]]] = []
     coloured = {c.colour: flat[c.name] for c in info.channels if c.colour in COLOURS and c.name in flat}
     if len(coloured) > 1:
@@ -97,7 +97,7 @@ def shrink(png: bytes, max_bytes: int) -> bytes:
     return png
 
 
-def _upright(info: RunInfo, values: Map) -> Map:
+def upright(info: RunInfo, values: Map) -> Map:
     """The last two dimensions with positions ascending to the right and upwards (row 0 of an image is at its top)."""
     slabs = values.reshape(-1, *((1,) if values.ndim == 1 else ()), *values.shape[-2:])
     measured = [number for number, slab in enumerate(slabs) if np.isfinite(slab).any()]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wpb_dagster.previews import GAP, HATCH_DARK, HATCH_LIGHT, PANEL, TITLE, composite, draw, shaded, shrink
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo
+from wpb_stream.previews import GAP, HATCH_DARK, HATCH_LIGHT, PANEL, TITLE, composite, draw, shaded, shrink
 
 HATCH = {HATCH_LIGHT, HATCH_DARK}
 

@@ -208,7 +208,8 @@ def watch(
 ) -> Watching:
     """Watch a run; never ends by itself, as ``latest`` moves on to the next run and a run may be revised.
 
-    A server that is away, restarts or has a difficulty of its own is asked again, at growing intervals.
+    ``async for update in watch(...)``, or ``watch(...).show()`` for a picture in a notebook. A server that is away, restarts or has a
+    difficulty of its own is asked again, at growing intervals.
 
     :param url: the feed, e.g. ``ws://127.0.0.1:8000/ws``
     :param run: a run's uid, or ``latest``
@@ -218,7 +219,7 @@ def watch(
     :raises ProtocolError: the server refuses what is asked, e.g. no such run
     :raises ServiceError: the server refuses the connection for good
     """
-    return Watching(_updates(url, token, Follower(run, channels, revision, max_rate)))
+    return Watching(lambda rate: _updates(url, token, Follower(run, channels, revision, rate)), max_rate)
 
 
 def watch_sync(

@@ -51,6 +51,14 @@ class Update:
         """One channel as a map of the run's shape; NaN where nothing has been measured."""
         return self.table.maps(self.run.shape)[channel]
 
+    def headline(self) -> str:
+        """Which run it is, and how far it has come, in a line."""
+        run = self.run
+        status = self.stopped.exit_status if self.stopped else run.status
+        of = f" of {run.points_expected} ({100 * self.rows // run.points_expected} %)" if run.points_expected else ""
+        revision = "" if self.revision == "live" else f" revision {self.revision}"
+        return f"run {run.scan_id or run.uid} {run.plan_name or ''} {status}{revision}: {self.rows}{of} points"
+
     def to_xarray(self) -> xarray.Dataset:
         """All channels as variables over the axes, with units and ``long_name``; the ``attrs`` tell of the run.
 

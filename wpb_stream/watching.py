@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import aclosing
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 from wpb_stream.update import Update
 
+if TYPE_CHECKING:
+    from wpb_stream.notebook import Showing
+
+SHOWN_A_SECOND = 4.0
+"""Pictures at most: each is a hundred times what is new in it."""
+
 
 class Watching(AsyncIterator[Update]):
-    """The updates of a run, as they come: ``async for update in watch(...)``."""
+    """The updates of a run, as they come: ``async for update in watch(...)``.
 
-    def __init__(self, updates: AsyncGenerator[Update, None]) -> None:
-        self._updates = updates
+    :param begin: begins to watch, with so many updates a second at most
+    """
+
+    def __init__(self, begin: Callable[[float], AsyncGenerator[Update, None]], max_rate: float) -> None:
+        self._begin, self._max_rate = begin, max_rate
+        self._updates = begin(max_rate)
 
     async def __anext__(self) -> Update:
         return await anext(self._updates)
@@ -25,6 +35,15 @@ class Watching(AsyncIterator[Update]):
     async def aclose(self) -> None:
         """Leave the feed."""
         await self._updates.aclose()
+
+    def show(self) -> Showing:
+        """Show the maps in a Jupyter notebook, in a picture that changes as they grow, while other cells run; returns at once.
+
+        :raises ServiceError: this is no notebook
+        """
+        from wpb_stream.notebook import Showing
+
+        return Showing(Watching(self._begin, min(self._max_rate, SHOWN_A_SECOND)))
 
 
 class BlockingWatching(Iterator[Update]):

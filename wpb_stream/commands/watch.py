@@ -64,7 +64,7 @@ def _lines(updates: Iterator[Update]) -> Iterator[Update]:
     rate, told = Rate(), 0
     for update in updates:
         rate.add(update.rows, monotonic())
-        click.echo(printable(" ".join([_headline(update), _speed(rate), _limits(update)])))
+        click.echo(printable(" ".join([update.headline(), _speed(rate), _limits(update)])))
         told = told if told <= len(update.notices) else 0
         for notice in update.notices[told:]:
             console.print(Text(printable(f"{notice.code}: {notice.message}")), soft_wrap=True)
@@ -102,7 +102,7 @@ class Board:
         if update is None:
             yield Text(printable(self._waiting))
             return
-        yield _line(f"{_headline(update)} {_speed(self._rate)}", "bold")
+        yield _line(f"{update.headline()} {_speed(self._rate)}", "bold")
         if update.run.points_expected:
             yield ProgressBar(update.run.points_expected, update.rows)
             yield Segment.line()
@@ -132,14 +132,6 @@ def _channel(update: Update) -> ChannelInfo | None:
     """The one that is shown, if the run has any."""
     held = [channel for channel in update.run.channels if channel.name in update.table.channels]
     return next((channel for channel in held if channel.name == "total"), held[-1] if held else None)
-
-
-def _headline(update: Update) -> str:
-    run = update.run
-    status = update.stopped.exit_status if update.stopped else run.status
-    of = f" of {run.points_expected} ({100 * update.rows // run.points_expected} %)" if run.points_expected else ""
-    revision = "" if update.revision == "live" else f" revision {update.revision}"
-    return f"run {run.scan_id or run.uid} {run.plan_name or ''} {status}{revision}: {update.rows}{of} points"
 
 
 def _speed(rate: Rate) -> str:

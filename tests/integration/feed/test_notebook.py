@@ -6,6 +6,7 @@ import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from wpb_stream.previews import draw
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "python.md"
 WAIT_S = 60.0
 KINDS = ("display_data", "update_display_data", "execute_result", "stream", "error")
 
@@ -93,7 +95,8 @@ async def test_a_picture_changes_in_place_as_the_run_grows_also_while_a_cell_run
 async def test_a_picture_that_is_stopped_stays_and_nothing_is_left_running(
     beamline: Beamline, past: list[Scan], notebook: Notebook
 ) -> None:
-    notebook.run(f"from wpb_stream.client import watch; showing = watch({beamline.url!r}, {past[0].uid!r}).show()")
+    example = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[-1]
+    notebook.run(example.replace("ws://127.0.0.1:8000/ws", beamline.url))
     await notebook.until("12 of 12")
     notebook.run("import threading; showing.stop(); print({each.name for each in threading.enumerate()} & {'watching', 'showing'})")
     assert await notebook.until("set()") == {"name": "stdout", "text": "set()\n"}

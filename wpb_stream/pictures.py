@@ -46,7 +46,7 @@ def draw(info: RunInfo, maps: Mapping[str, Map]) -> bytes:
         of a scan with more the last slab that was measured
     :returns: PNG
     """
-    flat = {name: _upright(info, values) for name, values in maps.items()}
+    flat = {name: upright(info, values) for name, values in maps.items()}
     panels: list[tuple[str, Pixels, npt.NDArray[np.bool_]]] = []
     coloured = {c.colour: flat[c.name] for c in info.channels if c.colour in COLOURS and c.name in flat}
     if len(coloured) > 1:
@@ -86,7 +86,7 @@ def shaded(values: Map, colour: str) -> tuple[Pixels, npt.NDArray[np.bool_]]:
     return _table(colour)[_levels(values)], np.isfinite(values)
 
 
-def _upright(info: RunInfo, values: Map) -> Map:
+def upright(info: RunInfo, values: Map) -> Map:
     """The last two dimensions with positions ascending to the right and upwards (row 0 of an image is at its top)."""
     slabs = values.reshape(-1, *((1,) if values.ndim == 1 else ()), *values.shape[-2:])
     measured = [number for number, slab in enumerate(slabs) if np.isfinite(slab).any()]

@@ -135,6 +135,7 @@ def test_a_file_that_was_named_and_is_not_there_is_an_error(monkeypatch: pytest.
         {"window_seconds": 0.1, "run_idle_s": 1e6, "dagster_port": 0, "log_level": "DEBUG", "kafka_start": "latest"},
         {"kafka_options": {"security_protocol": "SSL", "sasl_plain_password": 'a "quoted" pass:word', "retries": 5}},
         {"plans": {}},
+        {"tokens": [{"name": "alice", "sha256": 64 * "a"}, {"name": "v", "sha256": 64 * "b", "sessions": ["cm1-1"]}], "token": "wpb_x"},
         {"rules": [{"beamline": "b01-?", "shape": [2, 3]}, {"detector": "xsp*", "recipe": "raster"}]},
         {"plans": {"scan": {"shape": [2, 3], "snaking": [False, True], "axes": ["y", "x"], "regions": {"a": {"rows": [0, 5]}}}}},
     ],

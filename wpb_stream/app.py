@@ -25,6 +25,7 @@ from wpb_stream.listeners import open_sources
 from wpb_stream.pipeline import Pipeline
 from wpb_stream.recipes import chooser
 from wpb_stream.settings import Settings, split_address
+from wpb_stream.tokens import access_of
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ async def stream(settings: Settings) -> None:
         frames = Frames(board, finder, reader, readers, recipe_for)
         revisions = NewRevisions(database_url)
         await insist(revisions.begin)  # before anyone is served: what they are given is then as new as what is heard of
-        feed = Feed(board, finder, results, frames, version("websockets-plotting-blue"), settings.origins)
+        access = access_of(settings.tokens)
+        feed = Feed(board, finder, results, frames, version("websockets-plotting-blue"), settings.origins, access)
         pipeline = Pipeline(
             [*open_sources(settings), ReplayedLetters(database_url)],
             catalogue,

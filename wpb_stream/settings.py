@@ -27,6 +27,7 @@ from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.live import Pace
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.rules import BUILT_IN_PLANS, Plan, Rule, defaults_of
+from wpb_stream.tokens import Token
 
 Words = Annotated[tuple[str, ...], NoDecode]
 Paths = Annotated[tuple[Path, ...], NoDecode]
@@ -46,6 +47,13 @@ class Settings(BaseSettings):
     path_map: Words = Field((), description="FROM=TO pairs, separated by spaces: where the files that documents name are mounted here.")
     listen: str = Field("127.0.0.1:8000", description="HOST:PORT of viewer and feed. Loopback by default: nobody is asked for a password.")
     origins: Words = Field((), description="Other web origins that may open the feed, separated by spaces; pages of its own always may.")
+    tokens: tuple[Token, ...] = Field(
+        (),
+        description="Who may watch: name, sha256, scopes, sessions; `wpb token` makes them. If there are none, whoever reaches LISTEN may.",
+    )
+    token: str | None = Field(
+        None, repr=False, description="Token that other processes of wpb, Dagster's, show the feed; `wpb up` gives them one of their own."
+    )
     viewer_url: str | None = Field(None, description="How browsers reach the viewer, if that is not http://LISTEN (behind a proxy).")
     dagster_port: int = Field(3000, ge=0, le=65535, description="Port of Dagster's web server, on loopback: it has no authentication.")
     dagster_database_url: str | None = Field(
@@ -167,8 +175,10 @@ class Settings(BaseSettings):
         return defaults_of(start, self.rules, self.plans)
 
 
-STRUCTURED = frozenset({"kafka_options", "stomp_options", "zmq_options", "plans", "rules"})
+STRUCTURED = frozenset({"kafka_options", "stomp_options", "zmq_options", "plans", "rules", "tokens"})
 """Settings that are tables in a file, and JSON in an environment variable."""
+NO_FLAGS = STRUCTURED | {"token"}
+"""Settings that are no options of commands: JSON is too long for one, and everybody on the machine can read those of its processes."""
 
 
 def load(**flags: Any) -> Settings:
@@ -187,7 +197,8 @@ def load(**flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise ServiceError(f"setting {name}: {first['msg']} (given: {first['input']!r}); see docs/reference/settings.md") from None
+        given = "" if name.startswith("token") else f" (given: {first['input']!r})"  # a token where its hash belongs is not shown
+        raise ServiceError(f"setting {name}: {first['msg']}{given}; see docs/reference/settings.md") from None
 
 
 def split_address(text: str) -> tuple[str, int]:

@@ -25,6 +25,7 @@ from wpb_stream.service import Service
 from wpb_stream.settings import Settings, environment, split_address
 from wpb_stream.sources.kafka_settings import KafkaAddress
 from wpb_stream.supervisor import Supervisor
+from wpb_stream.tokens import new_token
 
 DEMO_TOPIC = "wpb-demo.bluesky.runengine.documents"
 """Where documents are published to if no source is set: named as Bluesky's beamlines name theirs."""
@@ -117,6 +118,9 @@ def _with_services(settings: Settings) -> tuple[Settings, list[Service]]:
     port = free_port(host, wanted, besides=given)
     found["listen"] = f"{host}:{port}"
     found["dagster_port"] = free_port("127.0.0.1", settings.dagster_port, besides={*given, port})
+    if settings.tokens:  # Dagster's processes watch the feed too
+        text, token = new_token("wpb up")
+        found.update(token=text, tokens=(*settings.tokens, token))
     if not settings.data_roots:
         frames = settings.data.resolve() / "frames"
         frames.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from wpb_stream.settings import STRUCTURED, Settings
+from wpb_stream.settings import NO_FLAGS, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,7 +17,7 @@ def settings_flags(*only: str) -> Callable[[F], F]:
 
     def decorate(command: F) -> F:
         for name, field in reversed(Settings.model_fields.items()):
-            if (only and name not in only) or name in STRUCTURED:  # JSON belongs into a variable or a file
+            if (only and name not in only) or name in NO_FLAGS:
                 continue
             flag = f"--{name.replace('_', '-')}"
             command = click.option(flag, name, default=None, metavar="VALUE", help=field.description)(command)

@@ -16,7 +16,7 @@ from tests.helpers.rawfeed import RawClient, raw_client
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.board import Board, Reconstruction
-from wpb_stream.core.messages import ChannelInfo, RunInfo
+from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo
 from wpb_stream.core.table import PointTable
 from wpb_stream.feed.finder import Finder
 from wpb_stream.feed.frames import Frames
@@ -77,7 +77,8 @@ async def serving_of(reader: CatalogueReader, folder: Path, **options: Any) -> A
 def live(board: Board, rows: int, uid: str = "u", **metadata: Any) -> Reconstruction:
     """Put a run with that many rows on the board."""
     shown = [ChannelInfo("total", "total", "counts", None, None)]
-    info = RunInfo(uid, 1, "grid_scan", "running", None, None, "raster", [rows, 1], [], shown, [], rows, rows, metadata)
+    axes = [AxisInfo("y", "mm", 0.0, rows - 1.0, False), AxisInfo("x", "mm", 0.0, 0.0, False)]
+    info = RunInfo(uid, 1, "grid_scan", "running", None, None, "raster", [rows, 1], axes, shown, [], rows, rows, metadata)
     made = Reconstruction(info, "live", PointTable(["total"]), "wpb stream")
     made.table.append(np.arange(rows), np.arange(rows), np.ones((rows, 1)))
     board.live[uid], board.latest = made, uid

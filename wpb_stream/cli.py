@@ -108,7 +108,7 @@ def up(**flags: Any) -> None:
 @click.option("--shape", type=Sides(1000), default="24x24", show_default=True, help="Points of a scan, slow axis first.")
 @click.option("--frame", type=Sides(4096), default="256x320", show_default=True, help="Pixels of a frame, rows first.")
 @click.option("--rate", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Points a second; 0 for as fast as it goes.")
-@settings_flags("listen", "dagster_port", "data")
+@settings_flags("listen", "insecure", "dagster_port", "data")
 def demo(once: bool, shape: str, frame: str, rate: float, **flags: Any) -> None:
     """Watch a simulated beamline scan, with nothing configured: the whole of wpb on this machine, until Ctrl-C.
 

@@ -49,6 +49,8 @@ from wpb_stream.core.table import PointTable
 from wpb_stream.publishing import Publisher as Publisher
 
 log = logging.getLogger(__name__)
+_wire = logging.getLogger(f"{__name__}.wire")
+_wire.setLevel(logging.INFO)  # below, the library logs headers whole, and the token with them
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 10.0
 """Reconnecting is tried at growing, random intervals between these."""
@@ -303,4 +305,5 @@ async def frame(
 
 def _connected(url: str, token: str | None, max_bytes: int | None = MAX_MESSAGE_BYTES) -> connect:
     headers = {"Authorization": f"Bearer {token}"} if token else None
-    return connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=headers, compression=None, max_size=max_bytes)
+    offered = [Subprotocol(SUBPROTOCOL)]
+    return connect(url, subprotocols=offered, additional_headers=headers, compression=None, max_size=max_bytes, logger=_wire)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Callable
@@ -56,12 +57,14 @@ class Running:
     @property
     def viewer(self) -> str:
         """URL of the viewer."""
-        return self.settings.viewer_url or f"http://{self.settings.listen}/"
+        return self.settings.viewer
 
     @property
     def feed(self) -> str:
         """URL of the websocket feed."""
-        return f"ws://{self.settings.listen}/ws"
+        # A certificate is for the name in the viewer's URL.
+        base = self.settings.viewer if self.settings.tls_certificate else self.settings.served
+        return f"ws{base.removeprefix('http')}ws"
 
     @property
     def dagster(self) -> str:
@@ -84,6 +87,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
 
     :raises ServiceError: naming the part that failed, and its log
     """
+    settings.check_exposure()
     open_sources(settings)  # a mistake is told before anything is started
     ready = False
     with lock_folder(settings.data):
@@ -137,7 +141,7 @@ def _embedded_topics(settings: Settings, services: list[Service]) -> list[tuple[
 
 def _stream(settings: Settings) -> Service:
     async def ready() -> bool:
-        return await asyncio.to_thread(_answers, f"http://{settings.listen}/healthz")
+        return await asyncio.to_thread(_answers, f"{settings.served}healthz")
 
     return Service(
         name="wpb stream",
@@ -175,7 +179,9 @@ def _simulated(settings: Settings, beamline: Beamline) -> Service:
 
 
 def _answers(url: str) -> bool:
-    with urllib.request.urlopen(url, timeout=2.0) as response:
+    unverified = ssl.create_default_context()  # our own process, asked by its address: the certificate is for its name
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    with urllib.request.urlopen(url, timeout=2.0, context=unverified) as response:
         return response.status == 200
 
 

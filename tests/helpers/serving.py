@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving_of(reader: CatalogueReader, folder: Path, **options: Any) -> AsyncIterator[Serving]:
+async def serving_of(reader: CatalogueReader, folder: Path, tls: SSLContext | None = None, **options: Any) -> AsyncIterator[Serving]:
     """A server of this catalogue.
 
     :param options: of the feed
@@ -70,7 +71,7 @@ async def serving_of(reader: CatalogueReader, folder: Path, **options: Any) -> A
     finder = Finder(board, reader, results)
     async with FrameReaders(DataRoots((folder,)), 1, 5.0) as readers:
         feed = Feed(board, finder, results, Frames(board, finder, reader, readers, lambda _: None), "0", **options)
-        async with feed.serve("127.0.0.1", 0) as server:
+        async with feed.serve("127.0.0.1", 0, tls) as server:
             yield Serving(board, finder, server, results)
 
 

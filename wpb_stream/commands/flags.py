@@ -20,7 +20,8 @@ def settings_flags(*only: str) -> Callable[[F], F]:
             if (only and name not in only) or name in NO_FLAGS:
                 continue
             flag = f"--{name.replace('_', '-')}"
-            command = click.option(flag, name, default=None, metavar="VALUE", help=field.description)(command)
+            value: dict[str, Any] = {"is_flag": True} if field.annotation is bool else {"metavar": "VALUE"}
+            command = click.option(flag, name, default=None, help=field.description, **value)(command)
         return command
 
     return decorate

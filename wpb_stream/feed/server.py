@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
+from ssl import SSLContext
+from time import monotonic
 from uuid import uuid4
 
 import msgspec
@@ -53,20 +56,21 @@ from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.http import Answer, answer, is_public, plain, preview_of, same_origin, unauthorized, viewer_files
+from wpb_stream.feed.limits import Allowance, FeedLimits, Seats
 from wpb_stream.feed.places import Place, Places
 from wpb_stream.feed.sight import Sight
 from wpb_stream.feed.subscription import Slices, Subscription
 
 log = logging.getLogger(__name__)
+wire = logging.getLogger(f"{__name__}.wire")
+wire.setLevel(logging.INFO)  # below, the library logs headers and messages whole, and tokens with them
 
-MAX_REQUEST_BYTES = 64 * 1024
-"""Largest message a client may send."""
+RETRY_AFTER_S = 10
+"""When a client may come back that found no seat."""
 MAX_LOOKS = 4
 """Frames one client may have read at the same time."""
 FRAME = "frame"
 """Name of the array that is a frame."""
-MAX_SUBSCRIPTIONS = 128
-"""Subscriptions one client may hold."""
 ANSWER_TIMEOUT_S = 60.0
 """From a connection to its upgrade, or to the answer of a plain request: a catalogue that is away takes 10 s, a large map more."""
 AUTHENTICATE_TIMEOUT_S = 5.0
@@ -81,6 +85,14 @@ class Socket(ServerConnection):
 
     grant: Grant | None = None
     """None while no token was shown that is needed."""
+    leave: Callable[[], None] | None = None
+    """Called once it is gone."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, whether it was ever opened or not."""
+        super().connection_lost(exc)
+        if self.leave is not None:
+            self.leave()
 
 
 class Feed:
@@ -88,6 +100,7 @@ class Feed:
 
     :param origins: other web origins whose pages may open the feed
     :param access: whom tokens let in; anybody by default
+    :param limits: what clients may ask for at most
     """
 
     def __init__(
@@ -99,10 +112,13 @@ class Feed:
         version: str,
         origins: Sequence[str] = (),
         access: Access | None = None,
+        limits: FeedLimits | None = None,
     ) -> None:
         self._board, self._finder, self._results, self._frames = board, finder, results, frames
         self._api = Api()
         self._version, self._origins, self._access = version, tuple(origins), access or Access()
+        self._limits = limits or FeedLimits()
+        self._seats = Seats(self._limits)
         self._static = {**viewer_files(), "/asyncapi.json": plain(200, "application/json", msgspec.json.encode(document(version)))}
         self._slices, self._places = Slices(), Places()
         self._changed = asyncio.Event()
@@ -119,9 +135,10 @@ class Feed:
             self._wake()
 
     @asynccontextmanager
-    async def serve(self, host: str, port: int) -> AsyncIterator[Server]:
+    async def serve(self, host: str, port: int, tls: SSLContext | None = None) -> AsyncIterator[Server]:
         """Serve on that address while the context lasts; clients are then told to come back.
 
+        :param tls: to serve https and wss
         :raises ServiceError: the address cannot be listened on
         """
         try:
@@ -132,8 +149,10 @@ class Feed:
                 select_subprotocol=_select_subprotocol,
                 process_request=self._http,
                 create_connection=Socket,
+                logger=wire,
+                ssl=tls,
                 compression=None,
-                max_size=MAX_REQUEST_BYTES,
+                max_size=self._limits.max_message_bytes,
                 server_header=None,
                 open_timeout=ANSWER_TIMEOUT_S,
             )
@@ -158,12 +177,23 @@ class Feed:
                 log.warning("client %s shows a token that is not known", connection.remote_address)
                 return _response(request.method, unauthorized())
             connection.grant = grant
-            return None
+            return self._seated(connection)
         if is_public(request.path, self._static):
             grant = EVERYTHING
         if grant is None:
             return _response(request.method, unauthorized())
         return _response(request.method, await self._answer(request.method, request.path, Sight(grant, self._board, self._finder)))
+
+    def _seated(self, connection: Socket) -> Response | None:
+        """Give a client a seat, or tell it that there is none."""
+        address = str(connection.remote_address[0])
+        if (refusal := self._seats.refusal(address)) is not None:
+            refused = connection.respond(*refusal)
+            refused.headers["Retry-After"] = str(RETRY_AFTER_S)
+            return refused
+        self._seats.take(address)
+        connection.leave = partial(self._seats.leave, address)
+        return None
 
     async def _answer(self, method: str, target: str, sight: Sight) -> Answer:
         """The answer to a plain request of somebody who was let in."""
@@ -209,11 +239,11 @@ class Feed:
     async def _attend(self, socket: Socket, sight: Sight) -> None:
         """Serve a client that was let in, until it goes."""
         client, following = Connection(socket), dict[int, asyncio.Task[None]]()
-        looking = asyncio.Semaphore(MAX_LOOKS)
+        looking, allowance = asyncio.Semaphore(MAX_LOOKS), Allowance(self._limits.max_requests_per_s, monotonic())
         async with asyncio.TaskGroup() as tasks:
             await client.tell(Welcome(self._version, uuid4().hex, _now(), await self._latest(sight)))
             async for text in socket:
-                await self._serve_request(client, sight, text, following, looking, tasks)
+                await self._serve_request(client, sight, text, following, looking, tasks, allowance)
             for task in following.values():
                 task.cancel()
 
@@ -233,11 +263,16 @@ class Feed:
         following: dict[int, asyncio.Task[None]],
         looking: asyncio.Semaphore,
         tasks: asyncio.TaskGroup,
+        allowance: Allowance,
     ) -> None:
         request_id = None
         try:
+            allowed = allowance.take(monotonic())
             request = parse_request(text)
             request_id = request.id
+            if not allowed:
+                told = f"At most {self._limits.max_requests_per_s:g} requests a second; ask again a little later."
+                raise ProtocolError("rate_limited", told)
             match request:
                 case Authenticate():
                     pass  # whoever is let in already need not show a token
@@ -247,8 +282,10 @@ class Feed:
                         raise ProtocolError(
                             "bad_message", f"Subscription {request.id} is still open; unsubscribe it first, or take another id."
                         )
-                    if len(following) >= MAX_SUBSCRIPTIONS:
-                        raise ProtocolError("too_many_subscriptions", f"At most {MAX_SUBSCRIPTIONS} subscriptions a connection.")
+                    if len(following) >= self._limits.max_subscriptions:
+                        raise ProtocolError(
+                            "too_many_subscriptions", f"At most {self._limits.max_subscriptions} subscriptions a connection."
+                        )
                     following[request.id] = tasks.create_task(self._follow(client, sight, request))
                 case Unsubscribe(wanted):
                     task = following.pop(wanted, None)

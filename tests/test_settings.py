@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from wpb_stream.app import stream
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.live import Pace
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.settings import Settings, environment, load, split_address
+from wpb_stream.up import running
 
 HEAVY = ("numpy", "pydantic", "h5py", "dagster", "psycopg", "websockets", "aiokafka", "sqlalchemy", "click", "asyncio", "msgspec")
 
@@ -135,6 +138,8 @@ def test_a_file_that_was_named_and_is_not_there_is_an_error(monkeypatch: pytest.
         {"window_seconds": 0.1, "run_idle_s": 1e6, "dagster_port": 0, "log_level": "DEBUG", "kafka_start": "latest"},
         {"kafka_options": {"security_protocol": "SSL", "sasl_plain_password": 'a "quoted" pass:word', "retries": 5}},
         {"plans": {}},
+        {"insecure": True, "tls_certificate": "c.pem", "tls_key": "k.pem", "max_requests_per_s": 0.5, "max_connections": 7},
+        {"tokens": [{"name": "alice", "sha256": 64 * "a"}, {"name": "v", "sha256": 64 * "b", "sessions": ["cm1-1"]}], "token": "wpb_x"},
         {"rules": [{"beamline": "b01-?", "shape": [2, 3]}, {"detector": "xsp*", "recipe": "raster"}]},
         {"plans": {"scan": {"shape": [2, 3], "snaking": [False, True], "axes": ["y", "x"], "regions": {"a": {"rows": [0, 5]}}}}},
     ],
@@ -144,6 +149,38 @@ def test_another_process_gets_equal_settings_through_its_environment(flags: dict
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     assert load() == settings
+
+
+TOKENS = [{"name": "alice", "sha256": 64 * "a"}]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "[::]", "beamline.example.org"])
+def test_beyond_this_machine_nobody_is_served_without_tokens_unless_that_is_meant(host: str) -> None:
+    with pytest.raises(ServiceError, match=f"listening on {re.escape(host)}:8000 .*wpb token.*--insecure"):
+        load(listen=f"{host}:8000").check_exposure()
+    load(listen=f"{host}:8000", tokens=TOKENS).check_exposure()
+    load(listen=f"{host}:8000", insecure=True).check_exposure()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "[::1]"])
+def test_this_machine_is_served_without_tokens(host: str) -> None:
+    load(listen=f"{host}:8000").check_exposure()
+
+
+async def test_neither_wpb_stream_nor_wpb_up_starts_where_anybody_could_watch(tmp_path: Path) -> None:
+    settings = load(listen="0.0.0.0:0", data=tmp_path / "data", sources="nonsense")
+    with pytest.raises(ServiceError, match="would let anybody watch"):
+        await stream(settings)
+    with pytest.raises(ServiceError, match="would let anybody watch"):
+        async with running(settings):
+            pass
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_viewer_is_where_it_is_said_to_be_or_else_where_it_is_served() -> None:
+    assert load(listen="127.0.0.1:80").viewer == "http://127.0.0.1:80/"
+    assert load(listen="127.0.0.1:80", tls_certificate="c.pem").viewer == "https://127.0.0.1:80/"
+    assert load(viewer_url="https://wpb.example.org").viewer == "https://wpb.example.org/"
 
 
 @pytest.mark.parametrize(("text", "address"), [("127.0.0.1:8000", ("127.0.0.1", 8000)), ("[::1]:80", ("::1", 80)), ("host:0", ("host", 0))])

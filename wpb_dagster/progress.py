@@ -16,6 +16,7 @@ from wpb_dagster.resources import Catalogue, Viewer
 from wpb_dagster.sensors import ask, report_start
 from wpb_dagster.summary import map_rows
 from wpb_dagster.watching import look_at
+from wpb_stream import settings
 from wpb_stream.client import Update
 from wpb_stream.pictures import draw
 
@@ -50,7 +51,7 @@ def run_progress(context: dg.SensorEvaluationContext, catalogue: Catalogue, view
     if not due:
         return dg.SkipReason(f"Each of the {len(rows)} runs that stream was looked at less than {OBSERVE_EVERY_S:g} s ago.")
     report_start(context.instance, [row for row in due if row.generation > 1], viewer)
-    found = look_at(viewer.feed_url(), [row.uid for row in due])
+    found = look_at(viewer.feed_url(), [row.uid for row in due], token=settings.load().token)
     add_runs(context.instance, list(found))
     reported = 0
     for uid, update in found.items():
@@ -65,7 +66,8 @@ def run_progress(context: dg.SensorEvaluationContext, catalogue: Catalogue, view
     told = f"Looked at {len(due)} of {len(rows)} runs that stream; {reported} have come further."
     if not found:
         told = (
-            f"The feed at {viewer.feed_url()} tells of none of the {len(due)} runs that stream: is `wpb stream` there? See WPB_VIEWER_URL."
+            f"The feed at {viewer.feed_url()} tells of none of the {len(due)} runs that stream: is `wpb stream` there? "
+            "See WPB_VIEWER_URL, and WPB_TOKEN."
         )
     return dg.SensorResult(skip_reason=told, cursor=msgspec.json.encode(kept).decode())
 

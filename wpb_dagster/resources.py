@@ -151,8 +151,7 @@ class Viewer(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgum
     def _base(self) -> str:
         if self.base_url:
             return self.base_url.rstrip("/")
-        loaded = settings.load()
-        return (loaded.viewer_url or f"http://{loaded.listen}").rstrip("/")
+        return settings.load().viewer.rstrip("/")
 
     def feed_url(self) -> str:
         """The feed of the streaming process."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import fields
 from importlib.metadata import version
 
 from wpb_stream.catalogue.announced import NewRevisions
@@ -18,13 +19,16 @@ from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.feed.finder import Finder
 from wpb_stream.feed.frames import Frames
+from wpb_stream.feed.limits import FeedLimits
 from wpb_stream.feed.server import Feed
+from wpb_stream.feed.tls import context_of
 from wpb_stream.frames.pool import FrameReaders
 from wpb_stream.frames.roots import DataRoots
 from wpb_stream.listeners import open_sources
 from wpb_stream.pipeline import Pipeline
 from wpb_stream.recipes import chooser
-from wpb_stream.settings import Settings, split_address
+from wpb_stream.settings import Settings, is_loopback, split_address
+from wpb_stream.tokens import access_of
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,8 @@ async def stream(settings: Settings) -> None:
 
     :raises ServiceError: something it cannot do without is missing
     """
+    settings.check_exposure()
+    tls = context_of(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
     if settings.database_url is None:
         raise ServiceError("no database: set WPB_DATABASE_URL=postgresql://..., or use `wpb up`, which starts one")
     database_url = settings.database_url
@@ -53,7 +59,11 @@ async def stream(settings: Settings) -> None:
         frames = Frames(board, finder, reader, readers, recipe_for)
         revisions = NewRevisions(database_url)
         await insist(revisions.begin)  # before anyone is served: what they are given is then as new as what is heard of
-        feed = Feed(board, finder, results, frames, version("websockets-plotting-blue"), settings.origins)
+        access, limits = (
+            access_of(settings.tokens),
+            FeedLimits(**{limit.name: getattr(settings, limit.name) for limit in fields(FeedLimits)}),
+        )
+        feed = Feed(board, finder, results, frames, version("websockets-plotting-blue"), settings.origins, access, limits)
         pipeline = Pipeline(
             [*open_sources(settings), ReplayedLetters(database_url)],
             catalogue,
@@ -70,8 +80,8 @@ async def stream(settings: Settings) -> None:
                 tasks.create_task(_push(revisions, feed))
                 _end_on_signal()
                 await pipeline.restored.wait()  # clients that come back find the unfinished runs growing again
-                async with feed.serve(host, port):
-                    _say_where(host, port)
+                async with feed.serve(host, port, tls):
+                    _say_where(settings)
                     await walking
         except asyncio.CancelledError:
             log.info("asked to stop")
@@ -92,7 +102,9 @@ def _end_on_signal() -> None:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
-def _say_where(host: str, port: int) -> None:
-    log.info("viewer and feed at http://%s:%d", host, port)
-    if host not in ("localhost", "::1") and not host.startswith("127."):
-        log.warning("whoever reaches %s can watch: nobody is asked for a password; put a proxy that does in front", host)
+def _say_where(settings: Settings) -> None:
+    log.info("viewer and feed at %s", settings.served)
+    if not settings.tokens and not is_loopback(split_address(settings.listen)[0]):
+        log.warning("whoever reaches %s can watch: nobody is asked for a token", settings.listen)
+    elif not settings.tls_certificate and not is_loopback(split_address(settings.listen)[0]):
+        log.warning("tokens cross the network in the clear: set WPB_TLS_CERTIFICATE, or put a proxy with TLS in front")

@@ -1,4 +1,4 @@
-"""The command line: ``wpb demo``, ``up``, ``stream``, ``watch``, ``replay``, ``runs``, ``explain``, ``doctor``, ..."""
+"""The command line: ``wpb demo``, ``up``, ``stream``, ``watch``, ``replay``, ``runs``, ``explain``, ``doctor``, ``token``, ..."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from wpb_stream.commands.explain import explain
 from wpb_stream.commands.flags import settings_flags
 from wpb_stream.commands.prune import prune
 from wpb_stream.commands.terminal import console, output
+from wpb_stream.commands.token import token
 from wpb_stream.commands.watch import watch
 from wpb_stream.core.exceptions import WpbError
 from wpb_stream.settings import load
@@ -108,7 +109,7 @@ def up(**flags: Any) -> None:
 @click.option("--shape", type=Sides(1000), default="24x24", show_default=True, help="Points of a scan, slow axis first.")
 @click.option("--frame", type=Sides(4096), default="256x320", show_default=True, help="Pixels of a frame, rows first.")
 @click.option("--rate", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Points a second; 0 for as fast as it goes.")
-@settings_flags("listen", "dagster_port", "data")
+@settings_flags("listen", "insecure", "dagster_port", "data")
 def demo(once: bool, shape: str, frame: str, rate: float, **flags: Any) -> None:
     """Watch a simulated beamline scan, with nothing configured: the whole of wpb on this machine, until Ctrl-C.
 
@@ -180,6 +181,7 @@ main.add_command(doctor)
 main.add_command(explain)
 main.add_command(prune)
 main.add_command(watch)
+main.add_command(token)
 for _point in entry_points(group="wpb.commands"):  # those of other packages
     main.add_command(_point.load())
 

@@ -52,6 +52,8 @@ from wpb_stream.update import Update as Update
 from wpb_stream.watching import BlockingWatching, Watching
 
 log = logging.getLogger(__name__)
+_wire = logging.getLogger(f"{__name__}.wire")
+_wire.setLevel(logging.INFO)  # below, the library logs headers whole, and the token with them
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 10.0
 """Reconnecting is tried at growing, random intervals between these."""
@@ -293,4 +295,5 @@ async def frame(
 
 def _connected(url: str, token: str | None, max_bytes: int | None = MAX_MESSAGE_BYTES) -> connect:
     headers = {"Authorization": f"Bearer {token}"} if token else None
-    return connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=headers, compression=None, max_size=max_bytes)
+    offered = [Subprotocol(SUBPROTOCOL)]
+    return connect(url, subprotocols=offered, additional_headers=headers, compression=None, max_size=max_bytes, logger=_wire)

@@ -158,7 +158,7 @@ async def _scanned(everything: Running, beamline: Beamline) -> tuple[Update, flo
         beamline.on_event(event)
 
     await everything.scan(replace(beamline, on_event=on_event))
-    watching = asyncio.ensure_future(_until_stopped(everything.feed, await started))
+    watching = asyncio.ensure_future(_until_stopped(everything, await started))
     try:
         await everything.supervisor.until_finished("beamline")
         async with asyncio.timeout(ROWS_TIMEOUT_S):
@@ -171,10 +171,10 @@ async def _scanned(everything: Running, beamline: Beamline) -> tuple[Update, flo
     return last, first_row_at - began
 
 
-async def _until_stopped(feed: str, uid: str) -> tuple[Update, float]:
+async def _until_stopped(everything: Running, uid: str) -> tuple[Update, float]:
     """The last update of a scan that began or is about to, and when its first row came."""
     first_row_at = 0.0
-    async for update in watch(feed):  # the latest run: the feed may not know this one yet
+    async for update in watch(everything.feed, token=everything.settings.token):  # the latest run: the feed may not know this one yet
         if update.run.uid != uid:
             continue
         if update.rows and not first_row_at:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
@@ -27,6 +28,7 @@ from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.live import Pace
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.rules import BUILT_IN_PLANS, Plan, Rule, defaults_of
+from wpb_stream.tokens import Token
 
 Words = Annotated[tuple[str, ...], NoDecode]
 Paths = Annotated[tuple[Path, ...], NoDecode]
@@ -44,9 +46,28 @@ class Settings(BaseSettings):
     data: Path = Field(Path(".wpb"), description="Folder for everything wpb keeps: results, logs, its own PostgreSQL, Dagster's home.")
     data_roots: Paths = Field((), description="Folders detector files may be read from, separated by `:`. None is read from anywhere else.")
     path_map: Words = Field((), description="FROM=TO pairs, separated by spaces: where the files that documents name are mounted here.")
-    listen: str = Field("127.0.0.1:8000", description="HOST:PORT of viewer and feed. Loopback by default: nobody is asked for a password.")
+    listen: str = Field(
+        "127.0.0.1:8000", description="HOST:PORT of viewer and feed. Beyond this machine only with `tokens`, or `insecure`."
+    )
+    insecure: bool = Field(False, description="Listen beyond this machine without `tokens`: a proxy in front asks, or anybody may watch.")
+    tls_certificate: Path | None = Field(None, description="PEM file: serve https and wss with this certificate, and those after it.")
+    tls_key: Path | None = Field(None, description="PEM file of its key, without a password; if absent, it is in the certificate's file.")
     origins: Words = Field((), description="Other web origins that may open the feed, separated by spaces; pages of its own always may.")
+    tokens: tuple[Token, ...] = Field(
+        (),
+        description="Who may watch: name, sha256, scopes, sessions; `wpb token` makes them. If there are none, whoever reaches LISTEN may.",
+    )
+    token: str | None = Field(
+        None, repr=False, description="Token that other processes of wpb, Dagster's, show the feed; `wpb up` gives them one of their own."
+    )
     viewer_url: str | None = Field(None, description="How browsers reach the viewer, if that is not http://LISTEN (behind a proxy).")
+    max_message_bytes: int = Field(64 * 1024, ge=1024, description="Largest message a client may send; a larger one closes with 1009.")
+    max_subscriptions: int = Field(128, ge=1, description="Subscriptions one connection may hold.")
+    max_requests_per_s: float = Field(100.0, gt=0, description="Requests a connection may make each second; twice as many at once.")
+    max_connections: int = Field(2000, ge=1, description="Websockets at the same time; more are answered with HTTP 503.")
+    max_connections_per_address: int = Field(
+        200, ge=1, description="The same of one address, HTTP 429; not counted on loopback, where a proxy's clients come from."
+    )
     dagster_port: int = Field(3000, ge=0, le=65535, description="Port of Dagster's web server, on loopback: it has no authentication.")
     dagster_database_url: str | None = Field(
         None, description="PostgreSQL of Dagster's own storage; by default its own database beside ours."
@@ -153,6 +174,28 @@ class Settings(BaseSettings):
         return Pace(self.window_frames, self.window_seconds, self.frame_deadline_s, self.stop_grace_s, self.run_idle_s)
 
     @property
+    def viewer(self) -> str:
+        """How browsers reach the viewer, ending in ``/``."""
+        return f"{(self.viewer_url or self.served).rstrip('/')}/"
+
+    @property
+    def served(self) -> str:
+        """What is served at ``listen``, as a URL."""
+        return f"http{'s' if self.tls_certificate else ''}://{self.listen}/"
+
+    def check_exposure(self) -> None:
+        """See that nobody can watch who was not meant to.
+
+        :raises ServiceError: whoever reaches this machine could
+        """
+        host, _ = split_address(self.listen)
+        if not (self.tokens or self.insecure or is_loopback(host)):
+            raise ServiceError(
+                f"listening on {self.listen} would let anybody watch who reaches it: make tokens with `wpb token`, "
+                "or say --insecure (WPB_INSECURE=true) if a proxy in front asks for passwords"
+            )
+
+    @property
     def results(self) -> Path:
         """Folder of the results."""
         return self.data / "results"
@@ -167,8 +210,10 @@ class Settings(BaseSettings):
         return defaults_of(start, self.rules, self.plans)
 
 
-STRUCTURED = frozenset({"kafka_options", "stomp_options", "zmq_options", "plans", "rules"})
+STRUCTURED = frozenset({"kafka_options", "stomp_options", "zmq_options", "plans", "rules", "tokens"})
 """Settings that are tables in a file, and JSON in an environment variable."""
+NO_FLAGS = STRUCTURED | {"token"}
+"""Settings that are no options of commands: JSON is too long for one, and everybody on the machine can read those of its processes."""
 
 
 def load(**flags: Any) -> Settings:
@@ -187,7 +232,8 @@ def load(**flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise ServiceError(f"setting {name}: {first['msg']} (given: {first['input']!r}); see docs/reference/settings.md") from None
+        given = "" if name.startswith("token") else f" (given: {first['input']!r})"  # a token where its hash belongs is not shown
+        raise ServiceError(f"setting {name}: {first['msg']}{given}; see docs/reference/settings.md") from None
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -199,6 +245,14 @@ def split_address(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65535:
         raise ValueError(f"{text!r} is not of the form HOST:PORT")
     return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on that host."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Callable
@@ -25,6 +26,7 @@ from wpb_stream.service import Service
 from wpb_stream.settings import Settings, environment, split_address
 from wpb_stream.sources.kafka_settings import KafkaAddress
 from wpb_stream.supervisor import Supervisor
+from wpb_stream.tokens import new_token
 
 DEMO_TOPIC = "wpb-demo.bluesky.runengine.documents"
 """Where documents are published to if no source is set: named as Bluesky's beamlines name theirs."""
@@ -55,12 +57,14 @@ class Running:
     @property
     def viewer(self) -> str:
         """URL of the viewer."""
-        return self.settings.viewer_url or f"http://{self.settings.listen}/"
+        return self.settings.viewer
 
     @property
     def feed(self) -> str:
         """URL of the websocket feed."""
-        return f"ws://{self.settings.listen}/ws"
+        # A certificate is for the name in the viewer's URL.
+        base = self.settings.viewer if self.settings.tls_certificate else self.settings.served
+        return f"ws{base.removeprefix('http')}ws"
 
     @property
     def dagster(self) -> str:
@@ -83,6 +87,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
 
     :raises ServiceError: naming the part that failed, and its log
     """
+    settings.check_exposure()
     open_sources(settings)  # a mistake is told before anything is started
     ready = False
     with lock_folder(settings.data):
@@ -117,6 +122,9 @@ def _with_services(settings: Settings) -> tuple[Settings, list[Service]]:
     port = free_port(host, wanted, besides=given)
     found["listen"] = f"{host}:{port}"
     found["dagster_port"] = free_port("127.0.0.1", settings.dagster_port, besides={*given, port})
+    if settings.tokens:  # Dagster's processes watch the feed too
+        text, token = new_token("wpb up")
+        found.update(token=text, tokens=(*settings.tokens, token))
     if not settings.data_roots:
         frames = settings.data.resolve() / "frames"
         frames.mkdir(parents=True, exist_ok=True)
@@ -133,7 +141,7 @@ def _embedded_topics(settings: Settings, services: list[Service]) -> list[tuple[
 
 def _stream(settings: Settings) -> Service:
     async def ready() -> bool:
-        return await asyncio.to_thread(_answers, f"http://{settings.listen}/healthz")
+        return await asyncio.to_thread(_answers, f"{settings.served}healthz")
 
     return Service(
         name="wpb stream",
@@ -171,7 +179,9 @@ def _simulated(settings: Settings, beamline: Beamline) -> Service:
 
 
 def _answers(url: str) -> bool:
-    with urllib.request.urlopen(url, timeout=2.0) as response:
+    unverified = ssl.create_default_context()  # our own process, asked by its address: the certificate is for its name
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    with urllib.request.urlopen(url, timeout=2.0, context=unverified) as response:
         return response.status == 200
 
 

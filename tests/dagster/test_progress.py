@@ -29,6 +29,7 @@ from wpb_stream.feed.finder import Finder
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.server import Feed
 from wpb_stream.frames.pool import FrameReaders
+from wpb_stream.tokens import access_of, new_token
 
 pytestmark = pytest.mark.integration
 
@@ -56,8 +57,13 @@ class Streaming:
             held.run = info
 
 
+TOKEN, ENTRY = new_token("Dagster's")
+
+
 @pytest.fixture
-def streaming(beamline: Beamline, tmp_path: Path) -> Iterator[Streaming]:
+def streaming(beamline: Beamline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Streaming]:
+    """A feed that wants a token."""
+    monkeypatch.setenv("WPB_TOKEN", TOKEN)
     board, started = Board(), Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]]()
 
     async def serve() -> None:
@@ -65,7 +71,7 @@ def streaming(beamline: Beamline, tmp_path: Path) -> Iterator[Streaming]:
         with CatalogueReader(beamline.database_url) as reader:
             finder = Finder(board, reader, beamline.results)
             frames = Frames(board, finder, reader, FrameReaders(beamline.roots, 1, 10.0), lambda _: None)
-            feed = Feed(board, finder, beamline.results, frames, "0")
+            feed = Feed(board, finder, beamline.results, frames, "0", access=access_of([ENTRY]))
             async with feed.serve("127.0.0.1", 0) as server:
                 started.set_result((asyncio.get_running_loop(), stop, next(iter(server.sockets)).getsockname()[1]))
                 await stop.wait()

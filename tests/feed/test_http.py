@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wpb_stream.catalogue.results import PREVIEW, Results
-from wpb_stream.feed.http import CONTENT_TYPES, SECURITY_HEADERS, answer, reads_a_file, same_origin, viewer_files
+from wpb_stream.feed.http import CONTENT_TYPES, SECURITY_HEADERS, answer, is_public, preview_of, same_origin, viewer_files
 
 STATIC = viewer_files()
 
@@ -75,8 +75,14 @@ def test_the_preview_of_a_run_is_served(results: Results) -> None:
 
 
 def test_only_a_preview_is_read_from_a_file() -> None:
-    assert reads_a_file("/api/runs/run-1/preview.png?size=large")
-    assert not any(reads_a_file(target) for target in [*STATIC, "/healthz", "/nothing", "/api/runs/run-1/live.npy", ""])
+    assert preview_of("/api/runs/run-1/preview.png?size=large") == "run-1"
+    assert not any(preview_of(target) for target in [*STATIC, "/healthz", "/nothing", "/api/runs/run-1/live.npy", ""])
+
+
+def test_anybody_may_have_the_viewer_and_the_signs_of_life_and_nothing_else() -> None:
+    assert all(is_public(target, STATIC) for target in [*STATIC, "/?run=u", "/healthz", "/readyz"])
+    others = ["/api/runs", "/api/runs/u", "/api/runs/u/preview.png", "/api/../healthz", "/healthz/x", "/ws", "/metrics", "//", ""]
+    assert not any(is_public(target, STATIC) for target in others)
 
 
 def test_the_service_says_that_it_is_alive(results: Results) -> None:

@@ -6,55 +6,14 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
-from websockets.asyncio.server import Server
 
-from tests.helpers.rawfeed import Points, RawClient, raw_client
+from tests.helpers.rawfeed import Points
+from tests.helpers.serving import Serving, live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
-from wpb_stream.catalogue.results import Results
-from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ServiceError
-from wpb_stream.core.messages import ChannelInfo, RunInfo
-from wpb_stream.core.table import PointTable
-from wpb_stream.feed.finder import Finder
-from wpb_stream.feed.frames import Frames
-from wpb_stream.feed.server import Feed
-from wpb_stream.frames.pool import FrameReaders
-from wpb_stream.frames.roots import DataRoots
-
-
-@dataclass(frozen=True)
-class Serving:
-    """A server in this event loop."""
-
-    board: Board
-    finder: Finder
-    server: Server
-
-    @property
-    def port(self) -> int:
-        return self.server.sockets[0].getsockname()[1]
-
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[RawClient]:
-        async with raw_client(f"ws://127.0.0.1:{self.port}/ws", max_queue=1) as client:
-            yield client
-
-    async def get(self, path: str) -> bytes:
-        """Status line of a plain request."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        async with asyncio.timeout(30):
-            head = await reader.readline()
-            await reader.read()
-        writer.close()
-        await writer.wait_closed()
-        return head.strip()
 
 
 @pytest.fixture
@@ -64,17 +23,6 @@ async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     reader.close()  # so that a question fails at once, not after ten seconds
     async with serving_of(reader, tmp_path) as server:
         yield server
-
-
-@asynccontextmanager
-async def serving_of(reader: CatalogueReader, folder: Path) -> AsyncIterator[Serving]:
-    """A server of this catalogue."""
-    board, results = Board(), Results(folder)
-    finder = Finder(board, reader, results)
-    async with FrameReaders(DataRoots((folder,)), 1, 5.0) as readers:
-        feed = Feed(board, finder, results, Frames(board, finder, reader, readers, lambda _: None), "0")
-        async with feed.serve("127.0.0.1", 0) as server:
-            yield Serving(board, finder, server)
 
 
 @pytest.fixture
@@ -88,16 +36,6 @@ async def all_threads_busy() -> AsyncIterator[None]:
     over.set()
     await taken
     threads.shutdown()
-
-
-def live(board: Board, rows: int, uid: str = "u") -> Reconstruction:
-    """Put a run with that many rows on the board."""
-    shown = [ChannelInfo("total", "total", "counts", None, None)]
-    info = RunInfo(uid, 1, "grid_scan", "running", None, None, "raster", [rows, 1], [], shown, [], rows, rows, {})
-    made = Reconstruction(info, "live", PointTable(["total"]), "wpb stream")
-    made.table.append(np.arange(rows), np.arange(rows), np.ones((rows, 1)))
-    board.live[uid], board.latest = made, uid
-    return made
 
 
 @pytest.mark.parametrize(("path", "status"), [("/", b"200 OK"), ("/app.js", b"200 OK"), ("/healthz", b"200 OK"), ("/no", b"404 Not Found")])

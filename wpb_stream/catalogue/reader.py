@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Self
@@ -10,6 +10,7 @@ from typing import Any, Self
 import msgspec
 import psycopg
 from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from wpb_stream.catalogue.records import (
@@ -25,6 +26,7 @@ from wpb_stream.catalogue.records import (
     unpack,
 )
 from wpb_stream.catalogue.writer import CURSOR_LOCK
+from wpb_stream.core.access import SESSION_KEYS
 from wpb_stream.core.documents import Document
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.messages import RunInfo
@@ -34,6 +36,7 @@ _RUN_COLUMNS = "uid, started_seq, ended_seq, info, status, started_at, ended_at,
 
 LIVE = "(revision = 'live' OR starts_with(revision, 'live.'))"
 """Whether a row of ``revisions`` was made by the streaming process, in SQL."""
+_OF_SESSIONS = "(" + " OR ".join(f"info->'metadata'->'{key}' = ANY(%s::jsonb[])" for key in SESSION_KEYS) + ")"
 
 
 def _run_row(row: TupleRow) -> RunRow:
@@ -81,10 +84,12 @@ class CatalogueReader:
         status: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        sessions: Collection[str] | None = None,
     ) -> list[RunRow]:
         """Runs, newest first, that meet all the conditions given.
 
         :param before: only runs that started before the one with this ``started_seq``
+        :param sessions: only runs of these, as :meth:`Grant.sees` tells
         """
         conditions, values = ["true"], list[Any]()
         for condition, value in (
@@ -93,10 +98,11 @@ class CatalogueReader:
             ("status = %s", status),
             ("started_at >= %s", since),
             ("started_at < %s", until),
+            (_OF_SESSIONS, None if sessions is None else [Jsonb(session) for session in sessions]),
         ):
             if value is not None:
                 conditions.append(condition)
-                values.append(value)
+                values += [value] * condition.count("%s")
         where = " AND ".join(conditions)
         return self._select_runs(f"{where} ORDER BY started_seq DESC LIMIT %s", [*values, limit])
 

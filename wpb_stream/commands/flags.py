@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from wpb_stream.settings import STRUCTURED, Settings
+from wpb_stream.settings import NO_FLAGS, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,10 +17,11 @@ def settings_flags(*only: str) -> Callable[[F], F]:
 
     def decorate(command: F) -> F:
         for name, field in reversed(Settings.model_fields.items()):
-            if (only and name not in only) or name in STRUCTURED:  # JSON belongs into a variable or a file
+            if (only and name not in only) or name in NO_FLAGS:
                 continue
             flag = f"--{name.replace('_', '-')}"
-            command = click.option(flag, name, default=None, metavar="VALUE", help=field.description)(command)
+            value: dict[str, Any] = {"is_flag": True} if field.annotation is bool else {"metavar": "VALUE"}
+            command = click.option(flag, name, default=None, help=field.description, **value)(command)
         return command
 
     return decorate

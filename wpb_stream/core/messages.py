@@ -20,9 +20,20 @@ MAX_ID = 2**53 - 1
 """Largest id of a request, either sign: what a browser's numbers hold exactly."""
 
 CLOSE_GOING_AWAY, CLOSE_RESTART, CLOSE_BUSY, CLOSE_TOO_SLOW, CLOSE_PROTOCOL = 1001, 1012, 1013, 3008, 4400
+CLOSE_NOT_AUTHENTICATED = 4401
 
 
 # --- client to server -----------------------------------------------------------------------------------------------
+
+
+class Authenticate(msgspec.Struct, tag="authenticate", tag_field="type", frozen=True):
+    """Show a token, as the first message, where it cannot be in the handshake's headers; answered by the welcome."""
+
+    token: str
+    id: int | None = None
+
+    def __repr__(self) -> str:
+        return "Authenticate(token='***')"
 
 
 class Subscribe(msgspec.Struct, tag="subscribe", tag_field="type", frozen=True):
@@ -73,8 +84,9 @@ class Ping(msgspec.Struct, tag="ping", tag_field="type", frozen=True):
     id: int
 
 
-Request = Subscribe | Unsubscribe | ListRuns | GetFrame | Ping
+Request = Authenticate | Subscribe | Unsubscribe | ListRuns | GetFrame | Ping
 _REQUESTS: dict[str, type[Request]] = {
+    "authenticate": Authenticate,
     "subscribe": Subscribe,
     "unsubscribe": Unsubscribe,
     "list_runs": ListRuns,

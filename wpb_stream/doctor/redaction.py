@@ -49,6 +49,8 @@ class Redaction:
 def _secrets_of(settings: Settings) -> Iterator[str]:
     for url in (*settings.sources, settings.database_url, settings.dagster_database_url):
         yield from _secrets_in_url(url or "")
+    if settings.token is not None:
+        yield settings.token
     options: dict[str, Any] = {**settings.kafka_options, **settings.stomp_options}
     for name, value in options.items():
         if _SECRET_NAME.search(name) and isinstance(value, str):

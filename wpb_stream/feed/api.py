@@ -9,14 +9,15 @@ from urllib.parse import parse_qs
 import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from wpb_stream.core.board import Board, Reconstruction
+from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import ListRuns
 from wpb_stream.feed.answers import ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
 from wpb_stream.feed.downloads import FORMATS
-from wpb_stream.feed.finder import Finder, conditions_of
+from wpb_stream.feed.finder import conditions_of
 from wpb_stream.feed.http import Answer, path_of, plain
 from wpb_stream.feed.metrics import Metrics
+from wpb_stream.feed.sight import Sight
 
 STATUS = {"unknown_run": 404, "unknown_revision": 404, "bad_message": 400}
 """HTTP status of each error code; 503 for all others, which may pass."""
@@ -27,12 +28,15 @@ DOWNLOAD_THREADS = 2
 class Api:
     """Answers what needs the catalogue, or counts."""
 
-    def __init__(self, board: Board, finder: Finder, metrics: Metrics) -> None:
-        self._board, self._finder, self._metrics = board, finder, metrics
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._threads = ThreadPoolExecutor(DOWNLOAD_THREADS, thread_name_prefix="downloads")
 
-    async def answer(self, method: str, target: str) -> Answer | None:
-        """The answer to a request; None if it is none of these."""
+    async def answer(self, method: str, target: str, sight: Sight) -> Answer | None:
+        """The answer to a request; None if it is none of these.
+
+        :param sight: the runs that may be seen by whoever asks
+        """
         if method not in ("GET", "HEAD"):
             return None
         asked = {name: values[-1] for name, values in parse_qs(target.partition("?")[2]).items()}
@@ -41,19 +45,19 @@ class Api:
                 raise ProtocolError("bad_message", "Text must not contain the character NUL.")  # PostgreSQL cannot hold it
             match path_of(target).strip("/").split("/"):
                 case ["readyz"]:
-                    await self._finder.runs(limit=1)
+                    await sight.runs(limit=1)
                     return plain(200, "text/plain", b"ready\n")
                 case ["metrics"]:
                     return plain(200, CONTENT_TYPE_PLAIN_0_0_4, self._metrics.text())
                 case ["api", "runs"]:
-                    return _json(await self._runs(asked))
+                    return _json(await self._runs(sight, asked))
                 case ["api", "runs", uid]:
-                    made = await self._made(uid, asked.get("revision", "newest"))
+                    made = await self._made(sight, uid, asked.get("revision", "newest"))
                     return _json(RunAnswer(made.run, made.revision, made.produced_by, list(made.notices)))
                 case ["api", "runs", uid, "revisions"]:
-                    return _json(RevisionsAnswer(await self._finder.revisions(self._uid(uid))))
+                    return _json(RevisionsAnswer(await sight.revisions(await self._uid(sight, uid))))
                 case ["api", "runs", uid, name] if name in FORMATS:
-                    return await self._file(uid, name, asked.get("revision", "newest"))
+                    return await self._file(sight, uid, name, asked.get("revision", "newest"))
                 case _:
                     return None
         except ProtocolError as error:
@@ -62,10 +66,10 @@ class Api:
             told = "The server cannot reach its catalogue at the moment; please try again."
             return _json(ErrorAnswer("internal", told), 503)
 
-    def _uid(self, text: str) -> str:
-        return self._board.latest or text if text == "latest" else text
+    async def _uid(self, sight: Sight, text: str) -> str:
+        return await sight.latest() or text if text == "latest" else text
 
-    async def _runs(self, asked: dict[str, str]) -> RunsAnswer:
+    async def _runs(self, sight: Sight, asked: dict[str, str]) -> RunsAnswer:
         try:
             limit = int(asked.get("limit", 50))
         except ValueError:
@@ -73,17 +77,17 @@ class Api:
         if not 0 < limit <= 500:
             raise ProtocolError("bad_message", "limit must be a whole number from 1 to 500.")
         named = {name: asked.get(name) for name in ("before", "plan_name", "status", "since", "until")}
-        page = await self._finder.runs(**conditions_of(ListRuns(0, limit, **named)))
+        page = await sight.runs(**conditions_of(ListRuns(0, limit, **named)))
         return RunsAnswer([run for _, run in page], str(page[-1][0]) if len(page) == limit else None)
 
-    async def _made(self, uid: str, revision: str) -> Reconstruction:
-        made, gone = await self._finder.find(self._uid(uid), revision)
+    async def _made(self, sight: Sight, uid: str, revision: str) -> Reconstruction:
+        made, gone = await sight.find(await self._uid(sight, uid), revision)
         if gone:
             raise ProtocolError("unknown_revision", f"Run {uid[:80]} has no revision {revision[:80]!r} any more.")
         return made
 
-    async def _file(self, uid: str, name: str, revision: str) -> Answer:
-        made = await self._made(uid, revision)
+    async def _file(self, sight: Sight, uid: str, name: str, revision: str) -> Answer:
+        made = await self._made(sight, uid, revision)
         if not made.run.channels or not made.run.shape:
             raise ProtocolError("unknown_revision", f"Nothing was reconstructed of run {uid[:80]}: there is no map of it.")
         content_type, make = FORMATS[name]

@@ -63,6 +63,17 @@ class Finder:
         """
         return self.live(uid, revision) or await self.ask(partial(self._in_catalogue, uid, revision, held=held))
 
+    async def info(self, uid: str) -> RunInfo:
+        """The run object of a run, as the catalogue has it.
+
+        :raises ProtocolError: ``unknown_run``
+        :raises ServiceError: the catalogue cannot be reached
+        """
+        row = await self.ask(partial(self._reader.run, uid))
+        if row is None:
+            raise unknown(uid)
+        return row.info
+
     async def revisions(self, uid: str) -> list[KnownRevision]:
         """The finished revisions of a run that are kept, newest first.
 
@@ -71,7 +82,7 @@ class Finder:
         """
         found = await self.ask(partial(self._reader.revisions, uid))
         if not found and await self.ask(partial(self._reader.run, uid)) is None:
-            raise _unknown(uid)
+            raise unknown(uid)
         return found
 
     async def runs(self, **conditions: object) -> list[tuple[int, RunInfo]]:
@@ -99,7 +110,7 @@ class Finder:
         live = self._board.live.get(uid)
         row = self._reader.run(uid)
         if row is None:
-            raise _unknown(uid)
+            raise unknown(uid)
         found = self._reader.revision(uid, revision)
         was_live = revision == "live" or revision.startswith("live.")
         gone = found is None and revision != "newest"
@@ -134,7 +145,8 @@ class Finder:
             return table, self._arrays.setdefault(table, arrays)
 
 
-def _unknown(uid: str) -> ProtocolError:
+def unknown(uid: str) -> ProtocolError:
+    """There is no such run, or none that may be seen: the two must sound alike."""
     return ProtocolError("unknown_run", f"There is no run {uid[:80]!r}.")
 
 

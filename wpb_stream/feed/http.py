@@ -39,13 +39,8 @@ def viewer_files() -> dict[str, Answer]:
     return answers
 
 
-def reads_a_file(target: str) -> bool:
-    """Whether :func:`answer` may wait for a disk: then it belongs in a thread."""
-    return _preview_of(path_of(target)) is not None
-
-
 def answer(method: str, target: str, static: Mapping[str, Answer], results: Results) -> Answer:
-    """What a plain HTTP request gets; see :func:`reads_a_file`."""
+    """What a plain HTTP request gets; see :func:`preview_of`."""
     if method not in ("GET", "HEAD"):
         status, headers, body = plain(405, "text/plain", b"Only GET here; everything else goes over the websocket at /ws.\n")
         return status, headers | {"Allow": "GET, HEAD"}, body
@@ -54,7 +49,7 @@ def answer(method: str, target: str, static: Mapping[str, Answer], results: Resu
         return static[path]
     if path.strip("/") == "healthz":
         return plain(200, "text/plain", b"ok\n")
-    uid = _preview_of(path)
+    uid = preview_of(target)
     preview = None if uid is None else results.preview(uid)
     if preview is not None:
         return plain(200, "image/png", preview)
@@ -76,9 +71,24 @@ def path_of(target: str) -> str:
     return unquote(target.partition("?")[0])
 
 
-def _preview_of(path: str) -> str | None:
-    """Uid of the run whose preview picture that is; None if it is something else."""
-    match path.strip("/").split("/"):
+def is_public(target: str, static: Mapping[str, Answer]) -> bool:
+    """Whether anybody may have it: it tells nothing of runs."""
+    path = path_of(target)
+    return path in static or path.strip("/") in ("healthz", "readyz")
+
+
+def unauthorized() -> Answer:
+    """What a request gets that shows no token, or a wrong one."""
+    status, headers, body = plain(401, "text/plain", b"A token is needed here: Authorization: Bearer TOKEN.\n")
+    return status, headers | {"WWW-Authenticate": "Bearer"}, body
+
+
+def preview_of(target: str) -> str | None:
+    """Uid of the run whose preview picture that is; None if it is something else.
+
+    Where there is one :func:`answer` may wait for a disk, and belongs in a thread.
+    """
+    match path_of(target).strip("/").split("/"):
         case ["api", "runs", uid, "preview.png"]:
             return uid
         case _:

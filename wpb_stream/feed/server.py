@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
+from ssl import SSLContext
 from time import monotonic
 from uuid import uuid4
 
@@ -25,12 +27,15 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from wpb_stream.catalogue.results import Results
+from wpb_stream.core.access import EVERYTHING, Access, Grant
 from wpb_stream.core.binary import encode_array
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import (
+    CLOSE_NOT_AUTHENTICATED,
     CLOSE_RESTART,
     SUBPROTOCOL,
+    Authenticate,
     ErrorMessage,
     GetFrame,
     ListRuns,
@@ -50,37 +55,73 @@ from wpb_stream.feed.api import Api
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
-from wpb_stream.feed.http import Answer, answer, plain, reads_a_file, same_origin, viewer_files
+from wpb_stream.feed.http import Answer, answer, is_public, plain, preview_of, same_origin, unauthorized, viewer_files
+from wpb_stream.feed.limits import Allowance, FeedLimits, Seats
 from wpb_stream.feed.metrics import Metrics
 from wpb_stream.feed.places import Place, Places
 from wpb_stream.feed.sent import Sent
+from wpb_stream.feed.sight import Sight
 from wpb_stream.feed.subscription import Slices, Subscription
 
 log = logging.getLogger(__name__)
+wire = logging.getLogger(f"{__name__}.wire")
+wire.setLevel(logging.INFO)  # below, the library logs headers and messages whole, and tokens with them
 
-MAX_REQUEST_BYTES = 64 * 1024
-"""Largest message a client may send."""
+RETRY_AFTER_S = 10
+"""When a client may come back that found no seat."""
 MAX_LOOKS = 4
 """Frames one client may have read at the same time."""
 FRAME = "frame"
 """Name of the array that is a frame."""
-MAX_SUBSCRIPTIONS = 128
-"""Subscriptions one client may hold."""
 ANSWER_TIMEOUT_S = 60.0
 """From a connection to its upgrade, or to the answer of a plain request: a catalogue that is away takes 10 s, a large map more."""
+AUTHENTICATE_TIMEOUT_S = 5.0
+"""From the upgrade to the message that shows a token, where one is needed and none came with the handshake."""
 TCP_USER_TIMEOUT_MS = 10_000
-SINGLE_HEADERS = ("Host", "Origin", "Upgrade")
+SINGLE_HEADERS = ("Host", "Origin", "Upgrade", "Authorization")
 """Headers that are looked at here, which a request has once or not at all."""
 
 
-class Feed:
-    """Serves the board and the catalogue to any number of clients."""
+class Socket(ServerConnection):
+    """A client's websocket, which knows what it was let in for."""
 
-    def __init__(self, board: Board, finder: Finder, results: Results, frames: Frames, version: str, origins: Sequence[str] = ()) -> None:
+    grant: Grant | None = None
+    """None while no token was shown that is needed."""
+    leave: Callable[[], None] | None = None
+    """Called once it is gone."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, whether it was ever opened or not."""
+        super().connection_lost(exc)
+        if self.leave is not None:
+            self.leave()
+
+
+class Feed:
+    """Serves the board and the catalogue to any number of clients.
+
+    :param origins: other web origins whose pages may open the feed
+    :param access: whom tokens let in; anybody by default
+    :param limits: what clients may ask for at most
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        finder: Finder,
+        results: Results,
+        frames: Frames,
+        version: str,
+        origins: Sequence[str] = (),
+        access: Access | None = None,
+        limits: FeedLimits | None = None,
+    ) -> None:
         self._board, self._finder, self._results, self._frames = board, finder, results, frames
         self._slices, self._places, self._sent = Slices(), Places(), Sent()
-        self._api = Api(board, finder, Metrics(board, self._sent, self._places, version))
-        self._version, self._origins = version, tuple(origins)
+        self._api = Api(Metrics(board, self._sent, self._places, version))
+        self._version, self._origins, self._access = version, tuple(origins), access or Access()
+        self._limits = limits or FeedLimits()
+        self._seats = Seats(self._limits)
         published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
         answers = {path: plain(200, "application/json", msgspec.json.encode(document)) for path, document in published.items()}
         self._static = {**viewer_files(), **answers}
@@ -98,9 +139,10 @@ class Feed:
             self._wake()
 
     @asynccontextmanager
-    async def serve(self, host: str, port: int) -> AsyncIterator[Server]:
+    async def serve(self, host: str, port: int, tls: SSLContext | None = None) -> AsyncIterator[Server]:
         """Serve on that address while the context lasts; clients are then told to come back.
 
+        :param tls: to serve https and wss
         :raises ServiceError: the address cannot be listened on
         """
         try:
@@ -110,8 +152,11 @@ class Feed:
                 port,
                 select_subprotocol=_select_subprotocol,
                 process_request=self._http,
+                create_connection=Socket,
+                logger=wire,
+                ssl=tls,
                 compression=None,
-                max_size=MAX_REQUEST_BYTES,
+                max_size=self._limits.max_message_bytes,
                 server_header=None,
                 open_timeout=ANSWER_TIMEOUT_S,
             )
@@ -124,31 +169,64 @@ class Feed:
             await server.wait_closed()
 
     async def _http(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
+        assert isinstance(connection, Socket), "as serve was told"
         if twice := next((name for name in SINGLE_HEADERS if len(request.headers.get_all(name)) > 1), None):
             return connection.respond(HTTPStatus.BAD_REQUEST, f"There is more than one header {twice}.\n")
+        shown = request.headers.get("Authorization")
+        grant = self._access.bearer(shown)
         if request.path.partition("?")[0] == "/ws" and request.headers.get("Upgrade", "").lower() == "websocket":
             if not same_origin(request.headers.get("Origin"), request.headers.get("Host"), self._origins):
                 return connection.respond(HTTPStatus.FORBIDDEN, "This origin may not open the feed; see WPB_ORIGINS.\n")
-            return None
-        if (found := await self._api.answer(request.method, request.path)) is not None:
-            return _response(request.method, found)
-        asked = (request.method, request.path, self._static, self._results)
-        # No thread where none is needed: the page and the sign of life must not wait for those who use all threads.
-        return _response(request.method, await asyncio.to_thread(answer, *asked) if reads_a_file(request.path) else answer(*asked))
+            if grant is None and shown is not None:
+                log.warning("client %s shows a token that is not known", connection.remote_address)
+                return _response(request.method, unauthorized())
+            connection.grant = grant
+            return self._seated(connection)
+        if is_public(request.path, self._static):
+            grant = EVERYTHING
+        if grant is None:
+            return _response(request.method, unauthorized())
+        return _response(request.method, await self._answer(request.method, request.path, Sight(grant, self._board, self._finder)))
+
+    def _seated(self, connection: Socket) -> Response | None:
+        """Give a client a seat, or tell it that there is none."""
+        address = str(connection.remote_address[0])
+        if (refusal := self._seats.refusal(address)) is not None:
+            refused = connection.respond(*refusal)
+            refused.headers["Retry-After"] = str(RETRY_AFTER_S)
+            return refused
+        self._seats.take(address)
+        connection.leave = partial(self._seats.leave, address)
+        return None
+
+    async def _answer(self, method: str, target: str, sight: Sight) -> Answer:
+        """The answer to a plain request of somebody who was let in."""
+        if (found := await self._api.answer(method, target, sight)) is not None:
+            return found
+        asked = (method, target, self._static, self._results)
+        uid = preview_of(target)
+        if uid is None:
+            # No thread where none is needed: the page and the sign of life must not wait for those who use all threads.
+            return answer(*asked)
+        try:
+            await sight.check(uid)
+        except ProtocolError as error:
+            return plain(404, "text/plain", f"{error}\n".encode())
+        except ServiceError:
+            return plain(503, "text/plain", b"The server cannot reach its catalogue at the moment; please try again.\n")
+        return await asyncio.to_thread(answer, *asked)
 
     async def _client(self, socket: ServerConnection) -> None:
-        client, following = Connection(socket, self._sent), dict[int, asyncio.Task[None]]()
-        looking = asyncio.Semaphore(MAX_LOOKS)
+        assert isinstance(socket, Socket), "as serve was told"
         # A pulled cable: the kernel gives up what is not acknowledged, instead of trying for a quarter of an hour.
         socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
         self._sent.clients += 1
         try:
-            async with asyncio.TaskGroup() as tasks:
-                await client.tell(Welcome(self._version, uuid4().hex, _now(), self._board.latest))
-                async for text in socket:
-                    await self._serve_request(client, text, following, looking, tasks)
-                for task in following.values():
-                    task.cancel()
+            grant = socket.grant or await self._authenticated(socket)
+            if grant is None:
+                return await socket.close(CLOSE_NOT_AUTHENTICATED, "a token is needed")
+            log.debug("client %s is let in as %s", socket.remote_address, grant.name)
+            await self._attend(socket, Sight(grant, self._board, self._finder))
         except* ConnectionClosed:
             pass
         except* TimeoutError:
@@ -156,54 +234,93 @@ class Feed:
         finally:
             self._sent.clients -= 1
 
+    async def _authenticated(self, socket: Socket) -> Grant | None:
+        """What the first message lets in for; None if it shows no token that is known, or does not come in time."""
+        try:
+            async with asyncio.timeout(AUTHENTICATE_TIMEOUT_S):
+                request = parse_request(await socket.recv())
+        except (TimeoutError, ProtocolError):
+            return None
+        return self._access.grant(request.token) if isinstance(request, Authenticate) else None
+
+    async def _attend(self, socket: Socket, sight: Sight) -> None:
+        """Serve a client that was let in, until it goes."""
+        client, following = Connection(socket, self._sent), dict[int, asyncio.Task[None]]()
+        looking, allowance = asyncio.Semaphore(MAX_LOOKS), Allowance(self._limits.max_requests_per_s, monotonic())
+        async with asyncio.TaskGroup() as tasks:
+            await client.tell(Welcome(self._version, uuid4().hex, _now(), await self._latest(sight)))
+            async for text in socket:
+                await self._serve_request(client, sight, text, following, looking, tasks, allowance)
+            for task in following.values():
+                task.cancel()
+
+    async def _latest(self, sight: Sight) -> str | None:
+        """The latest run, as the welcome tells it: it is a hint, and no reason to keep anybody waiting for the catalogue to come back."""
+        try:
+            return await sight.latest()
+        except ServiceError as error:
+            log.warning("%s", error)
+            return None
+
     async def _serve_request(
         self,
         client: Connection,
+        sight: Sight,
         text: str | bytes,
         following: dict[int, asyncio.Task[None]],
         looking: asyncio.Semaphore,
         tasks: asyncio.TaskGroup,
+        allowance: Allowance,
     ) -> None:
         request_id = None
         try:
+            allowed = allowance.take(monotonic())
             request = parse_request(text)
             request_id = request.id
+            if not allowed:
+                told = f"At most {self._limits.max_requests_per_s:g} requests a second; ask again a little later."
+                raise ProtocolError("rate_limited", told)
             match request:
+                case Authenticate():
+                    pass  # whoever is let in already need not show a token
                 case Subscribe():
                     _drop_ended(following)
                     if request.id in following:
                         raise ProtocolError(
                             "bad_message", f"Subscription {request.id} is still open; unsubscribe it first, or take another id."
                         )
-                    if len(following) >= MAX_SUBSCRIPTIONS:
-                        raise ProtocolError("too_many_subscriptions", f"At most {MAX_SUBSCRIPTIONS} subscriptions a connection.")
-                    following[request.id] = tasks.create_task(self._follow(client, request))
+                    if len(following) >= self._limits.max_subscriptions:
+                        raise ProtocolError(
+                            "too_many_subscriptions", f"At most {self._limits.max_subscriptions} subscriptions a connection."
+                        )
+                    following[request.id] = tasks.create_task(self._follow(client, sight, request))
                 case Unsubscribe(wanted):
                     task = following.pop(wanted, None)
                     if task is not None:
                         task.cancel()
                     await client.tell(Unsubscribed(wanted))
                 case ListRuns():
-                    await client.tell(await self._runs(request))
+                    await client.tell(await self._runs(sight, request))
                 case GetFrame():
                     if looking.locked():
                         raise ProtocolError("rate_limited", f"At most {MAX_LOOKS} frames at a time; ask again when one has come.")
                     await looking.acquire()
-                    tasks.create_task(self._look(client, request)).add_done_callback(lambda _: looking.release())
+                    tasks.create_task(self._look(client, sight, request)).add_done_callback(lambda _: looking.release())
                 case Ping(wanted):
                     await client.tell(Pong(wanted, _now()))
         except (ProtocolError, ServiceError) as error:
             await client.tell(_error(error, request_id))
 
-    async def _runs(self, request: ListRuns) -> RunsMessage:
-        found = await self._finder.runs(**conditions_of(request))
+    async def _runs(self, sight: Sight, request: ListRuns) -> RunsMessage:
+        found = await sight.runs(**conditions_of(request))
         before = str(found[-1][0]) if len(found) == request.limit else None
         return RunsMessage(request.id, [run for _, run in found], before)
 
-    async def _look(self, client: Connection, request: GetFrame) -> None:
-        if request.run == "latest" and self._board.latest is not None:
-            request = msgspec.structs.replace(request, run=self._board.latest)
+    async def _look(self, client: Connection, sight: Sight, request: GetFrame) -> None:
         try:
+            if request.run == "latest" and (latest := await sight.latest()) is not None:
+                request = msgspec.structs.replace(request, run=latest)
+            await sight.check(request.run)
             frame = await self._frames.of(request)
         except (ProtocolError, ServiceError) as error:
             return await client.tell(_error(error, request.id))
@@ -211,25 +328,25 @@ class Feed:
         about = {"run": request.run, "revision": live.revision if live else "", "name": FRAME, "version": 1}
         await client.send([encode_array(frame, subscription=request.id, **about)])
 
-    async def _follow(self, client: Connection, request: Subscribe) -> None:
+    async def _follow(self, client: Connection, sight: Sight, request: Subscribe) -> None:
         """One subscription, from its request to the end of the connection."""
         with self._places.taken() as place:
             try:
-                await self._keep_told(client, request, place)
+                await self._keep_told(client, sight, request, place)
             except (ProtocolError, ServiceError) as error:
                 await client.tell(_error(error, request.id))
 
-    async def _keep_told(self, client: Connection, request: Subscribe, place: Place) -> None:
+    async def _keep_told(self, client: Connection, sight: Sight, request: Subscribe, place: Place) -> None:
         subscription, waiting_since = Subscription(request, self._slices), monotonic()
         from_row, revision, growing, pinned = request.from_row, request.revision, False, False
         while True:
             # Taken before looking, so that a change while this task sends is not missed.
             changed = self._changed
-            uid = self._board.latest if request.run == "latest" else request.run
+            uid = await sight.latest() if request.run == "latest" else request.run
             made = subscription.made
             if uid is not None and (made is None or self._superseded(made, growing) or _moved_on(made, uid, subscription)):
                 place.look(uid)
-                found, gone = await self._finder.find(uid, "newest" if request.follow else revision, held=from_row > 0)
+                found, gone = await sight.find(uid, "newest" if request.follow else revision, held=from_row > 0)
                 gone = gone or revision not in ("newest", found.revision)
                 growing = found is self._board.live.get(uid)
                 again = made is not None and made.run.uid == uid and made.revision != found.revision
@@ -238,7 +355,7 @@ class Feed:
                 from_row, revision = 0, "newest"
             elif made is not None and made.ended and place.revised and not pinned:
                 place.look(made.run.uid)
-                growing = await self._to_newest(client, subscription, made) is self._board.live.get(made.run.uid)
+                growing = await self._to_newest(client, sight, subscription, made) is self._board.live.get(made.run.uid)
             first_row, was_complete = subscription.next_row, subscription.complete
             await client.send(subscription.due())
             if made := subscription.made:
@@ -249,13 +366,13 @@ class Feed:
                 # Catching up is not paced; what grows is, so that rows merge into fewer slices.
                 await (asyncio.sleep(subscription.interval_s) if subscription.next_row > first_row else changed.wait())
 
-    async def _to_newest(self, client: Connection, subscription: Subscription, made: Reconstruction) -> Reconstruction:
+    async def _to_newest(self, client: Connection, sight: Sight, subscription: Subscription, made: Reconstruction) -> Reconstruction:
         """Move a subscription to the newest revision of its run; one that cannot be shown there stays where it is, and is told why.
 
         :returns: what it follows from here on
         """
         try:
-            found, _ = await self._finder.find(made.run.uid, "newest")
+            found, _ = await sight.find(made.run.uid, "newest")
             if found.revision == made.revision:
                 return made
             await client.send(subscription.attach(found, instead=True))

@@ -5,6 +5,7 @@ import { RunModel, obstacle } from "./model.js";
 import * as page from "./page.js";
 import { Rate } from "./rate.js";
 import { Stage } from "./stage.js";
+import { fetchWithToken, keepToken, takeAway, token } from "./token.js";
 
 /** @typedef {import("./protocol.js").Run} Run */
 
@@ -61,7 +62,7 @@ async function look(cell) {
 async function offerRevisions() {
   const { model } = stage;
   if (!model || shown?.status === "running") return;
-  const answer = await fetch(`api/runs/${encodeURIComponent(model.run.uid)}/revisions`).catch(() => null);
+  const answer = await fetchWithToken(`api/runs/${encodeURIComponent(model.run.uid)}/revisions`).catch(() => null);
   if (!answer?.ok || stage.model !== model) return;
   /** @type {{revisions: {revision: string, produced_by: string, created_at: string}[]}} */
   const { revisions } = await answer.json();
@@ -235,6 +236,20 @@ page.element("runs").addEventListener("click", (event) => {
   event.preventDefault();
   go(link.dataset.run);
 });
+page.element("downloads").addEventListener("click", async (event) => {
+  const link = event.target instanceof HTMLAnchorElement ? event.target : null;
+  if (!link || !token()) return;
+  event.preventDefault();
+  const why = await takeAway(link);
+  if (why) page.addNotice("not_saved", `${link.textContent} cannot be taken away. ${why}`, true);
+});
+page.element("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const input = /** @type {HTMLInputElement} */ (page.element("token"));
+  keepToken(input.value.trim());
+  input.value = "";
+  feed.reopen();
+});
 addEventListener("popstate", watchWanted);
 
 // ---- the feed
@@ -248,7 +263,14 @@ const feed = new Feed(address, {
     page.element("connection").dataset.state = state;
     page.text("connection-text", sentence);
     document.documentElement.dataset.connection = state;
-    if (!shown && state !== "connected") page.showEmpty(state === "connecting" ? "Connecting…" : "No connection", state === "connecting" ? "" : sentence);
+    page.element("ask").hidden = state !== "unauthenticated";
+    if (state === "unauthenticated") {
+      shown = null;
+      stage.clear();
+      page.showEmpty("A token is needed", `${sentence} Whoever runs it makes one with “wpb token”.`);
+      page.element("status").hidden = page.element("progress").hidden = true;
+      page.element("token").focus();
+    } else if (!shown && state !== "connected") page.showEmpty(state === "connecting" ? "Connecting…" : "No connection", state === "connecting" ? "" : sentence);
   },
   welcome(time) {
     const server = Date.parse(time);

@@ -1,11 +1,12 @@
 // The connection to the feed: subscribes, resumes after an interruption, hands on every row exactly once and in order.
 import { arrayOf, decode, rowsFrom } from "./protocol.js";
+import { token } from "./token.js";
 
 /** @typedef {import("./protocol.js").Run} Run */
 /** @typedef {import("./protocol.js").Block} Block */
 /** Why something cannot be had. @typedef {{code: string, message: string}} Refusal */
 /** A finished revision, whole. @typedef {{run: Run, revision: string, rows: number, blocks: Block[]}} Fetched */
-/** @typedef {"connecting" | "connected" | "waiting" | "refused"} ConnectionState */
+/** @typedef {"connecting" | "connected" | "waiting" | "unauthenticated" | "refused"} ConnectionState */
 
 /**
  * What the page does with what arrives.
@@ -23,7 +24,6 @@ import { arrayOf, decode, rowsFrom } from "./protocol.js";
 
 const GIVE_UP = new Map([
   [4400, "The server does not understand this page. Reload it to get the version that fits."],
-  [4401, "The server wants a token that this page does not have."],
   [4403, "The server does not allow this page to watch."],
 ]);
 const COME_BACK = new Map([
@@ -32,6 +32,7 @@ const COME_BACK = new Map([
   [1013, "The server is busy."],
   [3008, "This page was too slow to keep up."],
 ]);
+const NOT_AUTHENTICATED = 4401;
 const FIRST_DELAY_S = 0.5;
 const LONGEST_DELAY_S = 15;
 const SILENCE_S = 10;
@@ -118,6 +119,12 @@ export class Feed {
     return new Promise((resolve) => this.#fetches.set(id, { run, revision, rows: 0, blocks: [], resolve }));
   }
 
+  /** Come back, now that there is another token. */
+  reopen() {
+    if (this.#socket) this.#detach("connecting", "Connecting");
+    this.#open();
+  }
+
   /** Ask for the rows from the first on: those held do not fit the run's new description. */
   restart() {
     this.#held = null;
@@ -130,6 +137,8 @@ export class Feed {
     this.listener.connection("connecting", "Connecting");
     const socket = new WebSocket(this.url, "wpb.v1");
     socket.binaryType = "arraybuffer";
+    // Also without a token: a server that wants one says so at once then.
+    socket.onopen = () => socket.send(JSON.stringify({ type: "authenticate", token: token() }));
     socket.onmessage = ({ data }) => {
       this.#heard = performance.now();
       this.#ping = -Math.abs(this.#ping);
@@ -142,6 +151,10 @@ export class Feed {
     };
     socket.onclose = ({ code }) => {
       const final = GIVE_UP.get(code);
+      if (code === NOT_AUTHENTICATED) {
+        this.#held = null; // It is on the page no more.
+        return this.#detach("unauthenticated", token() ? "The server does not know this token." : "The server wants a token.");
+      }
       if (final === undefined) this.#lost(COME_BACK.get(code) ?? "No connection.");
       else this.#detach("refused", final);
     };

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from wpb_stream.core.accumulation import Kind
+from wpb_stream.core.board import Board
 from wpb_stream.core.companions import MAX_COMPANIONS, Companions
 from wpb_stream.core.join import _PLACE
 from wpb_stream.core.line_fits import MAX_FITS
@@ -20,6 +22,9 @@ from wpb_stream.core.reducers import Statistic
 from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
 from wpb_stream.core.slices import MAX_COLUMNS
 from wpb_stream.core.tomography import FILTERS
+from wpb_stream.feed.metrics import Metrics
+from wpb_stream.feed.places import Places
+from wpb_stream.feed.sent import Sent
 from wpb_stream.frames.needed import MAX_AVERAGED
 from wpb_stream.recipes import azimuthal, chooser, corrections, dead_time, fits, phases, reductions, regions, sliding, tomography
 from wpb_stream.recipes.asked import MAX_CHANNELS, Asked
@@ -54,6 +59,17 @@ def test_every_notice_and_error_code_is_explained() -> None:
     for codes, title in ((notices, "## Notices"), (errors, "## Errors")):
         told = re.findall(r"^\| `([a-z_]+)` \|", page.partition(title)[2].partition("\n## ")[0], re.MULTILINE)
         assert sorted(told) == sorted(codes)
+
+
+def test_every_metric_is_explained_and_every_alert_is_of_metrics_that_there_are() -> None:
+    page = (ROOT / "docs" / "reference" / "http.md").read_text().partition("## Metrics")[2]
+    ends = {"counter": "_total", "info": "_info"}
+    metrics = {each.name + ends.get(each.type, ""): each.type for each in Metrics(Board(), Sent(), Places(), "0").collect()}
+    assert dict(re.findall(r"^\| `(wpb_[a-z_]+)` \| ([a-z]+) \|", page, re.MULTILINE)) == metrics
+    told = (ROOT / "docs" / "how-to" / "prometheus.md").read_text()
+    assert {name.removesuffix("_bucket") for name in re.findall(r"\bwpb_[a-z_]+", told)} <= metrics.keys()
+    _, rules = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", told, re.DOTALL)]
+    assert all(rule.keys() >= {"alert", "expr", "annotations"} for group in rules["groups"] for rule in group["rules"])
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)

@@ -37,9 +37,13 @@ def prune_revisions(context: dg.OpExecutionContext, catalogue: Catalogue, result
     """Remove old revisions."""
     settings = load()
     retention = Retention(catalogue.url(), settings.keep_revisions, settings.keep_revisions_days)
+    results = results_folder.results()
     old = retention.old()
-    freed = retention.drop(old, results_folder.results())
+    freed = retention.drop(old, results)
     context.log.info("%d revisions went, %.1f MB.", len(old), freed / 1e6)
+    left_over = retention.left_over(results)
+    freed = sum(map(results.remove, left_over))
+    context.log.info("%d files that belonged to no revision went, %.1f MB.", len(left_over), freed / 1e6)
 
 
 @dg.op(description="Lets go what a run logged about itself, the setting dagster_log_days after; its materialisations and checks stay.")

@@ -10,7 +10,7 @@ import msgspec
 from wpb_dagster.assets.reconstruction import maps
 from wpb_dagster.metadata import about_maps, about_run, kept_picture
 from wpb_dagster.partitions import add_runs
-from wpb_dagster.previews import KEPT_PREVIEW_BYTES, draw, shrink
+from wpb_dagster.previews import KEPT_PREVIEW_BYTES, shrink
 from wpb_dagster.reconstruction import Maps
 from wpb_dagster.resources import Catalogue, Viewer
 from wpb_dagster.sensors import ask, report_start
@@ -18,6 +18,7 @@ from wpb_dagster.summary import map_rows
 from wpb_dagster.watching import look_at
 from wpb_stream import settings
 from wpb_stream.client import Update
+from wpb_stream.pictures import draw
 
 LOOKED_AT_A_TICK = 8
 """Runs that are looked at in one tick, those first that were not looked at for longest."""

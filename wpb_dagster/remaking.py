@@ -1,4 +1,4 @@
-"""One run made again, start to end, by the assets themselves: in a process that was started for that, see :mod:`wpb_dagster.reprocessing`.
+"""One run made again, start to end, by the assets themselves: in a process that was started for that by :mod:`wpb_dagster.reprocessing`.
 
 The assets are run by Dagster against an instance in memory, whose materialisations are handed to whoever asked: so what a run is made
 of when many are made again is what it is made of when it ends, whatever assets there are.
@@ -21,6 +21,8 @@ from wpb_dagster.partitions import add_runs
 from wpb_dagster.provenance import provenance_tags
 
 JOB = "reconstruct_scan"
+RUNS_AN_INSTANCE = 50
+"""Runs that an instance in memory is used for: making one takes a while, and it holds all that happened in it."""
 _KEPT_TAGS = ("dagster/code_version", "dagster/data_version", "dagster/input_data_version/")
 """Of a materialisation: what Dagster tells staleness by. The rest points into the instance in memory."""
 
@@ -62,33 +64,42 @@ class Failed:
     """Whether it is not tried again."""
 
 
-def serve(requests: Connection, given: Given) -> None:
-    """Make runs again as they are asked for, until whoever asks is gone."""
+def serve(descriptor: int) -> None:
+    """Make runs again as they are asked for, until whoever asks is gone.
+
+    :param descriptor: of the connection: on it come the resources' fields, and then tasks; on it go the outcomes
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal reaches us too: whoever started us ends us
+    requests = Connection(descriptor)
+    given: Given = requests.recv()
     while True:
-        try:
-            task: Task = requests.recv()
-        except EOFError:
-            return
-        try:
-            outcome = remake(task, given)
-        except Exception as error:  # a mistake in the settings, say; the next run may have better luck
-            outcome = Failed(task, _line(f"{type(error).__name__}: {error}"))
-        requests.send(outcome)
+        with dg.DagsterInstance.ephemeral() as instance:
+            for _ in range(RUNS_AN_INSTANCE):
+                try:
+                    task: Task = requests.recv()
+                except EOFError:
+                    return
+                try:
+                    outcome = remake(task, given, instance)
+                except Exception as error:  # a mistake in the settings, say; the next run may have better luck
+                    outcome = Failed(task, _line(f"{type(error).__name__}: {error}"))
+                requests.send(outcome)
 
 
-def remake(task: Task, given: Given) -> Remade | Failed:
-    """Make one run again, here and now."""
+def remake(task: Task, given: Given, instance: dg.DagsterInstance) -> Remade | Failed:
+    """Make one run again, here and now.
+
+    :param instance: one in memory
+    """
     job = _job(json.dumps(given), json.dumps(task.wpb))
-    with dg.DagsterInstance.ephemeral() as instance:
-        add_runs(instance, [task.uid])
-        result = job.execute_in_process(
-            instance=instance,
-            partition_key=task.uid,
-            raise_on_error=False,
-            tags=provenance_tags(task.revision, task.produced_by),
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
+    add_runs(instance, [task.uid])
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=task.uid,
+        raise_on_error=False,
+        tags=provenance_tags(task.revision, task.produced_by),
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
     if not result.success:
         return Failed(task, _why(result))
     checks = {(check.asset_key, check.check_name): check for check in result.get_asset_check_evaluations()}

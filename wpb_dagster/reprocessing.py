@@ -5,38 +5,40 @@ Memory is bounded: a process holds one run at a time, and one window of its fram
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection, Pipe, wait
 
-from wpb_dagster.remaking import Failed, Given, Remade, Task, serve
+from wpb_dagster.remaking import Failed, Given, Remade, Task
 
 RUN_DEADLINE_S = 1800.0
 """A run that takes longer is given up: file systems hang."""
 _END_TIMEOUT_S = 5.0
+_PROGRAM = "import sys; from wpb_dagster.remaking import serve; serve(int(sys.argv[1]))"
 
 
 class _Worker:
     """A process that makes one run after the other again."""
 
     def __init__(self, given: Given) -> None:
-        # Spawned: what Dagster and HDF5 hold in threads does not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, given), name="wpb reprocess", daemon=True)
-        self._process.start()
-        theirs.close()
+        # Not by multiprocessing: what Dagster and HDF5 hold in threads does not survive a fork, and a Celery worker, which is what
+        # multiprocessing calls a daemon, may not start processes by it at all.
+        self.connection, theirs = Pipe()
+        with theirs:
+            number = theirs.fileno()
+            self._process = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(number)], stdin=subprocess.DEVNULL, pass_fds=[number])
+        self._send(given)
         self.task: Task | None = None
         self.deadline = float("inf")
 
     def begin(self, task: Task, deadline_s: float) -> None:
         self.task, self.deadline = task, time.monotonic() + deadline_s
-        with suppress(BrokenPipeError):  # it died; that is seen when its answer is taken
-            self.connection.send(task)
+        self._send(task)
 
     def take(self) -> Remade | Failed:
         """The answer, which is there."""
@@ -44,17 +46,27 @@ class _Worker:
         try:
             return self.connection.recv()
         except (EOFError, OSError):  # the latter if it ended in the middle of its answer
-            self._process.join(_END_TIMEOUT_S)
-            return Failed(self.task, f"the process that made it again ended (exit code {self._process.exitcode}); is there enough memory?")
+            self._wait()
+            return Failed(
+                self.task, f"the process that made it again ended (exit code {self._process.returncode}); is there enough memory?"
+            )
 
     @property
     def alive(self) -> bool:
-        return self._process.is_alive()
+        return self._process.poll() is None
 
     def end(self) -> None:
         self.connection.close()
         self._process.kill()
-        self._process.join(_END_TIMEOUT_S)
+        self._wait()
+
+    def _send(self, message: object) -> None:
+        with suppress(BrokenPipeError):  # it died; that is seen when its answer is taken
+            self.connection.send(message)
+
+    def _wait(self) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_TIMEOUT_S)
 
 
 def reprocess(

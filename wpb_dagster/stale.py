@@ -15,7 +15,7 @@ from wpb_stream.core.recipe import PlanDefaults, Recipe
 from wpb_stream.settings import load
 
 SETTLED = timedelta(hours=1)
-"""A run that ended within this is left to the stop sensor, which may be at it."""
+"""A run that ended within this is left to the stop sensor, which may be at it; and one whose maps were made within it to who made them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Stale:
 def stale_runs(reader: CatalogueReader, recipes: Recipes, now: datetime) -> Iterator[Stale]:
     """The runs that are to be made again, oldest first.
 
-    What settings and code say is looked at for every run. A run that was not made at all, or lacks frames, is tried for
+    What settings and code say is looked at for every run. A run of which not all was made, or that lacks frames, is tried for
     ``reprocess_days`` after its end: what has not come by then does not come.
     """
     choose, defaults_of = recipes.chooser(), recipes.defaults_of()
@@ -40,7 +40,7 @@ def stale_runs(reader: CatalogueReader, recipes: Recipes, now: datetime) -> Iter
     for run in reader.ended_runs():
         if now - run.ended_at < SETTLED:
             continue
-        reason = _reason(run, choose, defaults_of, young=now - run.ended_at < patience)
+        reason = _reason(run, choose, defaults_of, now, young=now - run.ended_at < patience)
         if reason:
             yield Stale(run.uid, run.made_with.wpb if run.made_with else {}, reason)
 
@@ -49,6 +49,7 @@ def _reason(
     run: EndedRun,
     choose: Callable[[dict[str, Any]], Recipe | None],
     defaults_of: Callable[[Mapping[str, Any]], PlanDefaults],
+    now: datetime,
     *,
     young: bool,
 ) -> str | None:
@@ -61,6 +62,8 @@ def _reason(
         return "the settings say something else of it by now"
     if made.code_version != _code_version(run, made, choose):
         return "its recipe is another one by now"
+    if young and run.unfinished_since and now - run.unfinished_since > SETTLED:
+        return "not all of its assets could be made"
     return f"{made.missing} of its frames were not there" if made.missing and young else None
 
 

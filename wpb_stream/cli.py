@@ -1,4 +1,4 @@
-"""The command line: ``wpb demo``, ``up``, ``stream``, ``replay``, ``runs``, ``explain``, ``doctor``, ``dead-letters``, ``prune`` ..."""
+"""The command line: ``wpb demo``, ``up``, ``stream``, ``watch``, ``replay``, ``runs``, ``explain``, ``doctor``, ..."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from wpb_stream.commands.flags import settings_flags
 from wpb_stream.commands.prune import prune
 from wpb_stream.commands.terminal import console, output
 from wpb_stream.commands.token import token
+from wpb_stream.commands.watch import watch
 from wpb_stream.core.exceptions import WpbError
 from wpb_stream.settings import load
 
@@ -180,6 +181,7 @@ main.add_command(doctor)
 main.add_command(explain)
 main.add_command(prune)
 main.add_command(token)
+main.add_command(watch)
 for _point in entry_points(group="wpb.commands"):  # those of other packages
     main.add_command(_point.load())
 

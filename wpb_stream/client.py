@@ -7,7 +7,8 @@
         if update.stopped:
             break
 
-It reconnects by itself and resumes where it was; an update tells all that is known, not only what is new.
+In ordinary code that is ``for update in watch_sync(...)``. Both reconnect by themselves and resume where they were; an update tells all
+that is known, not only what is new.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ from wpb_stream.core.messages import (
 from wpb_stream.core.recipe import Notice
 from wpb_stream.core.table import PointTable
 from wpb_stream.publishing import Publisher as Publisher
+from wpb_stream.update import Update as Update
+from wpb_stream.watching import BlockingWatching, Watching
 
 log = logging.getLogger(__name__)
 _wire = logging.getLogger(f"{__name__}.wire")
@@ -59,39 +62,6 @@ FINAL_CODES = (4400, 4401, 4403)
 PASSING_CODES = ("internal", "rate_limited")
 """Error codes of a difficulty of the server's own: the same request may be served later."""
 MAX_MESSAGE_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """All that is known of the watched run at one moment."""
-
-    run: RunInfo
-    revision: str
-    table: PointTable
-    """Every row so far."""
-    first_new: int
-    """The first row that was not in the update before."""
-    notices: tuple[Notice, ...] = ()
-    stopped: RunStopped | None = None
-    """How the run ended, once it has and all its rows are here."""
-    arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict[str, npt.NDArray[Any]])
-    """The latest version of each array that came: ``mean_frame``, ``sum_spectrum``, ...; ``run.arrays`` names those that may come."""
-    limits: Mapping[str, Limits] = field(default_factory=dict[str, Limits])
-    """Of each channel, as the server tells them with the rows: lowest and highest value, and percentiles."""
-
-    @property
-    def rows(self) -> int:
-        """Rows so far."""
-        return self.table.rows
-
-    @property
-    def new(self) -> npt.NDArray[np.void]:
-        """The rows that came with this update, a structured array."""
-        return self.table.data[self.first_new :]
-
-    def map(self, channel: str) -> npt.NDArray[np.float64]:
-        """One channel as a map of the run's shape; NaN where nothing has been measured."""
-        return self.table.maps(self.run.shape)[channel]
 
 
 @dataclass(slots=True)
@@ -229,7 +199,7 @@ class Follower:
         return held.update(held.table.rows)
 
 
-async def watch(
+def watch(
     url: str,
     run: str = "latest",
     *,
@@ -237,10 +207,11 @@ async def watch(
     revision: str = "newest",
     max_rate: float = 20.0,
     token: str | None = None,
-) -> AsyncGenerator[Update, None]:
+) -> Watching:
     """Watch a run; never ends by itself, as ``latest`` moves on to the next run and a run may be revised.
 
-    A server that is away, restarts or has a difficulty of its own is asked again, at growing intervals.
+    ``async for update in watch(...)``, or ``watch(...).show()`` for a picture in a notebook. A server that is away, restarts or has a
+    difficulty of its own is asked again, at growing intervals.
 
     :param url: the feed, e.g. ``ws://127.0.0.1:8000/ws``
     :param run: a run's uid, or ``latest``
@@ -250,18 +221,37 @@ async def watch(
     :raises ProtocolError: the server refuses what is asked, e.g. no such run
     :raises ServiceError: the server refuses the connection for good
     """
-    follower = Follower(run, channels, revision, max_rate)
+    return Watching(lambda rate: _updates(url, token, Follower(run, channels, revision, rate)), max_rate)
+
+
+def watch_sync(
+    url: str,
+    run: str = "latest",
+    *,
+    channels: Sequence[str] | None = None,
+    revision: str = "newest",
+    max_rate: float = 20.0,
+    token: str | None = None,
+) -> BlockingWatching:
+    """What :func:`watch` gives, for an ordinary ``for`` loop, also where an event loop runs already, as in a notebook."""
+    return BlockingWatching(watch(url, run, channels=channels, revision=revision, max_rate=max_rate, token=token))
+
+
+async def _updates(url: str, token: str | None, follower: Follower) -> AsyncGenerator[Update, None]:
     wait_s = FIRST_WAIT_S
     while True:
         try:
             async with _connected(url, token) as socket:
-                async for message in socket:
-                    update = follower.receive(message)
-                    for request in follower.to_send():
-                        await socket.send(request)
-                    if update is not None:
-                        wait_s = FIRST_WAIT_S
-                        yield update
+                try:
+                    async for message in socket:
+                        update = follower.receive(message)
+                        for request in follower.to_send():
+                            await socket.send(request)
+                        if update is not None:
+                            wait_s = FIRST_WAIT_S
+                            yield update
+                finally:
+                    await socket.close()  # as planned, also when the one who iterates leaves
         except ConnectionClosed as error:
             if error.rcvd is not None and error.rcvd.code in FINAL_CODES:
                 raise ServiceError(f"the feed at {url} closed for good: {error.rcvd.code} {error.rcvd.reason}") from error

@@ -49,9 +49,9 @@ class Growing:
         self._wake = asyncio.Event()
         self._tell_motion_at = 0.0
 
-    def add(self, frames: Sequence[FrameRef]) -> None:
-        """A document of the run came, and asked for these frames."""
-        self.live.add(frames, monotonic())
+    def add(self, frames: Sequence[FrameRef], arrived_at: float | None = None) -> None:
+        """A document of the run came, and asked for these frames; see :meth:`LiveRun.add`."""
+        self.live.add(frames, monotonic(), arrived_at)
         self._wake.set()
 
     def abandon(self) -> None:

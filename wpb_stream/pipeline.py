@@ -53,7 +53,8 @@ class Pipeline:
         self._sources, self._catalogue, self._readers, self._results = sources, catalogue, readers, results
         self._board, self._pace, self._runs = board, pace, Runs(recipe_for)
         self._growing: dict[str, Growing] = {}
-        self._queue: asyncio.Queue[Message] = asyncio.Queue(queue_messages)
+        self._queue: asyncio.Queue[tuple[float, Message]] = asyncio.Queue(queue_messages)
+        self._counts, self._board.counts.waiting = board.counts, self._queue.qsize
         self._applying = asyncio.Lock()  # a run that is made anew takes in its documents before any newer one
         self.restored = asyncio.Event()
         """Set once the runs that had not ended when the last process did are growing again."""
@@ -70,16 +71,18 @@ class Pipeline:
             for source in self._sources:
                 self._tasks.create_task(self._listen(source))
             while True:
-                await self._take_in([await self._queue.get(), *(self._queue.get_nowait() for _ in range(self._queue.qsize()))])
+                waiting = [await self._queue.get(), *(self._queue.get_nowait() for _ in range(self._queue.qsize()))]
+                await self._take_in([message for _, message in waiting], arrived_at=waiting[0][0])
 
     async def _listen(self, source: Source) -> None:
         """Source -> Message: into a bounded queue, so that a burst waits in the broker rather than in memory."""
         async with aclosing(listen(source, lambda: insist(lambda: self._catalogue.positions(source.identity)))) as batches:
             async for messages in batches:
+                arrived_at = monotonic()
                 for message in messages:
-                    await self._queue.put(message)
+                    await self._queue.put((arrived_at, message))
 
-    async def _take_in(self, messages: Sequence[Message]) -> None:
+    async def _take_in(self, messages: Sequence[Message], arrived_at: float) -> None:
         """Message -> Document: identified, stored together with the positions, then applied if it is new."""
         intake = sort_out(messages)
         intake.tell(log)
@@ -88,24 +91,26 @@ class Pipeline:
         for source in self._sources:
             if positions := intake.positions_of(source.identity):
                 await source.stored(positions)
+        self._counts.dead_letters += len(intake.dead_letters)
         async with self._applying:
             outdated: set[str] = set()
             for (owner, document), is_new in zip(owned, new, strict=True):
                 if is_new:
-                    outdated |= await self._apply(document, stored_with_owner=owner is not None)
+                    self._counts.documents[document.name] += 1
+                    outdated |= await self._apply(document, arrived_at, stored_with_owner=owner is not None)
             await self._make_anew(outdated)
         for run in self._runs.plans.told(intake.worker_events):
             self._growing[run.uid].describe()
             self._board.changed()
 
-    async def _apply(self, document: Document, *, stored_with_owner: bool = True) -> set[str]:
+    async def _apply(self, document: Document, arrived_at: float | None = None, *, stored_with_owner: bool = True) -> set[str]:
         """Document -> Run -> FrameRef, with the documents that waited for it; gives the runs for which it comes too late."""
         together = self._runs.apply(document)
         for applied in together:
             if applied.document.name == "start":
                 await self._begin(applied.run)
         for applied in together:  # without a pause: a run all of whose documents have come must not end before its frames are asked for
-            self._growing[applied.run.uid].add(applied.frames)
+            self._growing[applied.run.uid].add(applied.frames, arrived_at)
         outdated = {applied.run.uid for applied in together if self._growing[applied.run.uid].live.outdated}
         self._board.changed()
         for applied in together:
@@ -116,7 +121,7 @@ class Pipeline:
         return outdated
 
     async def _begin(self, run: Run) -> None:
-        live = LiveRun.begin(run, "live", self._pace, monotonic())
+        live = LiveRun.begin(run, "live", self._pace, monotonic(), counts=self._counts)
         made = live.reconstruction
         generation = await insist(lambda: self._catalogue.begin_run(made.run, float(run.start["time"])))
         if generation > 1:
@@ -148,6 +153,7 @@ class Pipeline:
             made.ended = True  # no sooner: it could be forgotten, and with it what came while it was saved
             if live.outdated and self._growing.get(made.run.uid) is growing:
                 return await self._make_anew({made.run.uid})
+        self._counts.ended[made.run.status] += 1
         self._board.changed()
         log.info("run %s ended: %s, %d rows, %d points missing", made.run.uid, made.run.status, made.table.rows, len(live.missing))
         for uid in self._board.forget_ended(KEPT_ENDED):

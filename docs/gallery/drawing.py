@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from wpb_dagster.previews import BACKGROUND, HATCH_DARK, HATCH_LIGHT, HATCH_STEP, INK, composite, shaded
+from wpb_stream.pictures import BACKGROUND, HATCH_DARK, HATCH_LIGHT, HATCH_STEP, INK, composite, shaded
 
 Map = npt.NDArray[np.float64]
 Point = tuple[float, float]

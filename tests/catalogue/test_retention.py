@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,8 @@ from click.testing import CliRunner
 
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.reader import CatalogueReader
-from wpb_stream.catalogue.results import Results
-from wpb_stream.catalogue.retention import Retention
+from wpb_stream.catalogue.results import Results, safe_name
+from wpb_stream.catalogue.retention import SETTLED_S, Retention
 from wpb_stream.catalogue.writer import CatalogueWriter
 from wpb_stream.cli import main
 from wpb_stream.core.board import Versioned
@@ -116,3 +118,31 @@ def test_the_command_says_what_would_go_and_does_it(catalogue: str, tmp_path: Pa
     assert names(catalogue, 1) == ["a", "b"]
     assert CliRunner().invoke(main, arguments).stdout == "2 revisions went, 0.0 MB.\n"
     assert names(catalogue, 1) == []
+
+
+def test_files_that_a_crash_left_over_go_a_day_later_and_no_others(catalogue: str, results: Results) -> None:
+    add(catalogue, results, "run", "live", "first")
+    with CatalogueReader(catalogue) as reader:
+        kept = reader.revision("run", "first")
+    assert kept is not None
+    results.save("run", "never added", PointTable(["total"]), {"mean_frame": Versioned(np.zeros((4, 4)))})
+    unfinished, others = (
+        results.folder("run") / ".maps.npz.0123.part",
+        [results.folder("run") / name for name in ("maps.npz", "preview.png")],
+    )
+    for path in (unfinished, *others):
+        path.write_bytes(b"some bytes")
+    prune = ["prune", "--database-url", catalogue, "--data", str(results.root.parent)]
+    young = CliRunner().invoke(main, prune)
+    assert young.output == "0 revisions went, 0.0 MB.\n"
+    yesterday = time.time() - SETTLED_S - 60
+    for path in results.root.glob("*/*"):
+        os.utime(path, (yesterday, yesterday))
+    before = set(results.root.glob("*/*"))
+    would = CliRunner().invoke(main, [*prune, "--dry-run"])
+    assert "2 files that belong to no revision would go" in would.output
+    assert set(results.root.glob("*/*")) == before
+    gone = CliRunner().invoke(main, prune)
+    assert "2 files that belonged to no revision went" in gone.output
+    stray = results.folder("run") / f"{safe_name('never added')}.npy"
+    assert before - set(results.root.glob("*/*")) == {unfinished, stray, stray.with_suffix(".npz")}

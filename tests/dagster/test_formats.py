@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.dagster.scans import raster
-from tests.dagster.test_previews import run_info
+from tests.test_pictures import run_info
 from wpb_dagster.formats import decode_documents, decode_maps, decode_values, encode, write_whole
 from wpb_dagster.io_managers import stored_file, stored_maps, stored_values
 from wpb_dagster.reconstruction import Maps, Values

@@ -1,19 +1,26 @@
-"""The job `reprocess` as Dagster's page launches it: in a process that the code server starts."""
+"""The job `reprocess` as Dagster's page launches it: in a process that the code server starts, or by a Celery worker."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import psycopg
 import pytest
+import yaml
 
 from tests.dagster.scans import Beamline
 from tests.dagster.test_home import ask
+from tests.dagster.test_production import EXAMPLES
 from tests.dagster.test_reprocess import acquire, expected
-from wpb_dagster.home import LOCATION, services
+from tests.helpers.rabbitmq import RabbitMQ
+from wpb_dagster.home import LOCATION, DagsterHome, services
 from wpb_dagster.io_managers import stored_maps
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.reader import CatalogueReader
@@ -21,7 +28,8 @@ from wpb_stream.catalogue.results import Results
 from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.frames.roots import DataRoots
 from wpb_stream.host import free_port
-from wpb_stream.settings import environment, load
+from wpb_stream.service import Service
+from wpb_stream.settings import Settings, environment, load
 from wpb_stream.supervisor import Supervisor
 
 LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params)
@@ -39,9 +47,25 @@ async def launch(port: int, variables: dict[str, Any]) -> dict[str, Any]:
         await asyncio.sleep(0.2)
 
 
+def on_celery(dagster: list[Service], settings: Settings, rabbitmq: RabbitMQ) -> list[Service]:
+    """Dagster's services by the examples for Celery, and a worker."""
+    file = settings.data / "dagster" / "dagster.yaml"
+    file.write_text(json.dumps(json.loads(file.read_text()) | yaml.safe_load((EXAMPLES / "celery" / "launcher.yaml").read_text())))
+    broker = {"WPB_CELERY_BROKER": rabbitmq.amqp}
+    worker = Service(
+        name="celery",
+        argv=[str(Path(sys.executable).parent / "celery"), "-A", "dagster_celery_app", "worker", "--concurrency", "2"],
+        log=settings.data / "logs" / "celery.log",
+        cwd=EXAMPLES / "celery",
+        env={**environment(settings), **DagsterHome(file.parent, file, file).environment, **broker},
+    )
+    return [*(replace(service, env={**service.env, **broker}) for service in dagster), worker]
+
+
 @pytest.mark.integration
+@pytest.mark.parametrize("celery", [False, True])
 async def test_a_launched_run_makes_runs_again_in_processes_of_its_own(
-    postgres_cluster: EmbeddedPostgres, postgres_url: str, tmp_path: Path
+    celery: bool, postgres_cluster: EmbeddedPostgres, postgres_url: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     await asyncio.to_thread(upgrade, postgres_url)
     roots = DataRoots((tmp_path / "frames",))
@@ -54,7 +78,10 @@ async def test_a_launched_run_makes_runs_again_in_processes_of_its_own(
     selector = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__", "jobName": "reprocess"}
     variables: dict[str, Any] = {"params": {"selector": selector, "runConfigData": config}}
     async with asyncio.timeout(180.0), Supervisor(handle_signals=False) as supervisor:
-        await supervisor.start(*services(settings, environment(settings)))
+        dagster = services(settings, environment(settings))
+        if celery:
+            dagster = on_celery(dagster, settings, request.getfixturevalue("rabbitmq"))
+        await supervisor.start(*dagster)
         launched = await launch(settings.dagster_port, variables)
         assert launched["__typename"] == "LaunchRunSuccess", launched
         run, status = launched["run"]["runId"], ""
@@ -62,6 +89,10 @@ async def test_a_launched_run_makes_runs_again_in_processes_of_its_own(
             await asyncio.sleep(0.2)
             status = (await asyncio.to_thread(ask, settings.dagster_port, STATUS, {"run": run}))["data"]["runOrError"]["status"]
     assert status == "SUCCESS"
+    with dg.DagsterInstance.from_config(str(settings.data / "dagster")) as instance:
+        made_by = instance.get_run_by_id(run)
+    assert made_by is not None
+    assert ("dagster-celery/task_id" in made_by.tags) == celery
     for number, uid in enumerate(uids):
         with CatalogueReader(postgres_url) as reader:
             assert reader.revision(uid, run) is not None

@@ -18,6 +18,7 @@ from wpb_dagster.io_managers import stored_maps
 from wpb_dagster.resources import Recipes
 from wpb_dagster.stale import stale_runs
 from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.catalogue.results import LINE_FITS, NEXUS
 
 pytestmark = pytest.mark.integration
 
@@ -55,6 +56,22 @@ def test_a_run_whose_frames_were_not_all_there_is_found_for_some_days(beamline: 
     assert materialise(uid).success
     assert stale(beamline) == {uid: "2 of its frames were not there"}
     assert stale(beamline, timedelta(days=8)) == {}
+
+
+@pytest.mark.parametrize("asset", ["nexus_file", "line_fits"])
+def test_a_run_of_which_an_asset_failed_is_found_for_some_days_until_all_are_made(asset: str, beamline: Beamline, materialise) -> None:
+    uid = acquire(beamline, 0, wpb={"fit": {"model": "gaussian", "channels": ["total"]}})
+    blocked = beamline.results.folder(uid) / {"nexus_file": NEXUS, "line_fits": LINE_FITS}[asset]
+    blocked.mkdir()
+    assert not materialise(uid).success
+    with psycopg.connect(beamline.database_url) as connection:
+        connection.execute("UPDATE runs SET ended_at = ended_at - interval '2 hours'")
+    assert stale(beamline) == {uid: "not all of its assets could be made"}
+    assert stale(beamline, timedelta(minutes=30)) == {}, "somebody may be at it"
+    assert stale(beamline, timedelta(days=8)) == {}
+    blocked.rmdir()
+    assert materialise(uid).success
+    assert stale(beamline) == {}
 
 
 @pytest.mark.parametrize(

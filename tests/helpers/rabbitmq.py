@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -44,6 +45,7 @@ class RabbitMQ:
     folder: Path
     port: int
     tls_port: int
+    amqp_port: int
     epmd_port: int
     distribution_port: int
 
@@ -55,6 +57,11 @@ class RabbitMQ:
     def url(self, topic: str, *, tls: bool = False) -> str:
         """A source's address."""
         return f"stomp{'+ssl' if tls else ''}://127.0.0.1:{self.tls_port if tls else self.port}/topic/{topic}"
+
+    @property
+    def amqp(self) -> str:
+        """Where Celery finds it."""
+        return f"amqp://{PUBLISHER['username']}:{quote(PASSWORD)}@127.0.0.1:{self.amqp_port}//"
 
     def service(self) -> Service:
         """What the supervisor needs to run it; it is started again whenever it ended."""
@@ -110,7 +117,7 @@ class RabbitMQ:
         (self.folder / "definitions.json").write_text(json.dumps(definitions))
         (self.folder / "plugins").write_text("[rabbitmq_stomp].\n")
         (self.folder / "rabbitmq.conf").write_text(
-            f"""listeners.tcp = none
+            f"""listeners.tcp.1 = 127.0.0.1:{self.amqp_port}
             stomp.listeners.tcp.1 = 127.0.0.1:{self.port}
             stomp.listeners.ssl.1 = 127.0.0.1:{self.tls_port}
             ssl_options.cacertfile = {certificates.authority}
@@ -174,7 +181,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
     """One RabbitMQ for all tests. Its epmd, which makes itself a daemon, ends with the supervisor's other processes."""
     if not SERVER.exists():
         pytest.fail(f"there is no {SERVER}: apt-get install rabbitmq-server (make test does it as root)", pytrace=False)
-    node = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"), *(free_port("127.0.0.1", 0) for _ in range(4)))
+    node = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"), *(free_port("127.0.0.1", 0) for _ in range(5)))
     node.write_settings()
     with running(node.service()):
         yield node

@@ -227,6 +227,19 @@ async def test_a_difficulty_of_the_servers_own_is_no_end() -> None:
             assert (await anext(updates)).run.uid == "u"
 
 
+async def test_who_leaves_closes_the_connection_as_planned() -> None:
+    closed = asyncio.get_running_loop().create_future()
+
+    async def serve_one(socket: ServerConnection) -> None:
+        await _answers(_run)(socket)
+        closed.set_result(socket.close_code)
+
+    async with serve(serve_one, "127.0.0.1", 0) as server, asyncio.timeout(WAIT_S):
+        async with aclosing(watch(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")) as updates:
+            await anext(updates)
+        assert await closed == 1000
+
+
 async def _first(updates: AsyncIterator[Update]) -> Update:
     return await anext(updates)
 

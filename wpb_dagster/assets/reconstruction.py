@@ -8,7 +8,7 @@ from wpb_dagster import versions
 from wpb_dagster.assets.acquisition import OWNERS, run_row
 from wpb_dagster.metadata import about_array, about_frames, about_maps, about_run, kept_picture, notices_text, plan_of, tag_run
 from wpb_dagster.partitions import run_partitions
-from wpb_dagster.previews import KEPT_PREVIEW_BYTES, draw_images, shrink
+from wpb_dagster.previews import KEPT_PREVIEW_BYTES, shrink
 from wpb_dagster.provenance import revision_of
 from wpb_dagster.reconstruction import Maps, Values, code_version_of, reconstruct_run, replay
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
@@ -16,6 +16,7 @@ from wpb_dagster.scan_frames import ScanFrames
 from wpb_dagster.summary import map_rows
 from wpb_stream.catalogue.records import MadeWith
 from wpb_stream.core.documents import Document
+from wpb_stream.pictures import draw_images
 
 GROUP = "reconstruction"
 FILE_POOL = "detector_files"

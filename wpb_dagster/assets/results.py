@@ -16,7 +16,7 @@ from wpb_dagster.line_fits import asked_of, fits_of
 from wpb_dagster.line_statistics import COLUMNS, as_csv, statistics_of
 from wpb_dagster.metadata import about_run, picture, plan_of, tag_run
 from wpb_dagster.partitions import run_partitions
-from wpb_dagster.previews import COLOURS, KEPT_PREVIEW_BYTES, composite, draw, shrink
+from wpb_dagster.previews import KEPT_PREVIEW_BYTES, shrink
 from wpb_dagster.reconstruction import Maps, Values, replay
 from wpb_dagster.resources import Catalogue, Recipes, ResultsFolder, Viewer
 from wpb_dagster.summary import JSON, MARKDOWN, as_markdown, evaluations_of, summary_of
@@ -25,6 +25,7 @@ from wpb_stream.core.derived import grid_of
 from wpb_stream.core.documents import Document
 from wpb_stream.core.recipe import Channel
 from wpb_stream.frames.nexus import write_nexus
+from wpb_stream.pictures import COLOURS, composite, draw
 
 GROUP = "results"
 _FILES = {"NeXus file": NEXUS, "picture": PREVIEW, "peak statistics": LINE_STATISTICS, "fits": LINE_FITS}
@@ -135,10 +136,18 @@ def summary(
     write_whole(results.folder(uid) / MARKDOWN, text.encode())
     path = results.folder(uid) / JSON
     write_whole(path, json.dumps(told, indent=2, allow_nan=False).encode() + b"\n")
+    if values is not None and not _failed(context):
+        with catalogue.reader() as reader:
+            reader.finish_revision(uid, values.revision)
     failed = [each.check_name for each in checks if not each.passed]
     metadata: dict[str, Any] = {"summary": dg.MetadataValue.md(text), "file": dg.MetadataValue.path(path)}
     metadata |= {"checks passed": len(checks) - len(failed), "checks not passed": ", ".join(failed) or "none"}
     return dg.MaterializeResult(metadata=about_run(row.info, viewer) | metadata)
+
+
+def _failed(context: dg.AssetExecutionContext) -> bool:
+    """Whether something could not be made in this Dagster run, in which the summary comes last."""
+    return bool(context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE))
 
 
 def _brief(value: str | float) -> str:

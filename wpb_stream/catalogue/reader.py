@@ -156,33 +156,45 @@ class CatalogueReader:
 
     def ended_runs(self) -> Iterator[EndedRun]:
         """The runs that are over and have a recipe, oldest first, with what they were made with last."""
-        query = f"""SELECT r.uid, r.ended_seq, r.ended_at, d.body, v.id, v.code_version, v.settings, v.wpb, v.missing, v.ended_seq
+        query = f"""SELECT r.uid, r.ended_seq, r.ended_at, d.body, v.id, v.code_version, v.settings, v.wpb, v.missing, v.ended_seq,
+            CASE WHEN NOT v.finished THEN v.created_at END
             FROM runs r JOIN documents d ON d.name = 'start' AND d.uid = r.uid
             LEFT JOIN LATERAL (SELECT * FROM revisions WHERE run_uid = r.uid AND NOT {LIVE} ORDER BY id DESC LIMIT 1) v ON true
             WHERE r.ended_seq IS NOT NULL AND r.info->>'recipe' IS NOT NULL ORDER BY r.started_seq"""
         with self._connection() as connection, connection.cursor("ended_runs") as cursor:  # named: rows come as they are asked for
-            for uid, ended_seq, ended_at, body, found, *made_with in cursor.execute(query.encode()):
-                yield EndedRun(uid, ended_seq, ended_at, unpack("start", body).doc, MadeWith(*made_with) if found else None)
+            for uid, ended_seq, ended_at, body, found, *made_with, unfinished_since in cursor.execute(query.encode()):
+                start = unpack("start", body).doc
+                yield EndedRun(uid, ended_seq, ended_at, start, MadeWith(*made_with) if found else None, unfinished_since)
 
     def add_revision(self, info: RunInfo, revision: str, produced_by: str, file: str, made_with: MadeWith | None = None) -> None:
-        """Put a new finished revision into the catalogue and tell all who listen (``NOTIFY wpb_revisions``), in one transaction."""
+        """Put a new revision into the catalogue and tell all who listen (``NOTIFY wpb_revisions``), in one transaction.
+
+        :param made_with: if given, more is to be made of it: see :meth:`finish_revision`
+        """
+        finished = made_with is None
         made_with = made_with or MadeWith(None, None, {}, None, None)
         with self._connection() as connection, connection.transaction():
             # Ids become visible in their order: who asks for those above the last one seen misses none.
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [CURSOR_LOCK])
             connection.execute(
                 """INSERT INTO revisions
-                (run_uid, revision, produced_by, file, rows, info, code_version, settings, wpb, missing, ended_seq)
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                (run_uid, revision, produced_by, file, rows, info, code_version, settings, wpb, missing, ended_seq, finished)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                 ON CONFLICT (run_uid, revision) DO UPDATE SET file = EXCLUDED.file, rows = EXCLUDED.rows, info = EXCLUDED.info,
                 code_version = EXCLUDED.code_version, settings = EXCLUDED.settings, wpb = EXCLUDED.wpb, missing = EXCLUDED.missing,
-                ended_seq = EXCLUDED.ended_seq""",
+                ended_seq = EXCLUDED.ended_seq, finished = EXCLUDED.finished""",
                 [
                     *(info.uid, revision, produced_by, file, info.rows, to_json(info)),
                     *(made_with.code_version, made_with.settings, to_json(made_with.wpb), made_with.missing, made_with.ended_seq),
+                    finished,
                 ],
             )
             connection.execute("SELECT pg_notify(%s, %s)", [REVISIONS_CHANNEL, announcement(info.uid, revision)])
+
+    def finish_revision(self, run: str, revision: str) -> None:
+        """Say that all was made of a revision that is made of a run."""
+        with self._connection() as connection:
+            connection.execute("UPDATE revisions SET finished = true WHERE run_uid = %s AND revision = %s", [run, revision])
 
     def dead_letters(self, limit: int = 50) -> list[tuple[int, str, str, int, str]]:
         """The newest dead letters: id, source, partition, position, reason."""

@@ -75,6 +75,8 @@ class EndedRun:
     start: dict[str, Any]
     made_with: MadeWith | None
     """None if there is no such revision."""
+    unfinished_since: datetime | None = None
+    """When that was made, if not all was made of it that is made of a run."""
 
 
 @dataclass(frozen=True, slots=True)

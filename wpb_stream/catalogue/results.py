@@ -6,7 +6,7 @@ Plain ``.npy`` files of a structured array: what :attr:`PointTable.data` is, rea
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -99,6 +99,15 @@ class Results:
         for path in self._both(file):
             path.unlink(missing_ok=True)
         return size
+
+    def left_over(self, known: Container[str], before: float) -> list[str]:
+        """Tables that are not known, and files whose writing was cut off, last written to before a time, in seconds since 1970.
+
+        :param known: the files that :meth:`save` named and that are in the catalogue
+        :returns: them, relative to :attr:`root`; :meth:`remove` takes each
+        """
+        old = (path for pattern in ("*/*.npy", "*/.*.part") for path in self.root.glob(pattern) if path.stat().st_mtime < before)
+        return sorted(file for file in (str(path.relative_to(self.root)) for path in old) if file not in known)
 
     def _both(self, file: str) -> tuple[Path, Path]:
         return self.root / file, (self.root / file).with_suffix(".npz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,9 @@ from psycopg.rows import class_row
 from wpb_stream.catalogue.reader import LIVE
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.exceptions import ServiceError
+
+SETTLED_S = 86_400.0
+"""A file that is younger may belong to a revision that is being made: its row comes after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,16 @@ class Retention:
         if failures:
             raise ServiceError(f"files of {len(failures)} revisions cannot be removed, those of all others were: {failures[0]}")
         return freed
+
+    def left_over(self, results: Results) -> list[str]:
+        """Files of results that belong to no revision, as after a power cut, and to nobody who is about to add one.
+
+        :raises ServiceError: the catalogue cannot be reached
+        """
+        before = time.time() - SETTLED_S
+        with self._connection() as connection:
+            known = {file for (file,) in connection.execute("SELECT file FROM revisions")}
+        return results.left_over(known, before)
 
     def _connection(self) -> psycopg.Connection:
         try:

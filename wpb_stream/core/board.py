@@ -5,12 +5,14 @@ One writer, many readers: a reader holds a position (the next row, the next noti
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
 
+from wpb_stream.core.counts import Counts
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice
 from wpb_stream.core.table import PointTable
@@ -46,6 +48,8 @@ class Reconstruction:
     """Of each point that has a row, where its frames are; empty where the run is not in memory."""
     arrays: dict[str, Versioned] = field(default_factory=dict[str, Versioned])
     """What is accumulated, and made of the maps, by name; each is replaced as it grows."""
+    arrived: array[float] = field(default_factory=lambda: array("d"))
+    """Of each row, when the document came that announced it, by the walk's clock; empty where the run is not in memory."""
 
     _versions: dict[str, int] = field(default_factory=dict[str, int])
     """The latest of each array, also of one that is not there any more: two that differ never have the same."""
@@ -75,6 +79,7 @@ class Board:
     """By run uid; a run stays a while after it ended."""
     latest: str | None = None
     """Uid of the run that started last."""
+    counts: Counts = field(default_factory=Counts)
     _watchers: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
 
     def forget_ended(self, keep: int) -> list[str]:

@@ -48,6 +48,8 @@ _VALIDATORS = {
     for name in DocumentNames
     if not name.name.startswith("bulk_")
 }
+NAMES = tuple(_VALIDATORS)
+"""What documents are called."""
 
 
 _ONLY_OLDER = ("data_key", "stream_names")

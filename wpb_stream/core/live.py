@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from wpb_stream.core.binning import Binned, Bins, Rows
 from wpb_stream.core.board import Reconstruction
+from wpb_stream.core.counts import Counts
 from wpb_stream.core.description import beyond, describe, hollow, iso
 from wpb_stream.core.gathered import Gathered
 from wpb_stream.core.geometry import Grid
@@ -56,6 +57,8 @@ class LiveRun:
     """Points whose frame could not be had."""
     last_look: bool = False
     """Whether what is read now is looked for a last time: the run is over, and all that was late has had its time."""
+    counts: Counts = field(default_factory=Counts)
+    """Of all that this process reconstructs."""
     _frame_shape: tuple[int, int] | None = None
     _described: int = 0
     """Descriptors that the run's description takes account of."""
@@ -67,6 +70,8 @@ class LiveRun:
     """Where points are put that are where they were measured."""
     _placed: dict[int, FrameRef] = field(default_factory=dict[int, FrameRef])
     """The newest frame of each point that has a row."""
+    _arrived: dict[int, float] = field(default_factory=dict[int, float])
+    """Of each point, when the last document that announced it came."""
     _gathered: Gathered = field(default_factory=Gathered)
     _grown: bool = False
     """Whether there is more than the arrays show."""
@@ -79,15 +84,21 @@ class LiveRun:
         self.reconstruction.frames = self._placed
 
     @classmethod
-    def begin(cls, run: Run, revision: str, pace: Pace, now: float, produced_by: str = "wpb stream") -> LiveRun:
+    def begin(
+        cls, run: Run, revision: str, pace: Pace, now: float, produced_by: str = "wpb stream", counts: Counts | None = None
+    ) -> LiveRun:
         """A reconstruction without rows yet."""
         info = describe(run)
         table = PointTable([channel.name for channel in info.channels], capacity=min(info.points_expected or 1, FIRST_ROWS))
-        return cls(run, Reconstruction(info, revision, table, produced_by, run.notices), pace, now)
+        return cls(run, Reconstruction(info, revision, table, produced_by, run.notices), pace, now, counts=counts or Counts())
 
-    def add(self, frames: Sequence[FrameRef], now: float) -> None:
-        """A document of the run came, and asked for these frames."""
+    def add(self, frames: Sequence[FrameRef], now: float, arrived_at: float | None = None) -> None:
+        """A document of the run came, and asked for these frames.
+
+        :param arrived_at: when it came into this process, if it had to wait
+        """
         self.last_document_at = now
+        self._arrived.update(dict.fromkeys([ref.point for ref in frames], now if arrived_at is None else arrived_at))
         self.last_look = False  # not over after all, perhaps
         self._take_channels()
         if self.run.descriptors != self._described and not self.reconstruction.table.rows:
@@ -122,11 +133,14 @@ class LiveRun:
     def take(self, now: float) -> list[FrameRef]:
         """The frames to read now: a closed window, and late ones whose time has come, as many as a window holds."""
         if self._over(now):
-            self._window.add(self.run.join.release(), now)
+            released = self.run.join.release()
+            self._arrived.update(dict.fromkeys([ref.point for ref in released], now))
+            self._window.add(released, now)
         if not (self.last_look or len(self._window) or self._late.being_read) and self._over(now) and self._late.overdue(now):
             self.last_look = True
             self._late.look_for_all(now)
         due = self._late.due(now, self.pace.window_frames)
+        self.counts.retries += len(due)
         closed = self._window.closes_in(now) == 0.0 or self.run.stop is not None
         taken = due + (self._window.take(now) if closed else [])
         if not taken and self._settled(now):
@@ -176,7 +190,12 @@ class LiveRun:
             self.describe_again()
         if read and not self.reconstruction.table.rows and (told := hollow(recipe, result.values[read])):
             self.run.notice("regions_beyond", told)
-        self.reconstruction.table.append(*self._rows(self.run.grid, points, result.values[read]))
+        rows = self._rows(self.run.grid, points, result.values[read])
+        self.reconstruction.table.append(*rows)
+        self.reconstruction.arrived.extend(map(self._arrived.__getitem__, rows[0].tolist()))
+        if frames[0].values is None:  # else there was nothing to read
+            self.counts.frames += int(np.count_nonzero(result.status == FrameStatus.READ))
+        self.counts.rows += len(rows[0])
         self._grown |= bool(recipe.arrays) and (bool(read) or (result.tally is not None and result.tally.frames > 0))
         self.reconstruction.run = msgspec.structs.replace(self.reconstruction.run, rows=self.reconstruction.table.rows)
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import ListRuns
+from wpb_stream.feed.answers import ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
 from wpb_stream.feed.downloads import FORMATS
 from wpb_stream.feed.finder import conditions_of
 from wpb_stream.feed.http import Answer, path_of, plain
+from wpb_stream.feed.metrics import Metrics
 from wpb_stream.feed.sight import Sight
 
 STATUS = {"unknown_run": 404, "unknown_revision": 404, "bad_message": 400}
@@ -24,9 +26,10 @@ DOWNLOAD_THREADS = 2
 
 
 class Api:
-    """Answers what needs the catalogue."""
+    """Answers what needs the catalogue, or counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._threads = ThreadPoolExecutor(DOWNLOAD_THREADS, thread_name_prefix="downloads")
 
     async def answer(self, method: str, target: str, sight: Sight) -> Answer | None:
@@ -44,27 +47,29 @@ class Api:
                 case ["readyz"]:
                     await sight.runs(limit=1)
                     return plain(200, "text/plain", b"ready\n")
+                case ["metrics"] if sight.whole:
+                    return plain(200, CONTENT_TYPE_PLAIN_0_0_4, self._metrics.text())
                 case ["api", "runs"]:
                     return _json(await self._runs(sight, asked))
                 case ["api", "runs", uid]:
                     made = await self._made(sight, uid, asked.get("revision", "newest"))
-                    return _json({"run": made.run, "revision": made.revision, "produced_by": made.produced_by, "notices": made.notices})
+                    return _json(RunAnswer(made.run, made.revision, made.produced_by, list(made.notices)))
                 case ["api", "runs", uid, "revisions"]:
-                    return _json({"revisions": await sight.revisions(await self._uid(sight, uid))})
+                    return _json(RevisionsAnswer(await sight.revisions(await self._uid(sight, uid))))
                 case ["api", "runs", uid, name] if name in FORMATS:
                     return await self._file(sight, uid, name, asked.get("revision", "newest"))
                 case _:
                     return None
         except ProtocolError as error:
-            return _json({"error": error.code, "message": str(error)}, STATUS.get(error.code, 503))
+            return _json(ErrorAnswer(error.code, str(error)), STATUS.get(error.code, 503))
         except ServiceError:
             told = "The server cannot reach its catalogue at the moment; please try again."
-            return _json({"error": "internal", "message": told}, 503)
+            return _json(ErrorAnswer("internal", told), 503)
 
     async def _uid(self, sight: Sight, text: str) -> str:
         return await sight.latest() or text if text == "latest" else text
 
-    async def _runs(self, sight: Sight, asked: dict[str, str]) -> dict[str, Any]:
+    async def _runs(self, sight: Sight, asked: dict[str, str]) -> RunsAnswer:
         try:
             limit = int(asked.get("limit", 50))
         except ValueError:
@@ -73,7 +78,7 @@ class Api:
             raise ProtocolError("bad_message", "limit must be a whole number from 1 to 500.")
         named = {name: asked.get(name) for name in ("before", "plan_name", "status", "since", "until")}
         page = await sight.runs(**conditions_of(ListRuns(0, limit, **named)))
-        return {"runs": [run for _, run in page], "before": str(page[-1][0]) if len(page) == limit else None}
+        return RunsAnswer([run for _, run in page], str(page[-1][0]) if len(page) == limit else None)
 
     async def _made(self, sight: Sight, uid: str, revision: str) -> Reconstruction:
         made, gone = await sight.find(await self._uid(sight, uid), revision)
@@ -87,9 +92,10 @@ class Api:
             raise ProtocolError("unknown_revision", f"Nothing was reconstructed of run {uid[:80]}: there is no map of it.")
         content_type, make = FORMATS[name]
         status, headers, body = plain(200, content_type, await asyncio.get_running_loop().run_in_executor(self._threads, make, made))
+        kept = "inline" if content_type.startswith("image/") else "attachment"
         scan = "" if made.run.scan_id is None else f"{made.run.scan_id}-"
-        return status, headers | {"Content-Disposition": f'attachment; filename="scan-{scan}{name}"'}, body
+        return status, headers | {"Content-Disposition": f'{kept}; filename="scan-{scan}{name}"'}, body
 
 
-def _json(value: Any, status: int = 200) -> Answer:
+def _json(value: msgspec.Struct, status: int = 200) -> Answer:
     return plain(status, "application/json", msgspec.json.encode(value))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from websockets.asyncio.server import ServerConnection
 
 from wpb_stream.core.messages import Reply, encode_reply
+from wpb_stream.feed.sent import Sent
 
 SEND_TIMEOUT_S = 5.0
 """A client that takes nothing for this long is cut off; it comes back and resumes. A close frame could not reach it."""
@@ -20,8 +21,8 @@ class Connection:
     server for a client that does not read is one turn, however many subscriptions it holds.
     """
 
-    def __init__(self, socket: ServerConnection) -> None:
-        self._socket = socket
+    def __init__(self, socket: ServerConnection, sent: Sent | None = None) -> None:
+        self._socket, self._sent = socket, sent or Sent()
         self._turn = asyncio.Lock()
 
     async def tell(self, *replies: Reply) -> None:
@@ -43,6 +44,7 @@ class Connection:
                         await self._socket.send(message)
                 except TimeoutError:
                     await self._drained()
+                self._sent.bytes += len(message if isinstance(message, bytes) else message.encode())
 
     async def _drained(self) -> None:
         """Wait while the client takes what is buffered for it, however slowly; cut it off when it takes nothing."""

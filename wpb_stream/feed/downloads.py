@@ -1,4 +1,4 @@
-"""A reconstruction as a file to take away: its rows as CSV, its maps as NumPy's ``.npz`` or as NeXus."""
+"""A reconstruction as a file to take away: its rows as CSV, its maps as NumPy's ``.npz``, as NeXus, or as a picture."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.derived import grid_of
 from wpb_stream.core.recipe import Channel
 from wpb_stream.frames.nexus import write_nexus
+from wpb_stream.pictures import draw
 
 
 def as_csv(made: Reconstruction) -> bytes:
@@ -75,9 +76,15 @@ def as_nexus(made: Reconstruction) -> bytes:
         return path.read_bytes()
 
 
+def as_picture(made: Reconstruction) -> bytes:
+    """As :func:`draw` draws it: PNG, the maps side by side."""
+    return draw(made.run, made.table.maps(made.run.shape))
+
+
 FORMATS: dict[str, tuple[str, Callable[[Reconstruction], bytes]]] = {
     "map.csv": ("text/csv; charset=utf-8", as_csv),
     "map.npz": ("application/octet-stream", as_npz),
     "map.nxs": ("application/x-hdf5", as_nexus),
+    "map.png": ("image/png", as_picture),
 }
 """By name: content type, and what makes it."""

@@ -26,6 +26,9 @@ class Places:
     def __init__(self) -> None:
         self._taken: set[Place] = set()
 
+    def __len__(self) -> int:
+        return len(self._taken)
+
     @contextmanager
     def taken(self) -> Iterator[Place]:
         """One subscription's place, while it lasts."""

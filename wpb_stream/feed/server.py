@@ -50,14 +50,16 @@ from wpb_stream.core.messages import (
     parse_request,
 )
 from wpb_stream.core.recipe import Notice
+from wpb_stream.feed import asyncapi, openapi
 from wpb_stream.feed.api import Api
-from wpb_stream.feed.asyncapi import document
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.http import Answer, answer, is_public, plain, preview_of, same_origin, unauthorized, viewer_files
 from wpb_stream.feed.limits import Allowance, FeedLimits, Seats
+from wpb_stream.feed.metrics import Metrics
 from wpb_stream.feed.places import Place, Places
+from wpb_stream.feed.sent import Sent
 from wpb_stream.feed.sight import Sight
 from wpb_stream.feed.subscription import Slices, Subscription
 
@@ -115,12 +117,14 @@ class Feed:
         limits: FeedLimits | None = None,
     ) -> None:
         self._board, self._finder, self._results, self._frames = board, finder, results, frames
-        self._api = Api()
+        self._slices, self._places, self._sent = Slices(), Places(), Sent()
+        self._api = Api(Metrics(board, self._sent, self._places, version))
         self._version, self._origins, self._access = version, tuple(origins), access or Access()
         self._limits = limits or FeedLimits()
         self._seats = Seats(self._limits)
-        self._static = {**viewer_files(), "/asyncapi.json": plain(200, "application/json", msgspec.json.encode(document(version)))}
-        self._slices, self._places = Slices(), Places()
+        published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
+        answers = {path: plain(200, "application/json", msgspec.json.encode(document)) for path, document in published.items()}
+        self._static = {**viewer_files(), **answers}
         self._changed = asyncio.Event()
         board.watch(self._wake)
 
@@ -216,6 +220,7 @@ class Feed:
         assert isinstance(socket, Socket), "as serve was told"
         # A pulled cable: the kernel gives up what is not acknowledged, instead of trying for a quarter of an hour.
         socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+        self._sent.clients += 1
         try:
             grant = socket.grant or await self._authenticated(socket)
             if grant is None:
@@ -226,6 +231,8 @@ class Feed:
             pass
         except* TimeoutError:
             log.info("client %s takes nothing for %g s: cut off", socket.remote_address, SEND_TIMEOUT_S)
+        finally:
+            self._sent.clients -= 1
 
     async def _authenticated(self, socket: Socket) -> Grant | None:
         """What the first message lets in for; None if it shows no token that is known, or does not come in time."""
@@ -238,7 +245,7 @@ class Feed:
 
     async def _attend(self, socket: Socket, sight: Sight) -> None:
         """Serve a client that was let in, until it goes."""
-        client, following = Connection(socket), dict[int, asyncio.Task[None]]()
+        client, following = Connection(socket, self._sent), dict[int, asyncio.Task[None]]()
         looking, allowance = asyncio.Semaphore(MAX_LOOKS), Allowance(self._limits.max_requests_per_s, monotonic())
         async with asyncio.TaskGroup() as tasks:
             await client.tell(Welcome(self._version, uuid4().hex, _now(), await self._latest(sight)))
@@ -330,7 +337,7 @@ class Feed:
                 await client.tell(_error(error, request.id))
 
     async def _keep_told(self, client: Connection, sight: Sight, request: Subscribe, place: Place) -> None:
-        subscription = Subscription(request, self._slices)
+        subscription, waiting_since = Subscription(request, self._slices), monotonic()
         from_row, revision, growing, pinned = request.from_row, request.revision, False, False
         while True:
             # Taken before looking, so that a change while this task sends is not missed.
@@ -351,6 +358,8 @@ class Feed:
                 growing = await self._to_newest(client, sight, subscription, made) is self._board.live.get(made.run.uid)
             first_row, was_complete = subscription.next_row, subscription.complete
             await client.send(subscription.due())
+            if made := subscription.made:
+                self._sent.rows(made, first_row, subscription.next_row, waiting_since)
             if subscription.complete and not was_complete:
                 continue  # a newer run may have begun before this one was told to its end
             if not subscription.behind:

@@ -8,18 +8,26 @@ import json
 from typing import Any
 
 import h5py
+import msgspec
 import numpy as np
 import pytest
+from PIL import Image
 
+from tests.helpers.described import PUBLISHED, assert_described
 from tests.helpers.scans import Scan, scan
 from tests.integration.feed.conftest import CHANNELS, Beamline
 from tests.integration.feed.test_http import _http
+from wpb_stream.feed.answers import RunAnswer
+from wpb_stream.pictures import GAP, PANEL, draw
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def got(beamline: Beamline, path: str) -> tuple[int, dict[str, str], bytes]:
-    return await _http(beamline, f"GET {path} HTTP/1.1")
+    """As published, whatever is asked for."""
+    status, headers, body = await _http(beamline, f"GET {path} HTTP/1.1")
+    assert_described(path, status, headers, body)
+    return status, headers, body
 
 
 async def test_runs_are_listed_in_pages_and_by_what_is_asked_for(beamline: Beamline, past: list[Scan]) -> None:
@@ -57,6 +65,12 @@ async def test_its_maps_are_files_that_others_read(beamline: Beamline, past: lis
     _, _, body = await got(beamline, f"/api/runs/{one.uid}/map.nxs")
     with h5py.File(io.BytesIO(body)) as file:
         np.testing.assert_array_equal(file["entry/maps/total"][...], one.map("total"))
+    _, headers, body = await got(beamline, f"/api/runs/{one.uid}/map.png")
+    assert headers["content-disposition"] == 'inline; filename="scan-7-map.png"'
+    _, _, told = await got(beamline, f"/api/runs/{one.uid}")
+    assert body == draw(msgspec.json.decode(told, type=RunAnswer).run, {channel: one.map(channel) for channel in CHANNELS})
+    with Image.open(io.BytesIO(body)) as picture:
+        assert (picture.format, picture.width) == ("PNG", GAP + 5 * (PANEL + GAP))
 
 
 async def test_what_a_running_scan_has_so_far_can_be_taken_away_too(beamline: Beamline) -> None:
@@ -75,6 +89,7 @@ async def test_what_a_running_scan_has_so_far_can_be_taken_away_too(beamline: Be
         ("/api/runs/{uid}?revision=never", 404, "unknown_revision"),
         ("/api/runs/{uid}?revision=live.7", 404, "unknown_revision"),
         ("/api/runs/{uid}/map.npz?revision=live.7", 404, "unknown_revision"),
+        ("/api/runs/{uid}/map.png?revision=live.7", 404, "unknown_revision"),
         ("/api/runs?limit=0", 400, "bad_message"),
         ("/api/runs?limit=many", 400, "bad_message"),
         ("/api/runs?since=yesterday", 400, "bad_message"),
@@ -103,3 +118,12 @@ async def test_the_protocol_is_published(beamline: Beamline) -> None:
     status, headers, body = await got(beamline, "/asyncapi.json")
     assert (status, headers["content-type"]) == (200, "application/json")
     assert json.loads(body)["operations"].keys() == {"ask", "tell"}
+    _, _, body = await got(beamline, "/openapi.json")
+    assert json.loads(body)["paths"] == PUBLISHED["paths"]
+
+
+@pytest.mark.parametrize("path", PUBLISHED["paths"])
+async def test_every_path_that_is_published_is_answered(beamline: Beamline, past: list[Scan], path: str) -> None:
+    status, _, body = await got(beamline, path.replace("{uid}", past[0].uid))
+    assert status == 200 or path.endswith("/preview.png")
+    assert body

@@ -1,0 +1,62 @@
+"""What the process counts, as Prometheus asks for it: read where it is counted, at the moment it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from wpb_stream.core.board import Board
+from wpb_stream.core.documents import NAMES
+from wpb_stream.feed.places import Places
+from wpb_stream.feed.sent import LAGS_S, Sent
+
+ENDS = ("success", "abort", "fail", "lost")
+"""How runs end."""
+
+
+class Metrics(Collector):
+    """The numbers of one process.
+
+    :param version: of the server
+    """
+
+    def __init__(self, board: Board, sent: Sent, places: Places, version: str) -> None:
+        self._board, self._sent, self._places, self._version = board, sent, places, version
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """All of them, in the Prometheus text format 0.0.4."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The numbers as they are now. None has a label whose values are not known beforehand: their number is bounded."""
+        counts, sent = self._board.counts, self._sent
+        yield InfoMetricFamily("wpb", "The server.", {"version": self._version})
+        documents = CounterMetricFamily("wpb_documents", "Documents taken in, each once.", labels=["name"])
+        for name in NAMES:
+            documents.add_metric([name], counts.documents[name])
+        yield documents
+        yield CounterMetricFamily("wpb_dead_letters", "Messages that could not be used.", counts.dead_letters)
+        yield GaugeMetricFamily("wpb_queue_messages", "Messages that wait between the listeners and the walk.", counts.waiting())
+        yield CounterMetricFamily("wpb_frames_read", "Frames read; all that a file holds for one point are one.", counts.frames)
+        retries = "Times that a frame was looked for again, as it had not been in its file."
+        yield CounterMetricFamily("wpb_frame_retries", retries, counts.retries)
+        yield CounterMetricFamily("wpb_rows_placed", "Rows placed in the tables of points.", counts.rows)
+        running = sum(not made.ended for made in self._board.live.values())
+        yield GaugeMetricFamily("wpb_runs_running", "Runs that have not ended.", running)
+        ended = CounterMetricFamily("wpb_runs_ended", "Ends of runs; one that is made anew ends again.", labels=["status"])
+        for status in ENDS:
+            ended.add_metric([status], counts.ended[status])
+        yield ended
+        yield GaugeMetricFamily("wpb_clients", "Clients connected to the feed.", sent.clients)
+        yield GaugeMetricFamily("wpb_subscriptions", "Subscriptions of these clients.", len(self._places))
+        yield CounterMetricFamily("wpb_sent_bytes", "Bytes of messages sent to clients of the feed.", sent.bytes)
+        lag = "Of each row, from the arrival of the document that announced it until it was first sent to a client that waited for it."
+        buckets = list(zip([*map(str, LAGS_S), "+Inf"], accumulate(sent.lags.tolist()), strict=True))
+        yield HistogramMetricFamily("wpb_lag_seconds", lag, buckets, sent.lag_s)

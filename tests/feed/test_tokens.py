@@ -98,7 +98,7 @@ async def test_where_no_token_is_needed_one_that_is_shown_changes_nothing(tmp_pa
             assert (await client.answer("ping"))["type"] == "pong"
 
 
-@pytest.mark.parametrize("path", ["/", "/app.js", "/asyncapi.json", "/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/", "/app.js", "/asyncapi.json", "/openapi.json", "/healthz", "/readyz"])
 async def test_the_viewer_and_the_signs_of_life_need_no_token(serving: Serving, path: str) -> None:
     assert b" 401 " not in await serving.get(path)
 
@@ -127,6 +127,12 @@ async def test_runs_of_other_sessions_sound_like_those_that_there_never_were(ser
         assert (told["code"], told["message"]) == ("unknown_run", "There is no run 'theirs'.")
     for path in ("", "/revisions", "/map.csv", "/map.csv?revision=x", "/preview.png"):
         assert await serving.get(f"/api/runs/theirs{path}", **bearer(VISIT)) == b"HTTP/1.1 404 Not Found"
+
+
+async def test_what_is_counted_of_all_runs_is_told_to_those_who_see_all(serving: Serving) -> None:
+    assert await serving.get("/metrics") == b"HTTP/1.1 401 Unauthorized"
+    assert await serving.get("/metrics", **bearer(TOKEN)) == b"HTTP/1.1 200 OK"
+    assert await serving.get("/metrics", **bearer(VISIT)) == b"HTTP/1.1 404 Not Found"
 
 
 async def test_a_subscription_to_the_latest_run_passes_over_runs_of_other_sessions(serving: Serving) -> None:

@@ -47,7 +47,7 @@ class Api:
                 case ["readyz"]:
                     await sight.runs(limit=1)
                     return plain(200, "text/plain", b"ready\n")
-                case ["metrics"]:
+                case ["metrics"] if sight.whole:
                     return plain(200, CONTENT_TYPE_PLAIN_0_0_4, self._metrics.text())
                 case ["api", "runs"]:
                     return _json(await self._runs(sight, asked))

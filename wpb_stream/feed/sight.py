@@ -20,6 +20,11 @@ class Sight:
         """The latest run of all when it was last looked which of them may be seen."""
         self._latest: str | None = None
 
+    @property
+    def whole(self) -> bool:
+        """Whether all runs may be seen, and what is counted of them."""
+        return self._grant.sessions is None
+
     async def latest(self) -> str | None:
         """Uid of the run that started last, of those that may be seen.
 

@@ -183,6 +183,11 @@ def test_the_viewer_is_where_it_is_said_to_be_or_else_where_it_is_served() -> No
     assert load(viewer_url="https://wpb.example.org").viewer == "https://wpb.example.org/"
 
 
+def test_the_feed_is_found_where_it_is_served_or_where_its_certificate_is_for() -> None:
+    assert load(listen="127.0.0.1:80", viewer_url="https://wpb.example.org").feed == "ws://127.0.0.1:80/ws"
+    assert load(listen="127.0.0.1:80", tls_certificate="c.pem", viewer_url="https://wpb.example.org").feed == "wss://wpb.example.org/ws"
+
+
 @pytest.mark.parametrize(("text", "address"), [("127.0.0.1:8000", ("127.0.0.1", 8000)), ("[::1]:80", ("::1", 80)), ("host:0", ("host", 0))])
 def test_addresses_are_a_host_and_a_port(text: str, address: tuple[str, int]) -> None:
     assert split_address(text) == address

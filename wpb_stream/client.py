@@ -18,6 +18,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -261,7 +262,7 @@ async def _updates(url: str, token: str | None, follower: Follower) -> AsyncGene
                 raise
             log.warning("the feed at %s has a difficulty (%s); trying again", url, error)
         except InvalidStatus as error:
-            if error.response.status_code < 500:
+            if error.response.status_code < 500 and error.response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
                 raise ServiceError(f"the feed at {url} refused: HTTP {error.response.status_code}") from error
         except (InvalidHandshake, OSError, TimeoutError) as error:
             # A server that ends in the middle of the handshake leaves half an answer behind.

@@ -183,6 +183,12 @@ class Settings(BaseSettings):
         """What is served at ``listen``, as a URL."""
         return f"http{'s' if self.tls_certificate else ''}://{self.listen}/"
 
+    @property
+    def feed(self) -> str:
+        """The websocket feed, as a URL."""
+        # A certificate is for the name in the viewer's URL.
+        return f"ws{(self.viewer if self.tls_certificate else self.served).removeprefix('http')}ws"
+
     def check_exposure(self) -> None:
         """See that nobody can watch who was not meant to.
 

@@ -62,9 +62,7 @@ class Running:
     @property
     def feed(self) -> str:
         """URL of the websocket feed."""
-        # A certificate is for the name in the viewer's URL.
-        base = self.settings.viewer if self.settings.tls_certificate else self.settings.served
-        return f"ws{base.removeprefix('http')}ws"
+        return self.settings.feed
 
     @property
     def dagster(self) -> str:

@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Response
 
 from tests.helpers.scans import Scan, scan
 from tests.integration.conftest import StreamingProcess, feed_url
@@ -225,6 +227,19 @@ async def test_a_difficulty_of_the_servers_own_is_no_end() -> None:
         port = server.sockets[0].getsockname()[1]
         async with aclosing(watch(f"ws://127.0.0.1:{port}")) as updates, asyncio.timeout(WAIT_S):
             assert (await anext(updates)).run.uid == "u"
+
+
+async def test_who_is_one_too_many_asks_again() -> None:
+    refusals = iter([HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE])
+
+    async def refuse(socket: ServerConnection, _: object) -> Response | None:
+        refusal = next(refusals, None)
+        return None if refusal is None else socket.respond(refusal, "later\n")
+
+    async with serve(_answers(_run), "127.0.0.1", 0, process_request=refuse) as server, asyncio.timeout(WAIT_S):
+        async with aclosing(watch(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")) as updates:
+            assert (await anext(updates)).run.uid == "u"
+    assert next(refusals, None) is None
 
 
 async def test_who_leaves_closes_the_connection_as_planned() -> None:

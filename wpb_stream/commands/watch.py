@@ -44,7 +44,8 @@ def watch(run: str, url: str | None, channel: str | None, once: bool, token: str
     """
     from wpb_stream.client import watch_sync
 
-    url = url or f"ws://{load().listen}/ws"
+    settings = load()
+    url, token = url or settings.feed, token or settings.token
     out = Console(highlight=False)
     updates = watch_sync(url, run, channels=[channel] if channel else None, max_rate=DRAWN_A_SECOND, token=token)
     drawable = sys.stdout.isatty() and not out.is_dumb_terminal

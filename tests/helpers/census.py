@@ -17,7 +17,8 @@ COMES_AND_GOES = "Fetcher._proc_fetch_request"
 def census() -> dict[str, int]:
     """Counts of all that a run, a document or a client could leave behind; to be called in the event loop of the streaming process."""
     gc.collect()
-    living = [thing for thing in gc.get_objects() if isinstance(thing, (Pipeline, Feed))]
+    # By type: isinstance asks a weak proxy what it stands for, which may be gone.
+    living = [thing for thing in gc.get_objects() if issubclass(type(thing), (Pipeline, Feed))]
     # A test's process may still hold the pipelines of earlier tests, whose tasks are over.
     (pipeline,) = [one for one in living if isinstance(one, Pipeline) and not one._tasks._parent_task.done()]  # pyright: ignore[reportAttributeAccessIssue]
     (feed,) = [one for one in living if isinstance(one, Feed) and one._board is pipeline._board]

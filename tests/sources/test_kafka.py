@@ -7,7 +7,7 @@ import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -16,6 +16,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from tests.helpers.apache_kafka import ApacheKafka
 from tests.helpers.certificates import KEY_PASSWORD
+from tests.helpers.slow_broker import SlowBroker
 from tests.helpers.topics import make_topic
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.embedded.broker import create_topic
@@ -26,8 +27,6 @@ from wpb_stream.sources.kafka_settings import KafkaAddress, KafkaOptions
 pytestmark = pytest.mark.usefixtures("hear_info")
 
 WAIT_S = 60.0
-MANY = 2**16
-"""Bytes that are more than one small request or answer has."""
 LOGIN = {"sasl_plain_username": "wpb", "sasl_plain_password": "a secret"}
 AUTHORITY = """-----BEGIN CERTIFICATE-----
 MIIBmTCCAT+gAwIBAgIUBqOa0YXOFBo9jIAIdGZMRx+RjGEwCgYIKoZIzj0EAwIw
@@ -168,38 +167,6 @@ async def test_a_source_that_is_entered_again_reads_again_from_the_positions_it_
     assert await listen(source, 3) == [b"0", b"1", b"2"]
     assert await listen(source, 3) == [b"0", b"1", b"2"]
     assert await listen(source, 1, {f"{kafka_topic}/0": 2}) == [b"2"]
-
-
-class SlowBroker:
-    """Passes a client's requests on to a broker, and from the second on, which asks for the metadata, only when it is told to."""
-
-    def __init__(self, broker: str) -> None:
-        self._broker = broker.split(":")
-        self.asked, self.answers, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, requests: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
-        from_broker, to_broker = await asyncio.open_connection(*self._broker)
-        to_broker.write(await requests.read(MANY))
-        answers.write(await from_broker.read(MANY))
-        request = await requests.read(MANY)
-        self.asked.set()
-        await self.answers.wait()
-        to_broker.write(request)
-        answers.write(await from_broker.read(MANY))
-        while await requests.read(MANY):
-            pass
-        for writer in (answers, to_broker):
-            writer.close()
-        self.left.set()
 
 
 @pytest.mark.integration

@@ -157,7 +157,8 @@ export class Stage {
     plots.append(...this.#panels.map(({ figure }) => figure));
     const large = view.y !== null && this.#panels.length > 1;
     const small = this.#panels.length - Number(large);
-    const columns = Math.ceil(Math.sqrt(small));
+    // Beside a large map there is less width than height.
+    const columns = large ? Math.round(Math.sqrt(small) - 0.25) || 1 : Math.ceil(Math.sqrt(small));
     plots.dataset.large = String(large);
     plots.style.setProperty("--columns", `${large ? `minmax(0, ${columns}fr) ` : ""}repeat(${columns}, minmax(0, 1fr))`);
     plots.style.setProperty("--rows", String(Math.ceil(small / columns)));

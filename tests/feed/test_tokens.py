@@ -15,7 +15,7 @@ from tests.helpers.serving import Serving, live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.client import frame, watch
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
-from wpb_stream.feed import server
+from wpb_stream.feed import door
 from wpb_stream.tokens import access_of, new_token
 
 TOKEN, ENTRY = new_token("alice")
@@ -83,7 +83,7 @@ async def test_whose_first_message_shows_no_known_token_is_told_nothing_and_clos
 
 
 async def test_who_says_nothing_is_closed_with_4401(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "AUTHENTICATE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(door, "AUTHENTICATE_TIMEOUT_S", 0.05)
     async with connect(serving.url) as socket:
         with pytest.raises(ConnectionClosed) as closed:
             await socket.recv()
@@ -148,7 +148,7 @@ async def test_a_subscription_to_the_latest_run_passes_over_runs_of_other_sessio
 
 
 async def test_the_python_client_shows_its_token_and_is_refused_for_good_without(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "AUTHENTICATE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(door, "AUTHENTICATE_TIMEOUT_S", 0.05)
     watching = watch(serving.url, "mine", token=TOKEN)
     async for update in watching:
         if update.rows == 5:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
-from http import HTTPStatus
 from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
 from ssl import SSLContext
 from time import monotonic
@@ -20,21 +18,16 @@ from uuid import uuid4
 
 import msgspec
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed, NegotiationError
-from websockets.http11 import Request as HttpRequest
-from websockets.http11 import Response
-from websockets.typing import Subprotocol
+from websockets.exceptions import ConnectionClosed
 
 from wpb_stream.catalogue.results import Results
-from wpb_stream.core.access import EVERYTHING, Access, Grant
+from wpb_stream.core.access import Access, Grant
 from wpb_stream.core.binary import encode_array
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import (
     CLOSE_NOT_AUTHENTICATED,
     CLOSE_RESTART,
-    SUBPROTOCOL,
     Authenticate,
     ErrorMessage,
     GetFrame,
@@ -53,9 +46,10 @@ from wpb_stream.core.recipe import Notice
 from wpb_stream.feed import asyncapi, openapi
 from wpb_stream.feed.api import Api
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
+from wpb_stream.feed.door import Door, Socket, select_subprotocol
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
-from wpb_stream.feed.http import Answer, answer, is_public, plain, preview_of, same_origin, unauthorized, viewer_files
+from wpb_stream.feed.http import plain, viewer_files
 from wpb_stream.feed.limits import Allowance, FeedLimits, Seats
 from wpb_stream.feed.metrics import Metrics
 from wpb_stream.feed.places import Place, Places
@@ -67,34 +61,13 @@ log = logging.getLogger(__name__)
 wire = logging.getLogger(f"{__name__}.wire")
 wire.setLevel(logging.INFO)  # below, the library logs headers and messages whole, and tokens with them
 
-RETRY_AFTER_S = 10
-"""When a client may come back that found no seat."""
 MAX_LOOKS = 4
 """Frames one client may have read at the same time."""
 FRAME = "frame"
 """Name of the array that is a frame."""
 ANSWER_TIMEOUT_S = 60.0
 """From a connection to its upgrade, or to the answer of a plain request: a catalogue that is away takes 10 s, a large map more."""
-AUTHENTICATE_TIMEOUT_S = 5.0
-"""From the upgrade to the message that shows a token, where one is needed and none came with the handshake."""
 TCP_USER_TIMEOUT_MS = 10_000
-SINGLE_HEADERS = ("Host", "Origin", "Upgrade", "Authorization")
-"""Headers that are looked at here, which a request has once or not at all."""
-
-
-class Socket(ServerConnection):
-    """A client's websocket, which knows what it was let in for."""
-
-    grant: Grant | None = None
-    """None while no token was shown that is needed."""
-    leave: Callable[[], None] | None = None
-    """Called once it is gone."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone, whether it was ever opened or not."""
-        super().connection_lost(exc)
-        if self.leave is not None:
-            self.leave()
 
 
 class Feed:
@@ -116,17 +89,25 @@ class Feed:
         access: Access | None = None,
         limits: FeedLimits | None = None,
     ) -> None:
-        self._board, self._finder, self._results, self._frames = board, finder, results, frames
+        self._board, self._finder, self._frames, self._version = board, finder, frames, version
         self._slices, self._places, self._sent = Slices(), Places(), Sent()
-        self._api = Api(Metrics(board, self._sent, self._places, version))
-        self._version, self._origins, self._access = version, tuple(origins), access or Access()
         self._limits = limits or FeedLimits()
-        self._seats = Seats(self._limits)
         published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
         answers = {path: plain(200, "application/json", msgspec.json.encode(document)) for path, document in published.items()}
-        self._static = {**viewer_files(), **answers}
+        self._door = Door(
+            access or Access(),
+            Seats(self._limits),
+            origins,
+            {**viewer_files(), **answers},
+            results,
+            Api(Metrics(board, self._sent, self._places, version)),
+            self._sight,
+        )
         self._changed = asyncio.Event()
         board.watch(self._wake)
+
+    def _sight(self, grant: Grant) -> Sight:
+        return Sight(grant, self._board, self._finder)
 
     def _wake(self) -> None:
         """Wake every waiting subscription, each once: those who wait later wait on a new event."""
@@ -150,8 +131,8 @@ class Feed:
                 self._client,
                 host,
                 port,
-                select_subprotocol=_select_subprotocol,
-                process_request=self._http,
+                select_subprotocol=select_subprotocol,
+                process_request=self._door.request,
                 create_connection=Socket,
                 logger=wire,
                 ssl=tls,
@@ -168,80 +149,23 @@ class Feed:
             server.close(code=CLOSE_RESTART, reason="the server restarts")
             await server.wait_closed()
 
-    async def _http(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
-        assert isinstance(connection, Socket), "as serve was told"
-        if twice := next((name for name in SINGLE_HEADERS if len(request.headers.get_all(name)) > 1), None):
-            return connection.respond(HTTPStatus.BAD_REQUEST, f"There is more than one header {twice}.\n")
-        shown = request.headers.get("Authorization")
-        grant = self._access.bearer(shown)
-        if request.path.partition("?")[0] == "/ws" and request.headers.get("Upgrade", "").lower() == "websocket":
-            if not same_origin(request.headers.get("Origin"), request.headers.get("Host"), self._origins):
-                return connection.respond(HTTPStatus.FORBIDDEN, "This origin may not open the feed; see WPB_ORIGINS.\n")
-            if grant is None and shown is not None:
-                log.warning("client %s shows a token that is not known", connection.remote_address)
-                return _response(request.method, unauthorized())
-            connection.grant = grant
-            return self._seated(connection)
-        if is_public(request.path, self._static):
-            grant = EVERYTHING
-        if grant is None:
-            return _response(request.method, unauthorized())
-        return _response(request.method, await self._answer(request.method, request.path, Sight(grant, self._board, self._finder)))
-
-    def _seated(self, connection: Socket) -> Response | None:
-        """Give a client a seat, or tell it that there is none."""
-        address = str(connection.remote_address[0])
-        if (refusal := self._seats.refusal(address)) is not None:
-            refused = connection.respond(*refusal)
-            refused.headers["Retry-After"] = str(RETRY_AFTER_S)
-            return refused
-        self._seats.take(address)
-        connection.leave = partial(self._seats.leave, address)
-        return None
-
-    async def _answer(self, method: str, target: str, sight: Sight) -> Answer:
-        """The answer to a plain request of somebody who was let in."""
-        if (found := await self._api.answer(method, target, sight)) is not None:
-            return found
-        asked = (method, target, self._static, self._results)
-        uid = preview_of(target)
-        if uid is None:
-            # No thread where none is needed: the page and the sign of life must not wait for those who use all threads.
-            return answer(*asked)
-        try:
-            await sight.check(uid)
-        except ProtocolError as error:
-            return plain(404, "text/plain", f"{error}\n".encode())
-        except ServiceError:
-            return plain(503, "text/plain", b"The server cannot reach its catalogue at the moment; please try again.\n")
-        return await asyncio.to_thread(answer, *asked)
-
     async def _client(self, socket: ServerConnection) -> None:
         assert isinstance(socket, Socket), "as serve was told"
         # A pulled cable: the kernel gives up what is not acknowledged, instead of trying for a quarter of an hour.
         socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
         self._sent.clients += 1
         try:
-            grant = socket.grant or await self._authenticated(socket)
+            grant = await self._door.grant(socket)
             if grant is None:
                 return await socket.close(CLOSE_NOT_AUTHENTICATED, "a token is needed")
             log.debug("client %s is let in as %s", socket.remote_address, grant.name)
-            await self._attend(socket, Sight(grant, self._board, self._finder))
+            await self._attend(socket, self._sight(grant))
         except* ConnectionClosed:
             pass
         except* TimeoutError:
             log.info("client %s takes nothing for %g s: cut off", socket.remote_address, SEND_TIMEOUT_S)
         finally:
             self._sent.clients -= 1
-
-    async def _authenticated(self, socket: Socket) -> Grant | None:
-        """What the first message lets in for; None if it shows no token that is known, or does not come in time."""
-        try:
-            async with asyncio.timeout(AUTHENTICATE_TIMEOUT_S):
-                request = parse_request(await socket.recv())
-        except (TimeoutError, ProtocolError):
-            return None
-        return self._access.grant(request.token) if isinstance(request, Authenticate) else None
 
     async def _attend(self, socket: Socket, sight: Sight) -> None:
         """Serve a client that was let in, until it goes."""
@@ -393,11 +317,6 @@ class Feed:
         return live is not None and live is not made and (growing or not made.ended)
 
 
-def _response(method: str, answer: Answer) -> Response:
-    status, headers, body = answer
-    return Response(status, HTTPStatus(status).phrase, Headers(headers), b"" if method == "HEAD" else body)
-
-
 def _moved_on(made: Reconstruction, uid: str, subscription: Subscription) -> bool:
     """Whether another run is to be followed; one that ended is told to its end first."""
     return uid != made.run.uid and (subscription.complete or not made.ended)
@@ -413,13 +332,6 @@ def _error(error: ProtocolError | ServiceError, request_id: int | None) -> Error
         return ErrorMessage(error.request_id if request_id is None else request_id, error.code, str(error))
     log.warning("%s", error)
     return ErrorMessage(request_id, "internal", "The server cannot reach its catalogue at the moment; please try again.")
-
-
-def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    if offered and SUBPROTOCOL not in offered:
-        raise NegotiationError(f"only the subprotocol {SUBPROTOCOL} is spoken here")
-    # A client that offers none must not be answered with one: it would take that for an error.
-    return Subprotocol(SUBPROTOCOL) if offered else None
 
 
 def _now() -> str:

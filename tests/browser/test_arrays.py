@@ -33,6 +33,11 @@ async def test_the_mean_of_all_frames_is_drawn_with_its_first_row_at_the_top(set
         places = [await viewer.cell_rectangle("mean_frame", index) for index in (0, 1, FRAME[1])]
         assert places[0]["x"] < places[1]["x"]
         assert places[0]["y"] < places[2]["y"]
+        # At this size all is on the page: pictures below each other beside the large one, and none under the panels.
+        figures = await viewer.page.locator("#plots figure").evaluate_all("all => all.map((one) => one.getBoundingClientRect().toJSON())")
+        below = await viewer.page.locator("#panels").evaluate("one => one.getBoundingClientRect().top")
+        assert len({figure["left"] for figure in figures[1:]}) == 2
+        assert max(figure["bottom"] for figure in figures) <= below
         links = await viewer.page.locator("#downloads a").evaluate_all("all => all.map((one) => one.getAttribute('href'))")
         assert links == [f"api/runs/{lab.uid}/map.{kind}" for kind in ("csv", "npz", "nxs")]
         label = await viewer.page.locator('canvas[data-channel="mean_frame"]').get_attribute("aria-label")

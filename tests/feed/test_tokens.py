@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -41,6 +45,21 @@ async def test_a_token_in_the_handshake_lets_in(serving: Serving) -> None:
     async with serving.client(additional_headers=bearer(TOKEN)) as client:
         assert client.welcome["latest"] == "theirs"
         assert (await client.answer("subscribe", run="mine"))["type"] == "run"
+
+
+async def test_watching_in_a_terminal_shows_the_token_of_the_settings_file(serving: Serving, tmp_path: Path) -> None:
+    (tmp_path / "wpb.toml").write_text(f'listen = "127.0.0.1:{serving.port}"\ntoken = "{TOKEN}"\n')
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WPB_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "wpb_stream.cli", "watch", "mine"), stdout=subprocess.PIPE, cwd=tmp_path, env=environment
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            assert (await process.stdout.readline()).startswith(b"run 1 grid_scan running: ")
+    finally:
+        process.terminate()
+        await process.communicate()
 
 
 async def test_a_wrong_token_in_the_handshake_is_refused_with_http_401(serving: Serving) -> None:

@@ -58,10 +58,10 @@ async function look(cell) {
 
 // ---- another revision beside it
 
-/** Offer the run's other revisions for comparison, once it is over: what still grows is compared with nothing. */
+/** Offer the run's other revisions for comparison: called once all of its rows are here. */
 async function offerRevisions() {
   const { model } = stage;
-  if (!model || shown?.status === "running") return;
+  if (!model) return;
   const answer = await fetchWithToken(`api/runs/${encodeURIComponent(model.run.uid)}/revisions`).catch(() => null);
   if (!answer?.ok || stage.model !== model) return;
   /** @type {{revisions: {revision: string, produced_by: string, created_at: string}[]}} */
@@ -112,7 +112,6 @@ function begin(run, revision) {
     page.showEmpty("Nothing to draw", why);
     stage.redraw(true);
   } else stage.show(new RunModel(run, revision));
-  void offerRevisions();
 }
 
 /**
@@ -294,11 +293,6 @@ const feed = new Feed(address, {
     const { model } = stage;
     if (!model) return;
     model.append(block);
-    if (stage.compared) {
-      // It grows after all, as after a scan that was taken for lost.
-      compared.value = "";
-      stage.show(model);
-    }
     if (!catchingUp || block.firstRow === 0) rate.add(model.measured, performance.now() / 1000);
     catchingUp = false;
     tick();

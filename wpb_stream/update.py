@@ -57,7 +57,7 @@ class Update:
         status = self.stopped.exit_status if self.stopped else run.status
         of = f" of {run.points_expected} ({100 * self.rows // run.points_expected} %)" if run.points_expected else ""
         revision = "" if self.revision == "live" else f" revision {self.revision}"
-        return f"run {run.scan_id or run.uid} {run.plan_name or ''} {status}{revision}: {self.rows}{of} points"
+        return f"run {run.uid if run.scan_id is None else run.scan_id} {run.plan_name or ''} {status}{revision}: {self.rows}{of} points"
 
     def to_xarray(self) -> xarray.Dataset:
         """All channels as variables over the axes, with units and ``long_name``; the ``attrs`` tell of the run.

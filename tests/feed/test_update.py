@@ -1,11 +1,13 @@
-"""An update as labelled arrays."""
+"""An update as a line of text, and as labelled arrays."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import xarray
@@ -26,6 +28,13 @@ def update(*channels: str, axes: list[AxisInfo] = AXES, **known: Any) -> Update:
     metadata = {"uid": "u", "sample": "leaf"}
     run = RunInfo("u", 7, "grid_scan", "running", "2026-03-01T09:00:00Z", None, "raster", [3, 4], axes, told, [], 12, 11, metadata)
     return Update(run, "live", table, 0, **known)
+
+
+@pytest.mark.parametrize(("scan_id", "called"), [(7, "7"), (0, "0"), (None, "u")])
+def test_a_run_is_called_by_its_scan_id_or_else_by_its_uid(scan_id: int | None, called: str) -> None:
+    told = update("total")
+    named = replace(told, run=msgspec.structs.replace(told.run, scan_id=scan_id))
+    assert named.headline() == f"run {called} grid_scan running: 11 of 12 (91 %) points"
 
 
 def test_each_channel_is_a_variable_over_the_axes_with_its_units() -> None:

@@ -14,7 +14,7 @@ from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import ListRuns
 from wpb_stream.feed.answers import ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
 from wpb_stream.feed.downloads import FORMATS
-from wpb_stream.feed.finder import conditions_of
+from wpb_stream.feed.finder import AWAY, conditions_of
 from wpb_stream.feed.http import Answer, path_of, plain
 from wpb_stream.feed.metrics import Metrics
 from wpb_stream.feed.sight import Sight
@@ -63,8 +63,7 @@ class Api:
         except ProtocolError as error:
             return _json(ErrorAnswer(error.code, str(error)), STATUS.get(error.code, 503))
         except ServiceError:
-            told = "The server cannot reach its catalogue at the moment; please try again."
-            return _json(ErrorAnswer("internal", told), 503)
+            return _json(ErrorAnswer("internal", AWAY), 503)
 
     async def _uid(self, sight: Sight, text: str) -> str:
         return await sight.latest() or text if text == "latest" else text

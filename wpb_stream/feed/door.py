@@ -20,6 +20,7 @@ from wpb_stream.core.access import EVERYTHING, Access, Grant
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import SUBPROTOCOL, Authenticate, parse_request
 from wpb_stream.feed.api import Api
+from wpb_stream.feed.finder import AWAY
 from wpb_stream.feed.http import Answer, answer, is_public, plain, preview_of, same_origin, unauthorized
 from wpb_stream.feed.limits import Seats
 from wpb_stream.feed.sight import Sight
@@ -117,7 +118,7 @@ class Door:
         except ProtocolError as error:
             return plain(404, "text/plain", f"{error}\n".encode())
         except ServiceError:
-            return plain(503, "text/plain", b"The server cannot reach its catalogue at the moment; please try again.\n")
+            return plain(503, "text/plain", f"{AWAY}\n".encode())
         return await asyncio.to_thread(answer, *asked)
 
     async def grant(self, socket: Socket) -> Grant | None:

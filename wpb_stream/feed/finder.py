@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-
+AWAY = "The server cannot reach its catalogue at the moment; please try again."
+"""What clients are told while that is so."""
 CATALOGUE_THREADS = 4
 """Questions to the catalogue at once: as many as its reader has connections."""
 

@@ -47,7 +47,7 @@ from wpb_stream.feed import asyncapi, openapi
 from wpb_stream.feed.api import Api
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.door import Door, Socket, select_subprotocol
-from wpb_stream.feed.finder import Finder, conditions_of
+from wpb_stream.feed.finder import AWAY, Finder, conditions_of
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.http import plain, viewer_files
 from wpb_stream.feed.limits import Allowance, FeedLimits, Seats
@@ -331,7 +331,7 @@ def _error(error: ProtocolError | ServiceError, request_id: int | None) -> Error
     if isinstance(error, ProtocolError):
         return ErrorMessage(error.request_id if request_id is None else request_id, error.code, str(error))
     log.warning("%s", error)
-    return ErrorMessage(request_id, "internal", "The server cannot reach its catalogue at the moment; please try again.")
+    return ErrorMessage(request_id, "internal", AWAY)
 
 
 def _now() -> str:

@@ -58,7 +58,7 @@ async def test_a_revision_is_subtracted_from_another_cell_by_cell(settings: Sett
         most = float(f"{abs(red).max():.3g}")
         assert label is not None
         plain = label.translate(str.maketrans({"\u202f": None, "\u2212": "-"}))
-        assert plain == f"Red: difference: 12 of 12 points, -{most:.0f} to {most:.0f} counts"
+        assert plain == f"\N{GREEK CAPITAL LETTER DELTA} Red: 12 of 12 points, -{most:.0f} to {most:.0f} counts"
         colours = await viewer.colours("red", [int(cell) for cell in made.table.data["cell"]])
         lowest, highest = int(red.argmin()), int(red.argmax())
         assert colours[lowest][2] > colours[lowest][0], "less is blue"
@@ -66,7 +66,7 @@ async def test_a_revision_is_subtracted_from_another_cell_by_cell(settings: Sett
         assert sum(colours[lowest]) < sum(colours[highest]), "what changed little is light"
         assert all(min(colour) > 240 for colour in await viewer.colours("total", range(12))), "the total is the same"
         await viewer.point_at("red", int(made.table.data["cell"][lowest]))
-        assert (await viewer.readout())["Red: difference"] == str(red[lowest])
+        assert (await viewer.readout())["\N{GREEK CAPITAL LETTER DELTA} Red"] == str(red[lowest])
         await compared(viewer, "")
         assert await drawn.evaluate_all("all => all.map((one) => one.dataset.channel)") == before
         await asyncio.to_thread(turned, settings, uid, made)

@@ -42,7 +42,7 @@ export class Difference extends RunModel {
    * @param {RunModel} other one that is not {@link incomparable}
    */
   constructor(model, other) {
-    const channels = common(model, other).map((channel) => ({ ...channel, label: `${channel.label || channel.name}: difference`, colour: null }));
+    const channels = common(model, other).map((channel) => ({ ...channel, label: `Δ ${channel.label || channel.name}`, colour: null }));
     super({ ...model.run, channels }, model.revision);
     const { pointAt, cells, arrays, rows, measured, seen, pointsExpected } = model;
     Object.assign(this, { pointAt, cells, arrays, rows, measured, seen, pointsExpected });

@@ -1,11 +1,11 @@
-"""``make bench``: all benchmarks, one after the other, but for ``soak``, ``dagster`` and ``reprocess``, which are asked for by name."""
+"""``make bench``: all benchmarks, one after the other, but for ``soak``, ``dagster``, ``reprocess`` and ``clients``, which are asked for by name."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 
-from tests.benchmarks import bench_dagster, bench_frames, bench_latency, bench_peers, bench_reprocess, bench_soak
+from tests.benchmarks import bench_clients, bench_dagster, bench_frames, bench_latency, bench_peers, bench_reprocess, bench_soak
 
 if __name__ == "__main__":  # reader processes load this module too
     if sys.argv[1:2] == ["soak"]:
@@ -14,6 +14,8 @@ if __name__ == "__main__":  # reader processes load this module too
         asyncio.run(bench_dagster.main())
     elif sys.argv[1:2] == ["reprocess"]:
         bench_reprocess.main(*map(int, sys.argv[2:]))
+    elif sys.argv[1:2] == ["clients"]:
+        bench_clients.compare(*map(float, sys.argv[2:]))
     else:
         asyncio.run(bench_frames.main())
         asyncio.run(bench_peers.main())

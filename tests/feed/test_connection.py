@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from wpb_stream.feed.connection import Connection
+from wpb_stream.feed.connection import SMALL_BYTES, Connection
 
 MIB = 2**20
 
@@ -87,3 +87,18 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_nobody_waits_for_it_an
         results = await asyncio.gather(*(connection.send([bytes(32 * MIB)]) for _ in range(3)), return_exceptions=True)
         assert isinstance(results[0], TimeoutError)
         assert all(isinstance(result, Exception) for result in results)
+
+
+async def test_of_small_messages_too_no_more_wait_for_a_client_that_takes_nothing_than_of_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wpb_stream.feed.connection.SEND_TIMEOUT_S", 0.05)
+    async with pair() as (socket, _):
+        connection, waiting = Connection(socket), list[int]()
+
+        async def send_small_ones() -> None:
+            for _ in range(10_000):
+                await connection.send([bytes(SMALL_BYTES)])
+                waiting.append(socket.transport.get_write_buffer_size())
+
+        with pytest.raises(TimeoutError):
+            await send_small_ones()
+        assert max(waiting) < 8 * SMALL_BYTES

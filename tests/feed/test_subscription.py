@@ -282,10 +282,6 @@ def test_the_slices_kept_for_others_are_those_used_last_within_a_bound_of_bytes(
     assert slices.encoded(made, 1, ("total",), 10, 20) is not kept[1], "it was used least lately"
 
 
-def test_the_pause_between_updates_follows_from_the_rate_asked_for() -> None:
-    assert Subscription(Subscribe(1, "u", max_rate=4.0)).interval_s == 0.25
-
-
 def arrays_of(messages: Iterable[Any]) -> list[tuple[str, int, Any]]:
     return [
         (header.name, header.version, columns[header.name].tolist())

@@ -37,7 +37,10 @@ class Sent:
 
         :param waiting_since: when the client asked, by the walk's clock: what had come before then did not lag, nobody wanted it
         """
-        arrived = np.array(made.arrived[max(first, self._timed.get(made.table, 0)) : last])
+        timed = self._timed.get(made.table, 0)
+        if timed >= last:
+            return  # to all clients but the first
+        arrived = np.array(made.arrived[max(first, timed) : last])
         lags = monotonic() - arrived[arrived >= waiting_since]
         if not len(lags):
             return

@@ -12,6 +12,7 @@ from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.limits import Limits, RunningLimits
 from wpb_stream.core.messages import NoticeMessage, Revised, RunMessage, RunStopped, Subscribe, encode_reply
 from wpb_stream.core.table import PointTable
+from wpb_stream.feed.rhythm import Rhythm
 
 MAX_SLICE_BYTES = 1_000_000
 """Rows in one message fill at most this, so that what waits for a slow client is bounded: with its header it is below 1 MiB."""
@@ -97,7 +98,7 @@ class Subscription:
     def __init__(self, request: Subscribe, slices: Slices | None = None) -> None:
         self.id = request.id
         self._slices = Slices() if slices is None else slices
-        self.interval_s = 1.0 / request.max_rate
+        self.rhythm = Rhythm(request.max_rate)
         self._channels = request.channels
         self.made: Reconstruction | None = None
         self.next_row = 0

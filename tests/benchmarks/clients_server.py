@@ -1,0 +1,91 @@
+"""A server for :mod:`tests.benchmarks.bench_clients`: a scan without end, by the feed or by the bare library. Prints its port."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+from websockets.asyncio.server import ServerConnection, broadcast, serve
+
+from tests.helpers.serving import serving_of
+from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.core.binary import encode_points
+from wpb_stream.core.board import Reconstruction
+from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo
+from wpb_stream.core.table import PointTable
+from wpb_stream.feed.limits import FeedLimits
+
+CHANNELS = ("red", "green", "blue", "total")
+ROWS = 5
+"""In each update."""
+SHAPE = [1000, 1000]
+MANY = 100_000
+
+
+def scan() -> Reconstruction:
+    """A scan that has no rows yet."""
+    axes = [AxisInfo(name, "mm", 0.0, size - 1.0, False) for name, size in zip("yx", SHAPE, strict=True)]
+    channels = [ChannelInfo(name, name, "counts", None, None) for name in CHANNELS]
+    points = SHAPE[0] * SHAPE[1]
+    info = RunInfo("f6fd8ab2", 1, "grid_scan", "running", None, None, "raster", SHAPE, axes, channels, [], points, 0, {})
+    return Reconstruction(info, "live", PointTable(CHANNELS), "wpb stream")
+
+
+def grow(made: Reconstruction) -> None:
+    """Append the rows of one update; each of their values is the time."""
+    points = np.arange(made.table.rows, made.table.rows + ROWS)
+    now = monotonic()
+    made.table.append(points, points, np.full((ROWS, len(CHANNELS)), now))
+    made.arrived.extend([now] * ROWS)
+
+
+async def ticks(per_s: float) -> AsyncIterator[None]:
+    """So many a second, however long each takes."""
+    due = monotonic()
+    while True:
+        yield
+        due += 1 / per_s
+        await asyncio.sleep(max(0.0, due - monotonic()))
+
+
+async def wpb(updates_a_s: float) -> None:
+    """The feed, as the streaming process has it."""
+    limits = FeedLimits(max_connections=MANY, max_connections_per_address=MANY)
+    with tempfile.TemporaryDirectory() as folder, CatalogueReader("postgresql://127.0.0.1:1/nobody") as reader:
+        async with serving_of(reader, Path(folder), limits=limits) as serving:
+            made = scan()
+            serving.board.live[made.run.uid], serving.board.latest = made, made.run.uid
+            print(serving.port, flush=True)
+            async for _ in ticks(updates_a_s):
+                grow(made)
+                serving.board.changed()
+
+
+async def bare(updates_a_s: float) -> None:
+    """The library's own way to send one message to all: without waiting for any."""
+    sockets = set[ServerConnection]()
+
+    async def attend(socket: ServerConnection) -> None:
+        sockets.add(socket)
+        await socket.wait_closed()
+
+    async with serve(attend, "127.0.0.1", 0, compression=None, subprotocols=["wpb.v1"]) as server:  # type: ignore[list-item]
+        print(server.sockets[0].getsockname()[1], flush=True)
+        made, first = scan(), 0
+        async for _ in ticks(updates_a_s):
+            grow(made)
+            about = {"subscription": 1, "run": made.run.uid, "revision": made.revision, "first_row": first}
+            message = encode_points(made.table.data[first:], **about, points_expected=made.run.points_expected, channels=CHANNELS)
+            first = made.table.rows
+            broadcast(sockets, message)
+
+
+if __name__ == "__main__":
+    gc.freeze()
+    asyncio.run({"wpb": wpb, "bare": bare}[sys.argv[1]](float(sys.argv[2])))

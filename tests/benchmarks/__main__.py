@@ -1,4 +1,4 @@
-"""``make bench``: all benchmarks, one after the other, but for ``soak``, ``dagster``, ``reprocess`` and ``clients``, which are asked for by name."""
+"""``make bench``: all benchmarks in turn, but for those asked for by name: ``soak``, ``dagster``, ``reprocess``, ``clients``."""
 
 from __future__ import annotations
 

@@ -80,6 +80,17 @@ def assert_told(message: dict[str, Any]) -> None:
     assert not errors, (message, errors)
 
 
+def understood(message: str | bytes) -> dict[str, Any] | Points | Array:
+    """A message, which must be one that the published protocol has."""
+    if isinstance(message, str):
+        told = json.loads(message)
+        assert_told(told)
+        return told
+    found = decode(message)
+    assert_told(found.header)
+    return found
+
+
 class RawClient:
     """One connection: JSON goes out, messages come in."""
 
@@ -97,14 +108,7 @@ class RawClient:
     async def receive(self) -> dict[str, Any] | Points | Array:
         """The next message, whatever it is."""
         async with asyncio.timeout(WAIT_S):
-            message = await self.socket.recv()
-        if isinstance(message, str):
-            told = json.loads(message)
-            assert_told(told)
-            return told
-        found = decode(message)
-        assert_told(found.header)
-        return found
+            return understood(await self.socket.recv())
 
     async def until(self, kind: str, **fields: Any) -> list[Any]:
         """All messages up to the first of that type with these fields, which is the last of them."""

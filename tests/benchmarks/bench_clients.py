@@ -6,15 +6,12 @@ this one, and do no more than find where a message ends and when its newest row 
 
 from __future__ import annotations
 
-import json
 import os
 import resource
-import select
-import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -22,101 +19,32 @@ from time import monotonic
 import numpy as np
 import psutil
 
+from tests.benchmarks.cheap_clients import CheapClient, Poll
+
 CLIENTS = (1, 100, 1000)
 UPDATES_A_S = 20.0
 WARM_S = 3.0
 """From the last client's first row to when counting begins."""
 PROMISED = 0.9
 WAYS = ("bare", "wpb")
-TEXT, BINARY, PING, PONG = 0x81, 0x82, 0x89, 0x8A
-"""First byte of a message in one frame."""
-_UPGRADE = (
-    "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: wpb.v1\r\n\r\n"
-)
 
 
-class Client:
-    """A client as cheap as can be: with a thousand of them in one process it is the server that is measured.
+class Client(CheapClient):
+    """Notes how late each message is.
 
-    :param port: of the server, on this machine
+    :param latencies: of the messages of all clients, seconds from when their newest row was made
     """
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self._held = b""
+    def __init__(self, port: int, latencies: list[float]) -> None:
+        super().__init__(port)
+        self._latencies = latencies
         self.messages = 0
-        """With rows in them."""
-        self.latency_s = 0.0
-        """From when the newest row of the last message was made to when it was read here."""
-        self.socket.sendall(_UPGRADE.format(port=port).encode())
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += self.socket.recv(1)
-        assert head.startswith(b"HTTP/1.1 101"), head
-        self.socket.sendall(_masked(json.dumps({"type": "subscribe", "id": 1, "run": "latest", "max_rate": UPDATES_A_S}).encode()))
+        self.connect({"run": "latest", "max_rate": UPDATES_A_S})
 
-    def read(self) -> None:
-        """Take what has come."""
-        data = self._held + self.socket.recv(2**18)
-        at = 0
-        while len(data) - at >= 10:
-            size, begin = data[at + 1], at + 2
-            if size >= 126:
-                width = 2 if size == 126 else 8
-                size, begin = int.from_bytes(data[begin : begin + width], "big"), begin + width
-            if len(data) < begin + size:
-                break
-            if data[at] == BINARY:
-                self.messages += 1
-                # The last number of a slice is the last value of its newest row.
-                self.latency_s = monotonic() - struct.unpack_from("<d", data, begin + size - 8)[0]
-            elif data[at] == PING:
-                self.socket.sendall(_masked(data[begin : begin + size], PONG))
-            at = begin + size
-        self._held = data[at:]
-
-
-class Clients:
-    """All of them.
-
-    :param count: how many
-    """
-
-    def __init__(self, port: int, count: int) -> None:
-        self.all = [Client(port) for _ in range(count)]
-        self._of = {client.socket.fileno(): client for client in self.all}
-        self._poll = select.epoll()
-        for number in self._of:
-            self._poll.register(number, select.EPOLLIN)
-
-    def read_until(self, over: Callable[[], bool]) -> list[float]:
-        """Take what comes; the latencies of what came."""
-        latencies: list[float] = []
-        while not over():
-            for number, _ in self._poll.poll(0.05):
-                client = self._of[number]
-                before = client.messages
-                client.read()
-                if client.messages > before:
-                    latencies.append(client.latency_s)
-        return latencies
-
-    @property
-    def messages(self) -> int:
-        """That all of them have had."""
-        return sum(client.messages for client in self.all)
-
-    def close(self) -> None:
-        self._poll.close()
-        for client in self.all:
-            client.socket.close()
-
-
-def _masked(payload: bytes, kind: int = TEXT) -> bytes:
-    """A frame of a client."""
-    assert len(payload) < 126
-    return bytes([kind, 0x80 | len(payload), 0, 0, 0, 0]) + payload
+    def take(self, message: bytes) -> None:
+        self.messages += 1
+        # The last number of a slice is the last value of its newest row, and that is the time.
+        self._latencies.append(monotonic() - struct.unpack_from("<d", message, len(message) - 8)[0])
 
 
 @contextmanager
@@ -145,25 +73,25 @@ class Figures:
 
 def measure(way: str, count: int, seconds: float) -> Figures:
     """Let that many clients watch."""
+    latencies: list[float] = []
     with server(way) as (process, port):
         before = process.memory_info().rss
-        clients = Clients(port, count)
-        clients.read_until(lambda: all(client.messages for client in clients.all))
-        _pass(clients, WARM_S)
-        used, had, began = sum(process.cpu_times()[:2]), clients.messages, monotonic()
-        latencies = _pass(clients, seconds)
+        poll, clients = Poll(), list[Client]()
+        for _ in range(count):
+            clients.append(Client(port, latencies))
+            poll.add(clients[-1])
+            poll.sweep()
+        poll.read(lambda: all(client.messages for client in clients))
+        poll.read_for(WARM_S)
+        latencies.clear()
+        used, began = sum(process.cpu_times()[:2]), monotonic()
+        poll.read_for(seconds)
         took = monotonic() - began
-        messages_a_s = (clients.messages - had) / took
         cpu = (sum(process.cpu_times()[:2]) - used) / took
         memory = (process.memory_info().rss - before) / count / 1024
-        clients.close()
+        poll.close(clients)
     median, late = 1000 * np.percentile(latencies, [50, 99])
-    return Figures(messages_a_s, float(median), float(late), cpu, memory)
-
-
-def _pass(clients: Clients, seconds: float) -> list[float]:
-    until = monotonic() + seconds
-    return clients.read_until(lambda: monotonic() >= until)
+    return Figures(len(latencies) / took, float(median), float(late), cpu, memory)
 
 
 def compare(seconds: float = 10.0) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-CREDIT = 0.5
-"""Intervals by which an update may go before its time, once, so that what comes at the rate itself, but unevenly, does not wait."""
-
 
 class Rhythm:
     """When the next update may go: so many a second in the long run, in step with what comes at about that rate.
 
-    A pause of one interval after each update would lose that step: the first one that is late delays all that follow.
+    A pause of one interval after each update would lose that step: the first one that is late delays all that follow. So who was late by
+    up to one interval may make up for it.
 
     :param per_s: updates a second
     """
@@ -27,4 +25,4 @@ class Rhythm:
 
     def beat(self, now: float) -> None:
         """An update went."""
-        self._next_at = max(self._next_at, now - CREDIT * self._interval_s) + self._interval_s
+        self._next_at = max(self._next_at, now - self._interval_s) + self._interval_s

@@ -286,10 +286,10 @@ class Feed:
                 self._sent.rows(made, first_row, subscription.next_row, waiting_since)
             if subscription.complete and not was_complete:
                 continue  # a newer run may have begun before this one was told to its end
-            if subscription.next_row > first_row:
-                subscription.rhythm.beat(monotonic())
             if not subscription.behind:
                 # Catching up is not paced; what grows is, so that rows merge into fewer slices.
+                if subscription.next_row > first_row:
+                    subscription.rhythm.beat(monotonic())
                 await changed.wait()
                 if pause_s := subscription.rhythm.pause_s(monotonic()):
                     await asyncio.sleep(pause_s)

@@ -48,9 +48,9 @@ class Client(CheapClient):
 
 
 @contextmanager
-def server(way: str) -> Iterator[tuple[psutil.Process, int]]:
+def server(way: str, *options: float) -> Iterator[tuple[psutil.Process, int]]:
     """A server process of its own, and its port."""
-    command = [sys.executable, "-m", "tests.benchmarks.clients_server", way, str(UPDATES_A_S)]
+    command = [sys.executable, "-m", "tests.benchmarks.clients_server", way, str(UPDATES_A_S), *map(str, options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
@@ -94,10 +94,15 @@ def measure(way: str, count: int, seconds: float) -> Figures:
     return Figures(len(latencies) / took, float(median), float(late), cpu, memory)
 
 
-def compare(seconds: float = 10.0) -> None:
-    """Print the figures of both ways, for each number of clients."""
+def many_files() -> None:
+    """Have as many connections as there may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 65_536)), hard))
+
+
+def compare(seconds: float = 10.0) -> None:
+    """Print the figures of both ways, for each number of clients."""
+    many_files()
     print(f"Clients that watch one scan at {UPDATES_A_S:g} updates a second, for {seconds:g} s; one server process, {os.cpu_count()} cores")
     for clients in CLIENTS:
         found = {way: measure(way, clients, seconds) for way in WAYS}

@@ -7,10 +7,13 @@ import gc
 import sys
 import tempfile
 from collections.abc import AsyncIterator
+from math import inf
 from pathlib import Path
 from time import monotonic
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 from tests.helpers.serving import serving_of
@@ -21,7 +24,7 @@ from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo
 from wpb_stream.core.table import PointTable
 from wpb_stream.feed.limits import FeedLimits
 
-CHANNELS = ("red", "green", "blue", "total")
+CHANNELS = ("red", "green", "total", "made at")
 ROWS = 5
 """In each update."""
 SHAPE = [1000, 1000]
@@ -37,34 +40,48 @@ def scan() -> Reconstruction:
     return Reconstruction(info, "live", PointTable(CHANNELS), "wpb stream")
 
 
+def value_of(points: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """What is measured at a point."""
+    return (points * 31 % 65_521 + 1).astype(np.float64)
+
+
 def grow(made: Reconstruction) -> None:
-    """Append the rows of one update; each of their values is the time."""
+    """Append the rows of one update: what was measured, and in the last channel the time."""
     points = np.arange(made.table.rows, made.table.rows + ROWS)
     now = monotonic()
-    made.table.append(points, points, np.full((ROWS, len(CHANNELS)), now))
+    values = np.repeat(value_of(points)[:, np.newaxis], len(CHANNELS), axis=1)
+    values[:, -1] = now
+    made.table.append(points, points, values)
     made.arrived.extend([now] * ROWS)
 
 
-async def ticks(per_s: float) -> AsyncIterator[None]:
-    """So many a second, however long each takes."""
+async def ticks(per_s: float, count: float = inf) -> AsyncIterator[None]:
+    """So many a second, however long each takes; for ever, or so many in all."""
     due = monotonic()
-    while True:
+    while count > 0:
+        count -= 1
         yield
         due += 1 / per_s
         await asyncio.sleep(max(0.0, due - monotonic()))
 
 
-async def wpb(updates_a_s: float) -> None:
-    """The feed, as the streaming process has it."""
+async def wpb(updates_a_s: float, updates: float = inf) -> None:
+    """The feed, as the streaming process has it.
+
+    :param updates: after so many the run is over
+    """
     limits = FeedLimits(max_connections=MANY, max_connections_per_address=MANY)
     with tempfile.TemporaryDirectory() as folder, CatalogueReader("postgresql://127.0.0.1:1/nobody") as reader:
         async with serving_of(reader, Path(folder), limits=limits) as serving:
             made = scan()
             serving.board.live[made.run.uid], serving.board.latest = made, made.run.uid
             print(serving.port, flush=True)
-            async for _ in ticks(updates_a_s):
+            async for _ in ticks(updates_a_s, updates):
                 grow(made)
                 serving.board.changed()
+            made.ended, made.run = True, msgspec.structs.replace(made.run, status="success")
+            serving.board.changed()
+            await asyncio.Event().wait()  # for those who are late
 
 
 async def bare(updates_a_s: float) -> None:
@@ -88,4 +105,4 @@ async def bare(updates_a_s: float) -> None:
 
 if __name__ == "__main__":
     gc.freeze()
-    asyncio.run({"wpb": wpb, "bare": bare}[sys.argv[1]](float(sys.argv[2])))
+    asyncio.run({"wpb": wpb, "bare": bare}[sys.argv[1]](*map(float, sys.argv[2:])))

@@ -39,7 +39,7 @@ class Client(CheapClient):
         super().__init__(port)
         self._latencies = latencies
         self.messages = 0
-        self.connect({"run": "latest", "max_rate": UPDATES_A_S})
+        self.subscribe({"run": "latest", "max_rate": UPDATES_A_S})
 
     def take(self, message: bytes) -> None:
         self.messages += 1

@@ -44,7 +44,7 @@ class Watcher(CheapClient):
     def come(self) -> None:
         """For the first time, or with what is held."""
         held = {"revision": self._revision, "from_row": self.rows} if self._revision else {}
-        self.connect({"run": self._run, "max_rate": UPDATES_A_S, **held})
+        self.subscribe({"run": self._run, "max_rate": UPDATES_A_S, **held})
 
     def told(self, message: dict[str, Any]) -> None:
         if message["type"] == "run":

@@ -12,8 +12,8 @@ from typing import Any
 TEXT, BINARY, PING, PONG = 0x81, 0x82, 0x89, 0x8A
 """First byte of a message in one frame."""
 _UPGRADE = (
-    "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: wpb.v1\r\n\r\n"
+    "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
 )
 
 
@@ -27,17 +27,30 @@ class CheapClient:
         self._port, self._held = port, b""
         self.socket: socket.socket | None = None
 
-    def connect(self, request: dict[str, Any]) -> None:
-        """Come, and subscribe."""
+    def connect(self, path: str = "/ws", *headers: str) -> None:
+        """Open a websocket.
+
+        :param headers: beyond those of every websocket
+        """
         self.socket, self._held = socket.create_connection(("127.0.0.1", self._port)), b""
-        self.socket.sendall(_UPGRADE.format(port=self._port).encode())
+        self.socket.sendall(_UPGRADE.format(path=path, port=self._port, more="".join(f"{header}\r\n" for header in headers)).encode())
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             byte = self.socket.recv(1)
             assert byte, head
             head += byte
         assert head.startswith(b"HTTP/1.1 101"), head
-        self._send({"type": "subscribe", "id": 1, **request})
+
+    def subscribe(self, request: dict[str, Any]) -> None:
+        """Open a websocket to the feed, and ask it for a run."""
+        self.connect("/ws", "Sec-WebSocket-Protocol: wpb.v1")
+        self.send(json.dumps({"type": "subscribe", "id": 1, **request}).encode(), TEXT)
+
+    def send(self, payload: bytes, kind: int = BINARY) -> None:
+        """Send a message."""
+        assert self.socket is not None
+        length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+        self.socket.sendall(bytes([kind]) + length + bytes(4) + payload)
 
     def take(self, message: bytes) -> None:
         """A binary message came."""
@@ -67,7 +80,7 @@ class CheapClient:
             elif data[at] == TEXT:
                 self.told(json.loads(data[begin : begin + size]))
             elif data[at] == PING:
-                self.socket.sendall(_masked(data[begin : begin + size], PONG))
+                self.send(data[begin : begin + size], PONG)
             at = begin + size
         self._held = data[at:]
 
@@ -75,16 +88,6 @@ class CheapClient:
         if self.socket is not None:
             self.socket.close()
         self.socket = None
-
-    def _send(self, request: dict[str, Any]) -> None:
-        assert self.socket is not None
-        self.socket.sendall(_masked(json.dumps(request).encode(), TEXT))
-
-
-def _masked(payload: bytes, kind: int) -> bytes:
-    """A frame of a client."""
-    length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
-    return bytes([kind]) + length + bytes(4) + payload
 
 
 class Poll:

@@ -25,8 +25,9 @@ SECURITY_HEADERS = {
 }
 
 SHARED = ("/client.js",)
-"""Files of the viewer that pages of other origins may import: the client of the feed. It is the same for everybody and shows no run; whether such
-a page may then open the feed is decided at ``/ws``."""
+"""Files of the viewer that pages of other origins may import: the client of the feed, which is the same for everybody.
+
+Whether such a page may then open the feed is decided at ``/ws``."""
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers, body."""

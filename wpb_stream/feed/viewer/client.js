@@ -131,7 +131,7 @@ export function decode(buffer) {
 
 /** The maps of a run: its rows, each in its cell. */
 export class Maps {
-  /** @type {Map<string, Float64Array<ArrayBuffer>>} */ #maps;
+  /** @type {Map<string, Float64Array>} */ #maps;
 
   /** @param {Pick<Run, "shape" | "channels">} run */
   constructor({ shape, channels }) {
@@ -258,17 +258,14 @@ class Follower {
       return mine ? this.listener.array?.({ name, shape, values: message.values }) : undefined;
     }
     const { first_row: first, rows, points_expected: expected } = message.header;
-    if (!mine || first > held.rows) return this.#fault(`Rows ${held.rows} to ${first - 1} did not arrive.`);
+    if (!mine || first !== held.rows) return this.#fault(`Row ${first} came where row ${held.rows} was to come.`);
     const cells = message.columns.get("cell");
     const size = sizeOf(held.run.shape);
     if (!cells || !message.columns.has("point")) return this.#fault("Rows came without a point or a cell.");
     const outside = cells.find((cell) => cell >= size);
     if (outside !== undefined) return this.#fault(`Cell ${outside} lies outside the shape ${held.run.shape.join(" × ")}.`);
-    const skip = held.rows - first;
-    if (skip >= rows) return;
-    const columns = skip ? new Map([...message.columns].map(([name, values]) => [name, values.subarray(skip)])) : message.columns;
-    held.rows = first + rows;
-    this.listener.points?.({ firstRow: first + skip, rows: rows - skip, pointsExpected: expected ?? null, columns });
+    held.rows += rows;
+    this.listener.points?.({ firstRow: first, rows, pointsExpected: expected ?? null, columns: message.columns });
   }
 
   #unsubscribe() {
@@ -455,7 +452,6 @@ export class Feed {
   reopen() {
     if (this.#state === "closed") return;
     this.#failure = null;
-    this.#detach();
     this.#open();
   }
 

@@ -20,7 +20,6 @@ import numpy.typing as npt
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.limits import Limits
 
-
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.feed.test_browser_client import WATCHER
 from tests.helpers.nodejs import node, packages, script
 from tests.helpers.scans import Scan, scan
-from tests.integration.conftest import StreamingProcess, feed_url
+from tests.integration.conftest import feed_url
 from tests.integration.feed.conftest import CHANNELS, Beamline
 from wpb_stream.replay import publish
 from wpb_stream.settings import Settings
@@ -39,26 +39,20 @@ async def test_runs_are_watched_listed_and_fetched(beamline: Beamline, past: lis
 
 
 @pytest.mark.asyncio(loop_scope="function")
-async def test_a_server_killed_in_mid_scan_and_started_again_costs_no_value(
-    settings: Settings, streaming_process: StreamingProcess, tmp_path: Path
-) -> None:
+async def test_a_server_that_is_stopped_in_mid_scan_and_started_again_costs_no_value(settings: Settings, streaming, tmp_path: Path) -> None:
     run = scan(tmp_path / "frames").write()
-    await streaming_process.serve()
     async with script(WATCHER, feed_url(settings)) as watcher:
-        await publish([*run.head, *run.at(0, 5)], settings.sources[0], speed=0)
-        await watcher.until("points", until=5)
-        await streaming_process.kill()
-        await watcher.until("connection", state="waiting")
+        async with streaming(settings):
+            await publish([*run.head, *run.at(0, 5)], settings.sources[0], speed=0)
+            await watcher.until("points", until=5)
+        (*_, told) = await watcher.until("connection", state="waiting")
+        assert told["sentence"].startswith("The server is restarting. Trying again ")
         await publish(run.at(5, 9), settings.sources[0], speed=0)
-        await streaming_process.serve()
-        await watcher.until("points", until=9)
-        assert await streaming_process.stop() == 0
-        said = await watcher.until("connection", state="waiting")
-        assert said[-1]["sentence"].startswith("The server is restarting. Trying again ")
-        await streaming_process.serve()
-        await publish([*run.at(9, 12), run.stop], settings.sources[0], speed=0)
-        (*_, stopped) = await watcher.until("stopped")
-        watcher.tell("close")
-        assert await watcher.ended() == 0
+        async with streaming(settings):
+            await watcher.until("points", until=9)
+            await publish([*run.at(9, 12), run.stop], settings.sources[0], speed=0)
+            (*_, stopped) = await watcher.until("stopped")
+            watcher.tell("close")
+            assert await watcher.ended() == 0
     assert stopped["status"] == "success"
     assert stopped["maps"] == {channel: run.map(channel).ravel().tolist() for channel in CHANNELS}

@@ -4,27 +4,37 @@ import { useMemo } from "react";
 import type { Axis } from "websockets-plotting-blue";
 import type { LiveRun } from "./useLiveRun";
 
-/** Positions of an axis' points; undefined where the documents do not tell them, for which H5Web shows indices. */
-function positions({ start, stop }: Axis, count: number): number[] | undefined {
-  if (start === null || stop === null) return undefined;
-  return Array.from({ length: count }, (_, index) => start + ((stop - start) * index) / Math.max(1, count - 1));
+/** An axis of so many points: what to write on it, and from the index of a point its position, or the index where the documents tell none. */
+function scaleOf({ name, units, start, stop }: Axis, count: number) {
+  const first = start ?? 0;
+  const step = start === null || stop === null ? 1 : (stop - start) / Math.max(1, count - 1) || 1;
+  const position = (index: number) => first + index * step;
+  return {
+    position,
+    label: units ? `${name} (${units})` : name,
+    // Cells reach half a step beyond the points they are for.
+    edges: Array.from({ length: count + 1 }, (_, index) => position(index - 0.5)),
+  };
 }
-
-const label = ({ name, units }: Axis) => (units ? `${name} (${units})` : name);
 
 /** One channel of a run of two dimensions. */
 export function LiveMap({ live, channel }: { live: LiveRun; channel: string }) {
   const { shape, axes } = live.run;
   // Made anew at each update: H5Web looks again when it is given another object, and copies the values to the graphics card then.
   const values = useMemo(() => ndarray(live.maps.of(channel), shape), [live, channel]);
-  const [y, x] = axes;
+  const [y, x] = axes.map((axis, dimension) => scaleOf(axis, shape[dimension]));
   return (
     <HeatmapVis
       dataArray={values}
       domain={getDomain(values.data)}
       aspect="auto"
-      abscissaParams={{ label: label(x), value: positions(x, shape[1]) }}
-      ordinateParams={{ label: label(y), value: positions(y, shape[0]) }}
+      abscissaParams={{ label: x.label, value: x.edges }}
+      ordinateParams={{ label: y.label, value: y.edges }}
+      renderTooltip={({ xi, yi }) => (
+        <>
+          {x.label}: {x.position(xi)}, {y.label}: {y.position(yi)}, <strong>{values.get(yi, xi)}</strong>
+        </>
+      )}
       style={{ height: "100vh" }}
     />
   );

@@ -1,44 +1,42 @@
-"""A plain page of another origin, which imports the client from the feed's server."""
+"""The plain page of docs/how-to/browser.md, of another origin than the feed, as written there but for the address."""
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from tests.browser.pages import Viewer, viewer_page
-from tests.helpers.nodejs import site
+from tests.helpers.nodejs import ROOT, site
 from tests.helpers.serving import live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
 
 pytestmark = pytest.mark.browser
 
-PAGE = """<!doctype html>
-<title>A page of somebody else</title>
-<link rel="icon" href="data:,">
-<canvas id="map" width="1" height="4"></canvas>
-<script type="module">
-  const server = new URLSearchParams(location.search).get("server");
-  const { Maps, watch } = await import(`${server}/client.js`);
-  const shown = document.documentElement.dataset;
-  const context = document.getElementById("map").getContext("2d");
-  let maps;
-  window.feed = watch(`${server}/ws`, "latest", {
-    run(run) { maps = new Maps(run); },
-    points(block) {
-      maps.add(block);
-      const values = maps.of("total");
-      values.forEach((value, cell) => {
-        context.fillStyle = `rgb(${value} 0 0)`;
-        context.fillRect(0, cell, 1, 1);
-      });
-      Object.assign(shown, { rows: block.firstRow + block.rows, values: JSON.stringify([...values]) });
-    },
-  }, { connection: (state) => (shown.connection = state) });
-</script>
-"""
+(PAGE,) = re.findall(r"```html\n(.*?)```", (ROOT / "docs" / "how-to" / "browser.md").read_text(), re.DOTALL)
+ADDRESS = "127.0.0.1:8000"
+SHADES = """() => {
+    const copy = new OffscreenCanvas(1, 4).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(document.querySelector("canvas"), 0, 0);
+    const { data } = copy.getImageData(0, 0, 1, 4);
+    return [0, 1, 2, 3].map((cell) => [data[4 * cell], data[4 * cell + 3]]);
+}"""
+"""Red and opacity of each cell."""
+WATCH = """async (server) => {
+    const { watch } = await import(`${server}/client.js`);
+    window.states = [];
+    const waiting = new Promise((resolve) => {
+        const connection = (state) => {
+            window.states.push(state);
+            if (state === "waiting") resolve();
+        };
+        window.feed = watch(`${server}/ws`, "latest", { run: () => window.states.push("a run") }, { connection });
+    });
+    await waiting;
+}"""
 
 
 async def listeners(viewer: Viewer) -> list[str]:
@@ -49,27 +47,28 @@ async def listeners(viewer: Viewer) -> list[str]:
     return [each["type"] for each in found["listeners"]]
 
 
-async def test_a_page_of_an_allowed_origin_draws_a_run_as_it_grows_and_others_get_no_rows(tmp_path: Path) -> None:
-    (tmp_path / "index.html").write_text(PAGE)
+async def test_a_page_of_an_allowed_origin_draws_a_run_as_it_grows_and_others_are_shown_none(tmp_path: Path) -> None:
     reader = CatalogueReader("postgresql://127.0.0.1:1/none")
     reader.close()
+    (tmp_path / "favicon.ico").touch()
     with site(tmp_path) as allowed, site(tmp_path) as other:
         async with serving_of(reader, tmp_path, origins=[allowed]) as serving:
-            made = live(serving.board, 4)
-            query = f"?server=http://127.0.0.1:{serving.port}"
-            async with viewer_page(f"{allowed}/{query}") as viewer:
-                await viewer.wait_until(connection="connected", rows=4)
-                made.table.append(np.array([1]), np.array([2]), np.array([[200.0]]))
+            made = live(serving.board, 3)
+            made.run = msgspec.structs.replace(made.run, shape=[4, 1], points_expected=4)
+            server = f"127.0.0.1:{serving.port}"
+            (tmp_path / "index.html").write_text(PAGE.replace(ADDRESS, server))
+            (tmp_path / "empty.html").write_text("<!doctype html><title>Nothing</title>")
+            async with viewer_page(allowed) as viewer:
+                await viewer.page.get_by_text("3 of 4 points").wait_for()
+                assert await viewer.page.evaluate(SHADES) == [[255, 255]] * 3 + [[0, 0]], "what is not measured is not painted"
+                made.table.append(np.array([3]), np.array([1]), np.array([[2.0]]))
                 serving.board.changed()
-                await viewer.wait_until(rows=5)
-                assert json.loads(await viewer.state("values")) == [1, 1, 200, 1]
-                pixel = "[...document.getElementById('map').getContext('2d').getImageData(0, 2, 1, 1).data]"
-                assert await viewer.page.evaluate(pixel) == [200, 0, 0, 255]
+                await viewer.page.get_by_text("4 of 4 points").wait_for()
+                assert await viewer.page.evaluate(SHADES) == [[128, 255], [255, 255], [128, 255], [0, 0]]
                 assert viewer.complaints == []
-            async with viewer_page(f"{other}/{query}") as refused:
-                await refused.wait_until(connection="waiting")
-                assert await refused.state("rows") == ""
-                assert "online" in await listeners(refused)
-                await refused.page.evaluate("feed.close()")
-                await refused.wait_until(connection="closed")
-                assert "online" not in await listeners(refused)
+                await viewer.page.goto(f"{other}/empty.html")
+                await viewer.page.evaluate(WATCH, f"http://{server}")
+                assert "online" in await listeners(viewer), "it waits for the network"
+                await viewer.page.evaluate("feed.close()")
+                assert "online" not in await listeners(viewer)
+                assert set(await viewer.page.evaluate("states")) == {"waiting", "closed"}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.feed.test_browser_client import WATCHER
-from tests.helpers.nodejs import node, packages, script
+from tests.helpers.nodejs import CLIENT, ROOT, node, packages, script
 from tests.helpers.scans import Scan, scan
 from tests.integration.conftest import feed_url
 from tests.integration.feed.conftest import CHANNELS, Beamline
@@ -36,6 +37,14 @@ async def test_runs_are_watched_listed_and_fetched(beamline: Beamline, past: lis
     await beamline.take(with_an_array)
     told = {"url": beamline.url, "scans": [expected(one) for one in (*past, with_an_array)]}
     assert "fail 0" in await node("--test", Path(__file__).parent / "client.test.js", WPB_EXPECTED=json.dumps(told))
+
+
+async def test_the_example_of_the_documentation_prints_a_line_for_each_run(beamline: Beamline, past: list[Scan], tmp_path: Path) -> None:
+    (example,) = re.findall(r"```js\n(.*?)```", (ROOT / "docs" / "how-to" / "browser.md").read_text(), re.DOTALL)
+    code = example.replace("ws://127.0.0.1:8000/ws", beamline.url).replace('"websockets-plotting-blue"', json.dumps(CLIENT.as_uri()))
+    (tmp_path / "example.mjs").write_text(code.replace("grid_scan", "fly"))
+    said = await node(tmp_path / "example.mjs")
+    assert said.splitlines() == [f"7 success {one.map('total').max():.0f}" for one in (past[3], past[2])]
 
 
 @pytest.mark.asyncio(loop_scope="function")

@@ -63,7 +63,7 @@ lint: setup ## Style, format and the direction of imports
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 
-types: setup node ## Static types
+types: setup npm/node_modules/.package-lock.json ## Static types
 	$(BIN)/pyright
 	$(TSC) -p npm
 
@@ -88,7 +88,7 @@ lock: $(TOOLS) ## Resolve uv.lock anew, from the public index whatever this mach
 	env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX $(UV) lock --no-config --python "$(PYTHON)"; \
 	[ "$$before" = "$$(hosts)" ] || { echo "make lock: uv.lock now names other hosts than before; look before you commit it:" >&2; hosts >&2; exit 1; }
 
-npm: setup node ## Pack the browser client for npm, into dist/
+npm: npm/node_modules/.package-lock.json ## Pack the browser client for npm, into dist/
 	@$(BIN)/python npm/make_package.py dist
 
 npm-lock: setup ## Resolve the package-lock.json of both anew, from their package.json

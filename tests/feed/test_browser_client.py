@@ -69,7 +69,7 @@ def rows_of(said: list[dict[str, object]]) -> list[tuple[object, object]]:
 
 
 async def test_binary_messages_are_read_as_in_python() -> None:
-    assert "fail 0" in await node("--test", HERE / "decode.test.js")
+    assert "fail 0" in await node(HERE / "decode.test.js")
 
 
 async def test_a_connection_that_is_cut_in_mid_scan_costs_no_row_and_brings_none_twice(serving: Serving) -> None:

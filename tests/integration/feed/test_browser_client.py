@@ -36,7 +36,7 @@ async def test_runs_are_watched_listed_and_fetched(beamline: Beamline, past: lis
     with_an_array = scan(beamline.folder, seed=9, wpb={"arrays": ["mean_frame"]})
     await beamline.take(with_an_array)
     told = {"url": beamline.url, "scans": [expected(one) for one in (*past, with_an_array)]}
-    assert "fail 0" in await node("--test", Path(__file__).parent / "client.test.js", WPB_EXPECTED=json.dumps(told))
+    assert "fail 0" in await node(Path(__file__).parent / "client.test.js", WPB_EXPECTED=json.dumps(told))
 
 
 async def test_the_example_of_the_documentation_prints_a_line_for_each_run(beamline: Beamline, past: list[Scan], tmp_path: Path) -> None:

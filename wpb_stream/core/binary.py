@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from math import prod
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -19,13 +20,15 @@ import numpy.typing as npt
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.limits import Limits
 
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
 
 class Column(msgspec.Struct, frozen=True):
     """One column of a slice of rows."""
 
     name: str
     dtype: str
-    offset: int
+    offset: _Count
 
 
 class PointsHeader(msgspec.Struct, tag="points", tag_field="type", frozen=True, omit_defaults=True):
@@ -34,8 +37,8 @@ class PointsHeader(msgspec.Struct, tag="points", tag_field="type", frozen=True, 
     id: int
     run: str
     revision: str
-    first_row: int
-    rows: int
+    first_row: _Count
+    rows: _Count
     points_expected: int | None
     columns: list[Column]
     limits: dict[str, Limits] | None = None
@@ -51,8 +54,8 @@ class ArrayHeader(msgspec.Struct, tag="array", tag_field="type", frozen=True):
     name: str
     version: int
     dtype: str
-    shape: list[int]
-    offset: int
+    shape: list[_Count]
+    offset: _Count
 
 
 _header_decoder = msgspec.json.Decoder(PointsHeader | ArrayHeader)
@@ -110,8 +113,13 @@ def decode_binary(data: bytes) -> tuple[PointsHeader | ArrayHeader, dict[str, np
         header = _header_decoder.decode(data[4 : 4 + length])
         payload = memoryview(data)[4 + length :]
         if isinstance(header, ArrayHeader):
-            size = int(np.prod(header.shape, dtype=np.int64))
-            return header, {header.name: np.frombuffer(payload, header.dtype, size, header.offset).reshape(header.shape)}
-        return header, {c.name: np.frombuffer(payload, c.dtype, header.rows, c.offset) for c in header.columns}
-    except (msgspec.DecodeError, ValueError, TypeError) as error:
+            return header, {header.name: _numbers(payload, header.dtype, prod(header.shape), header.offset).reshape(header.shape)}
+        return header, {c.name: _numbers(payload, c.dtype, header.rows, c.offset) for c in header.columns}
+    except (msgspec.DecodeError, ValueError, TypeError, OverflowError) as error:
         raise ProtocolError("bad_message", f"a damaged binary message: {error}") from None
+
+
+def _numbers(payload: memoryview, dtype: str, count: int, offset: int) -> npt.NDArray[Any]:
+    if np.dtype(dtype).kind not in "biuf":
+        raise TypeError(f"values of the type {dtype}, which are no numbers")
+    return np.frombuffer(payload, dtype, count, offset)

@@ -24,6 +24,11 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 
+SHARED = ("/client.js",)
+"""Files of the viewer that pages of other origins may import: the client of the feed, which is the same for everybody.
+
+Whether such a page may then open the feed is decided at ``/ws``."""
+
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers, body."""
 
@@ -35,6 +40,8 @@ def viewer_files() -> dict[str, Answer]:
         suffix = "." + file.name.rpartition(".")[2]
         if suffix in CONTENT_TYPES:
             answers["/" + file.name] = plain(200, CONTENT_TYPES[suffix], file.read_bytes())
+    for path in SHARED:
+        answers[path][1]["Access-Control-Allow-Origin"] = "*"
     answers["/"] = answers["/index.html"]
     return answers
 

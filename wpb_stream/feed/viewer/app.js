@@ -1,13 +1,13 @@
 // The page: wires the feed to the model, and the model to what is drawn and said.
+import { Feed, FeedError } from "./client.js";
 import { incomparable } from "./difference.js";
-import { Feed } from "./feed.js";
 import { RunModel, obstacle } from "./model.js";
 import * as page from "./page.js";
 import { Rate } from "./rate.js";
 import { Stage } from "./stage.js";
 import { fetchWithToken, keepToken, takeAway, token } from "./token.js";
 
-/** @typedef {import("./protocol.js").Run} Run */
+/** @typedef {import("./client.js").Run} Run */
 
 const LATEST = "latest";
 const LISTED_RUNS = 30;
@@ -39,6 +39,15 @@ const stage = new Stage(
   (cell) => void look(cell),
 );
 
+/**
+ * Why a request failed, as a value; whatever is no refusal goes on.
+ * @param {unknown} error
+ */
+function refusal(error) {
+  if (error instanceof FeedError) return error;
+  throw error;
+}
+
 /** Rows and columns that a frame is shown with at most. */
 const FRAME_SIZE = 512;
 
@@ -50,9 +59,9 @@ async function look(cell) {
   const { model } = stage;
   const point = model?.pointAt[cell] ?? -1;
   if (!model || point < 0) return;
-  const answer = await feed.frame(model.run.uid, point, [FRAME_SIZE, FRAME_SIZE]);
-  if (!answer || stage.model !== model) return;
-  if ("code" in answer) page.addNotice(answer.code, answer.message, false);
+  const answer = await feed.frame(model.run.uid, point, { maxSize: [FRAME_SIZE, FRAME_SIZE] }).catch(refusal);
+  if (stage.model !== model) return;
+  if (answer instanceof FeedError) page.addNotice(answer.code, answer.message, false);
   else stage.showArray({ ...answer, title: `Frame of point ${point}` });
 }
 
@@ -76,11 +85,11 @@ async function offerRevisions() {
 async function compare(revision) {
   const { model } = stage;
   if (!model) return;
-  const found = revision ? await feed.fetch(model.run, revision) : null;
+  const found = revision ? await feed.fetch(model.run.uid, { revision }).catch(refusal) : null;
   if (stage.model !== model || compared.value !== revision) return;
   const other = found && "blocks" in found && !obstacle(found.run) ? new RunModel(found.run, revision) : null;
   if (found && "blocks" in found) for (const block of found.blocks) other?.append(block);
-  const why = found && "code" in found ? found.message : other && incomparable(model, other);
+  const why = found instanceof FeedError ? found.message : other && incomparable(model, other);
   if (why) page.addNotice("not_compared", `Revision ${revision.slice(0, 8)} cannot be subtracted. ${why}`, true);
   const subtracted = why ? null : other;
   if (!subtracted) compared.value = "";
@@ -115,14 +124,12 @@ function begin(run, revision) {
 }
 
 /**
- * Take a new description of the run whose rows are held.
+ * Take a new description of the run whose rows are held, of the same shape and channels.
  * @param {RunModel} model
  * @param {Run} run
  * @param {string} revision
  */
 function describe(model, run, revision) {
-  const layout = (/** @type {Run} */ { shape, channels }) => JSON.stringify([shape, channels?.map(({ name }) => name)]);
-  if (layout(model.run) !== layout(run)) return feed.restart();
   const drawn = (/** @type {Run} */ { axes, channels }) => JSON.stringify([axes, channels]);
   const same = drawn(model.run) === drawn(run);
   shown = model.run = run;
@@ -147,7 +154,7 @@ function tick() {
   stage.describe(measured, expected);
 }
 
-/** @param {import("./protocol.js").Status} status */
+/** @param {import("./client.js").Status} status */
 function setStatus(status) {
   if (!shown) return;
   if (shown.status === "running") shown.stopped ??= new Date(Date.now() + clockOffset).toISOString();
@@ -158,9 +165,10 @@ function setStatus(status) {
 }
 
 async function listRuns() {
-  const answer = await feed.runs(LISTED_RUNS);
-  if (!answer) return;
-  runs = answer;
+  if (feed.state !== "connected") return;
+  const answer = await feed.listRuns({ limit: LISTED_RUNS }).catch(refusal);
+  if (answer instanceof FeedError) return;
+  runs = answer.runs;
   const current = runs.find(({ uid }) => uid === shown?.uid);
   if (current && shown && current.status !== "running") {
     setStatus(current.status);
@@ -188,7 +196,7 @@ function go(target) {
 function watchWanted() {
   const target = wanted();
   press("follow", target === LATEST);
-  if (target !== feed.target) feed.watch(target);
+  if (target !== watched.target) watched.watch(target);
 }
 
 // ---- controls
@@ -253,11 +261,10 @@ addEventListener("popstate", watchWanted);
 
 // ---- the feed
 
-const address = new URL("ws", location.href);
-address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 press("follow", wanted() === LATEST);
 
-const feed = new Feed(address, {
+const feed = new Feed("ws", {
+  token,
   connection(state, sentence) {
     page.element("connection").dataset.state = state;
     page.text("connection-text", sentence);
@@ -277,6 +284,9 @@ const feed = new Feed(address, {
     if (!shown) page.showEmpty("Waiting for a scan…", "Its maps appear here as soon as a run starts.");
     listRuns();
   },
+});
+
+const watched = feed.watch(wanted(), {
   run(run, revision, resumed) {
     catchingUp = true;
     if (resumed && stage.model) describe(stage.model, run, revision);
@@ -310,7 +320,7 @@ const feed = new Feed(address, {
     listRuns();
   },
   notice: page.addNotice,
-  refused(message) {
+  refused(_, message) {
     shown = null;
     stage.clear();
     page.showEmpty("This run cannot be shown", message);
@@ -319,7 +329,7 @@ const feed = new Feed(address, {
     page.text("subtitle", "");
     stage.redraw(true);
   },
-}, wanted());
+}, { maxRate: 60 });
 
 setInterval(tick, 250);
 setInterval(listRuns, LIST_EVERY_S * 1000);

@@ -7,7 +7,7 @@ import { range } from "./scales.js";
 /** @typedef {import("./axes.js").Box} Box */
 /** @typedef {import("./axes.js").Context} Context */
 /** @typedef {import("./axes.js").Theme} Theme */
-/** @typedef {import("./protocol.js").ArrayBlock} ArrayBlock */
+/** @typedef {import("./model.js").ArrayBlock} ArrayBlock */
 
 const BAR = 10;
 /** Rows at least this much longer than there are of them are spectra, drawn as lines rather than as an image. */

@@ -1,7 +1,7 @@
 // One revision of a run minus another: what another choice of regions, say, made of it.
 import { ChannelMap, RunModel } from "./model.js";
 
-/** @typedef {import("./protocol.js").Channel} Channel */
+/** @typedef {import("./client.js").Channel} Channel */
 
 /** Values of both signs, shown with zero in the middle. */
 class DifferenceMap extends ChannelMap {

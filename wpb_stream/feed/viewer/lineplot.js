@@ -14,7 +14,7 @@ export class LinePlot {
 
   /**
    * @param {View} view
-   * @param {import("./protocol.js").Channel} channel
+   * @param {import("./client.js").Channel} channel
    */
   constructor(view, channel) {
     this.view = view;

@@ -34,7 +34,7 @@ export class MapPlot {
 
   /**
    * @param {View} view
-   * @param {import("./protocol.js").Channel | null} channel null for the composite
+   * @param {import("./client.js").Channel | null} channel null for the composite
    */
   constructor(view, channel) {
     this.view = view;

@@ -1,8 +1,9 @@
 // One revision of a run: its rows scattered into maps.
 
-/** @typedef {import("./protocol.js").Run} Run */
-/** @typedef {import("./protocol.js").Channel} Channel */
-/** @typedef {import("./protocol.js").Block} Block */
+/** @typedef {import("./client.js").Run} Run */
+/** @typedef {import("./client.js").Channel} Channel */
+/** @typedef {import("./client.js").Block} Block */
+/** An array to be shown: one that the person asked for has a title. @typedef {import("./client.js").ArrayBlock & {title?: string}} ArrayBlock */
 
 /** A map larger than this is not drawn: a browser tab could not hold it. */
 const MOST_CELLS = 2 ** 24;
@@ -83,7 +84,7 @@ export class RunModel {
     this.pointAt = new Int32Array(this.size).fill(-1);
     /** Cell of each row, in order of arrival; longer than `rows`. */
     this.cells = new Uint32Array(256);
-    /** The latest version of each array. @type {Map<string, import("./protocol.js").ArrayBlock>} */
+    /** The latest version of each array. @type {Map<string, ArrayBlock>} */
     this.arrays = new Map();
     this.rows = 0;
     /** Points that have been measured; of a spiral several may share a cell, and of a masked grid cells stay without one. */

@@ -1,7 +1,7 @@
 // The words on the page. Whatever comes from a run is hostile: it is only ever set as text.
 import { duration, number } from "./scales.js";
 
-/** @typedef {import("./protocol.js").Run} Run */
+/** @typedef {import("./client.js").Run} Run */
 /** @typedef {import("./view.js").View} View */
 
 /** @type {Record<string, string>} */

@@ -16,7 +16,7 @@
  */
 
 /**
- * @param {import("./protocol.js").Axis | undefined} axis
+ * @param {import("./client.js").Axis | undefined} axis
  * @param {number} count
  * @returns {Scale}
  */

@@ -21,7 +21,7 @@ function drawable({ arrays }) {
   return [...asked, ...[...arrays.values()].filter(({ title }) => !title)].filter(wayToDraw).slice(0, MOST_ARRAYS);
 }
 
-/** @param {import("./protocol.js").ArrayBlock} array */
+/** @param {import("./model.js").ArrayBlock} array */
 function titleOf({ name, title }) {
   const words = title ?? name.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
@@ -114,7 +114,7 @@ export class Stage {
 
   /**
    * Show the latest version of an array beside the maps.
-   * @param {import("./protocol.js").ArrayBlock} array
+   * @param {import("./model.js").ArrayBlock} array
    */
   showArray(array) {
     const { model } = this;

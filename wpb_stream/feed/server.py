@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
@@ -76,6 +76,7 @@ class Feed:
     :param origins: other web origins whose pages may open the feed
     :param access: whom tokens let in; anybody by default
     :param limits: what clients may ask for at most
+    :param hindrance: gives why clients are better served elsewhere, if they are: a sentence
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Feed:
         origins: Sequence[str] = (),
         access: Access | None = None,
         limits: FeedLimits | None = None,
+        hindrance: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._board, self._finder, self._frames, self._version = board, finder, frames, version
         self._slices, self._places, self._sent = Slices(), Places(), Sent()
@@ -100,7 +102,7 @@ class Feed:
             origins,
             {**viewer_files(), **answers},
             results,
-            Api(Metrics(board, self._sent, self._places, version)),
+            Api(Metrics(board, self._sent, self._places, version), hindrance),
             self._sight,
         )
         self._changed = asyncio.Event()

@@ -84,7 +84,18 @@ class KafkaSource:
     async def __aexit__(self, *_: object) -> None:
         await self._close()
 
+    @property
+    def unread(self) -> int | None:
+        """Messages that are there and were not given out; None if that is not known (yet)."""
+        unread = 0
+        for where, position in self._next.items():
+            if (end := self._consumer.highwater(where)) is None:
+                return None
+            unread += max(0, end - position)
+        return unread if self._next else None
+
     async def _close(self) -> None:
+        self._next = {}
         # Where its fetches in flight are cancelled, stop() ends with their CancelledError and leaves its connections open.
         try:
             await _unless_interrupted(self._consumer.stop, self._consumer._client.close)  # noqa: SLF001

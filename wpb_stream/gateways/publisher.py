@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import count
 from time import monotonic
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
 
 from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ServiceError
@@ -58,6 +59,10 @@ class BoardPublisher:
         self._owed = self._all_owed()
         self._changed = asyncio.Event()
         self._away: str | None = None
+        """Why it cannot be published, if it cannot."""
+        self._wait_s = FIRST_WAIT_S
+        self._position = -1
+        """On the topic, of the last message that the broker took over this connection."""
         board.watch(self._wake)
         board.counts.unpublished = lambda: self._owed.rows
 
@@ -70,27 +75,24 @@ class BoardPublisher:
 
     async def run(self) -> None:
         """Publish what the board shows as it changes; ends only by cancellation."""
-        failures = 0
         while True:
             try:
                 async with self._connection.producer() as producer:
                     while True:
                         await self._tell_all(producer)
-                        failures = 0
             except (ServiceError, KafkaError, OSError) as error:  # TimeoutError is one
                 self._fail(str(error) or repr(error))
-            wait_s = min(FIRST_WAIT_S * 2 ** min(failures, 10), LONGEST_WAIT_S)
-            failures += 1
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
+            await asyncio.sleep(self._wait_s * random.uniform(0.5, 1.5))
+            self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
 
     def _fail(self, why: str) -> None:
-        self._owed = self._all_owed()
+        self._owed, self._position = self._all_owed(), -1
         if why != self._away:
             log.warning("gateways hear nothing: the board cannot be published to %s (%s); trying again", self._connection, why)
         self._away = why
 
     async def _tell_all(self, producer: AIOKafkaProducer) -> None:
-        """Tell what the board shows from the first row on, and what changes, until it is time to tell all again."""
+        """Tell what the board shows from the first row on, and what changes, until all is to be told again."""
         owed = self._owed = self._all_owed()
         until = monotonic() + self._again_s
         while (left_s := until - monotonic()) > 0:
@@ -99,37 +101,39 @@ class BoardPublisher:
             sent = await self._send(producer, (record for several in owed.due() for record in several))
             if sent and self._away is not None:
                 log.info("gateways hear again: the board is published to %s", self._connection)
-                self._away = None
+                self._away, self._wait_s = None, FIRST_WAIT_S
             if not owed.rows:
                 with suppress(TimeoutError):
                     await (asyncio.sleep(INTERVAL_S) if sent else asyncio.wait_for(changed.wait(), left_s))
 
     async def _send(self, producer: AIOKafkaProducer, owed: Iterable[Record]) -> bool:
-        """Send some; gives whether there was anything.
+        """Send what is owed now; gives whether there was anything.
 
         :raises KafkaError: the broker did not take it
         :raises TimeoutError: it says nothing
+        :raises ServiceError: it has lost what it took before
         """
-        sent = False
-        under_way: list[asyncio.Future[object]] = []
-        left = WINDOW_BYTES
+        under_way: list[asyncio.Future[RecordMetadata]] = []
+        sent, size = False, 0
         for record in owed:
             sent = True
             async with asyncio.timeout(self._connection.deliver_s):
-                under_way.append(
-                    await producer.send(self._connection.topic, record.value, key=record.run.encode() or None, partition=PARTITION)
-                )
-                left -= len(record.value)
-                if left <= 0:
-                    await _taken(under_way)
-                    under_way, left = [], WINDOW_BYTES
-        async with asyncio.timeout(self._connection.deliver_s):
-            await _taken(under_way)
+                key = record.run.encode() or None
+                under_way.append(await producer.send(self._connection.topic, record.value, key=key, partition=PARTITION))
+            size += len(record.value)
+            if size >= WINDOW_BYTES:
+                await self._taken(under_way)
+                under_way, size = [], 0
+        await self._taken(under_way)
         return sent
 
-
-async def _taken(under_way: list[asyncio.Future[object]]) -> None:
-    """Wait until the broker has taken all of it."""
-    for result in await asyncio.gather(*under_way, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
+    async def _taken(self, under_way: Sequence[asyncio.Future[RecordMetadata]]) -> None:
+        """Wait until the broker has taken all of it; raises as :meth:`_send` does."""
+        async with asyncio.timeout(self._connection.deliver_s):
+            results = await asyncio.gather(*under_way, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            if 0 <= result.offset <= self._position:  # below 0 where the broker had it already
+                raise ServiceError("the topic was made anew, so all is to be told again")
+            self._position = max(self._position, result.offset)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -15,8 +18,11 @@ import pytest_asyncio
 from tests.helpers.rawfeed import RawClient, joined, raw_client
 from tests.helpers.scans import Scan, scan
 from tests.integration.conftest import StreamingProcess, feed_url, until_serving
-from tests.integration.watching import assert_is_map_of, until_stopped
+from tests.integration.watching import assert_is_map_of, until_latest_stopped, until_stopped
+from wpb_stream.catalogue.migrations import upgrade
+from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.embedded.broker import create_topic
+from wpb_stream.gateway import gateway
 from wpb_stream.host import free_port
 from wpb_stream.replay import publish
 from wpb_stream.settings import Settings
@@ -49,13 +55,12 @@ async def site(module_settings: Settings) -> AsyncIterator[Site]:
     ports = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
     one, other = (settings.model_copy(update={"listen": f"127.0.0.1:{port}"}) for port in ports)
     found = Site(settings, StreamingProcess(settings), (one, other), (StreamingProcess(one, "gateway"), StreamingProcess(other, "gateway")))
+    await asyncio.to_thread(upgrade, settings.database_url or "")  # else gateways would have to wait until the streaming process did
     async with AsyncExitStack() as stack:
         for process in (found.streaming, *found.gateways):
             stack.push_async_callback(process.kill)
-        await found.streaming.serve()
-        for gateway in found.gateways:
-            await gateway.start()
-        for place in found.places:
+            await process.start()
+        for place in (settings, *found.places):
             await until_serving(place)
         yield found
 
@@ -103,6 +108,29 @@ async def test_clients_of_two_gateways_get_the_map_while_it_grows_and_one_whose_
         assert_is_map_of(await until_stopped(place, running.uid), running)
 
 
+async def test_a_gateway_serves_frames_and_http_of_a_run_that_grows_and_says_how_far_it_is(site: Site, running: Scan) -> None:
+    async with raw_client(site.urls[0]) as client:
+        await site.publish(*running.head, *running.at(0, 5))
+        await subscribed(client, running.uid)
+        await client.rows(5)
+        np.testing.assert_array_equal((await client.frame(run=running.uid, point=4)).values, running.frames[4])
+        shown = json.loads(await get(site.places[0], f"/api/runs/{running.uid}"))
+        assert (shown["run"]["rows"], shown["revision"]) == (5, "live")
+        assert await get(site.places[0], "/readyz") == b"ready\n"
+        told = (await get(site.places[0], "/metrics")).decode().splitlines()
+        assert {"wpb_gateway_unread_messages 0.0", "wpb_gateway_gaps_total 0.0"} <= set(told)
+        await site.publish(*running.at(5, 12), running.stop)
+        await client.until("run_stopped")
+        shown = json.loads(await get(site.places[0], f"/api/runs/{running.uid}"))
+        assert (shown["run"]["rows"], shown["run"]["status"], shown["run"]["stopped"] is None) == (12, "success", False)
+
+
+async def get(place: Settings, path: str) -> bytes:
+    """What there is at a path."""
+    with await asyncio.to_thread(urlopen, f"{place.served.rstrip('/')}{path}", timeout=30) as answer:
+        return answer.read()
+
+
 async def test_a_streaming_process_that_is_killed_is_followed_by_the_clients_of_gateways_into_its_next_revision(
     site: Site, running: Scan
 ) -> None:
@@ -123,3 +151,33 @@ async def test_a_streaming_process_that_is_killed_is_followed_by_the_clients_of_
     np.testing.assert_array_equal(joined(messages, "total"), running.values("total")[points])
     for place in site.places:
         assert_is_map_of(await until_stopped(place, running.uid), running)
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_the_clients_of_a_streaming_process_do_not_wait_for_a_topic_whose_broker_says_nothing(
+    settings: Settings, streaming, tmp_path: Path
+) -> None:
+    one = scan(tmp_path / "frames").write()
+    asked = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        url = f"kafka://127.0.0.1:{silent.sockets[0].getsockname()[1]}/board"
+        async with streaming(settings.model_copy(update={"gateway_topic": url})):
+            await asked.wait()
+            await publish(one.documents, settings.sources[0], speed=0)
+            assert_is_map_of(await until_latest_stopped(settings, one.uid), one)
+            owed = [line for line in (await get(settings, "/metrics")).decode().splitlines() if line.startswith("wpb_gateway_rows_owed")]
+            assert owed == ["wpb_gateway_rows_owed 12.0"]
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_gateway_without_a_topic_or_without_a_catalogue_says_what_to_do(settings: Settings) -> None:
+    with pytest.raises(ServiceError, match="WPB_GATEWAY_TOPIC"):
+        await gateway(settings)
+    with pytest.raises(ServiceError, match="start `wpb stream`"):
+        await gateway(settings.model_copy(update={"gateway_topic": settings.sources[0]}))

@@ -1,6 +1,6 @@
 """``make bench``: all benchmarks in turn, but for those that are asked for by name.
 
-They are ``soak``, ``dagster``, ``reprocess``, ``clients`` and ``clients-soak``.
+They are ``soak``, ``dagster``, ``reprocess``, ``clients``, ``clients-soak`` and ``gateways``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from tests.benchmarks import (
     bench_clients_soak,
     bench_dagster,
     bench_frames,
+    bench_gateways,
     bench_latency,
     bench_peers,
     bench_reprocess,
@@ -30,6 +31,8 @@ if __name__ == "__main__":  # reader processes load this module too
         bench_clients.compare(*map(float, sys.argv[2:]))
     elif sys.argv[1:2] == ["clients-soak"]:
         bench_clients_soak.soak(*map(int, sys.argv[2:]))
+    elif sys.argv[1:2] == ["gateways"]:
+        asyncio.run(bench_gateways.main(*map(float, sys.argv[2:])))
     else:
         asyncio.run(bench_frames.main())
         asyncio.run(bench_peers.main())

@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
 """A broker that is away is asked again at growing, random intervals between these."""
-INTERVAL_S = 0.02
-"""From one round to the next at least, so that what grows merges into fewer messages."""
 WINDOW_BYTES = 2**20
 """What is under way at most, but for the last message of it."""
 PARTITION = 0
@@ -102,9 +100,9 @@ class BoardPublisher:
             if sent and self._away is not None:
                 log.info("gateways hear again: the board is published to %s", self._connection)
                 self._away, self._wait_s = None, FIRST_WAIT_S
-            if not owed.rows:
+            if not sent:  # what grew while the broker took the last messages is sent together
                 with suppress(TimeoutError):
-                    await (asyncio.sleep(INTERVAL_S) if sent else asyncio.wait_for(changed.wait(), left_s))
+                    await asyncio.wait_for(changed.wait(), left_s)
 
     async def _send(self, producer: AIOKafkaProducer, owed: Iterable[Record]) -> bool:
         """Send what is owed now; gives whether there was anything.

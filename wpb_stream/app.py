@@ -14,7 +14,6 @@ from wpb_stream.listeners import open_sources
 from wpb_stream.pipeline import Pipeline
 from wpb_stream.served import end_on_signal, served
 from wpb_stream.settings import Settings
-from wpb_stream.sources.kafka_settings import KafkaOptions
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ async def stream(settings: Settings) -> None:
     :raises ServiceError: something it cannot do without is missing
     """
     board = Board()
-    gateways = connection_to(settings.gateway_topic, KafkaOptions.parse(settings.kafka_options)) if settings.gateway_topic else None
+    gateways = connection_to(settings.gateway_topic, settings.kafka_options) if settings.gateway_topic else None
     async with served(settings, board, upgrade) as shown, CatalogueWriter(shown.database_url) as catalogue:
         pipeline = Pipeline(
             [*open_sources(settings), ReplayedLetters(shown.database_url)],

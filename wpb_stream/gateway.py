@@ -8,11 +8,9 @@ import logging
 from wpb_stream.catalogue.migrations import insist_on_schema
 from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ServiceError
-from wpb_stream.gateways.reader import BoardReader
+from wpb_stream.gateways.reader import BoardReader, source_of
 from wpb_stream.served import end_on_signal, served
 from wpb_stream.settings import Settings
-from wpb_stream.sources.kafka import KafkaSource
-from wpb_stream.sources.kafka_settings import KafkaAddress
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +23,7 @@ async def gateway(settings: Settings) -> None:
     url, board = settings.gateway_topic, Board()
     if url is None:
         raise ServiceError("no topic: set WPB_GATEWAY_TOPIC=kafka://host:9092/topic, the same for `wpb stream` and its gateways")
-    KafkaAddress.parse_one(url)
-    topic = BoardReader(KafkaSource(url, fetch_wait_ms=settings.kafka_fetch_wait_ms, options=settings.kafka_options), board)
+    topic = BoardReader(source_of(url, settings.kafka_options, settings.kafka_fetch_wait_ms), board)
     async with served(settings, board, insist_on_schema, topic.hindrance) as shown:
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -24,9 +24,7 @@ from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo
 from wpb_stream.core.table import PointTable
 from wpb_stream.feed.limits import FeedLimits
 from wpb_stream.gateways.publisher import BoardPublisher, connection_to
-from wpb_stream.gateways.reader import BoardReader
-from wpb_stream.sources.kafka import KafkaSource
-from wpb_stream.sources.kafka_settings import KafkaOptions
+from wpb_stream.gateways.reader import BoardReader, source_of
 
 CHANNELS = ("red", "green", "total", "made at")
 ROWS = 5
@@ -93,7 +91,7 @@ async def published(updates_a_s: float, url: str) -> None:
     made, board = scan(), Board()
     board.live[made.run.uid], board.latest = made, made.run.uid
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(BoardPublisher(board, connection_to(url, KafkaOptions.parse({})), 1, 3600.0).run())
+        tasks.create_task(BoardPublisher(board, connection_to(url, {}), 1, 3600.0).run())
         async for _ in ticks(updates_a_s):
             grow(made)
             board.changed()
@@ -104,7 +102,7 @@ async def gateway(updates_a_s: float, url: str) -> None:
     limits = FeedLimits(max_connections=MANY, max_connections_per_address=MANY)
     with tempfile.TemporaryDirectory() as folder, CatalogueReader("postgresql://127.0.0.1:1/nobody") as reader:
         async with serving_of(reader, Path(folder), limits=limits) as serving, asyncio.TaskGroup() as tasks:
-            topic = BoardReader(KafkaSource(url), serving.board)
+            topic = BoardReader(source_of(url, {}), serving.board)
             tasks.create_task(topic.run())
             await topic.caught_up()
             print(serving.port, flush=True)

@@ -14,12 +14,14 @@ from tests.core.test_mirror import assert_same, begin, end, grow
 from tests.helpers.apache_kafka import ApacheKafka
 from tests.helpers.own_broker import Broker
 from tests.helpers.topics import make_topic, read_topic
+from wpb_stream.core.binary import PointsHeader
 from wpb_stream.core.board import Board
+from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.topic import decode
+from wpb_stream.doctor.buses import _look_at_gateway_topic
 from wpb_stream.gateways.publisher import BoardPublisher, connection_to
-from wpb_stream.gateways.reader import BoardReader
-from wpb_stream.sources.kafka import KafkaSource
-from wpb_stream.sources.kafka_settings import KafkaOptions
+from wpb_stream.gateways.reader import BoardReader, source_of
+from wpb_stream.settings import load
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +32,7 @@ _numbers = itertools.count()
 @asynccontextmanager
 async def publishing(board: Board, url: str, again_s: float = 3600.0) -> AsyncIterator[None]:
     """A streaming process's board, published while the context lasts."""
-    task = asyncio.ensure_future(BoardPublisher(board, connection_to(url, KafkaOptions.parse({})), 1, again_s).run())
+    task = asyncio.ensure_future(BoardPublisher(board, connection_to(url, {}), 1, again_s).run())
     yield
     await _ended(task)
 
@@ -39,7 +41,7 @@ async def publishing(board: Board, url: str, again_s: float = 3600.0) -> AsyncIt
 async def reading(url: str) -> AsyncIterator[tuple[Board, BoardReader]]:
     """A gateway's board, that grows while the context lasts."""
     board = Board()
-    reader = BoardReader(KafkaSource(url), board)
+    reader = BoardReader(source_of(url, {}), board)
     task = asyncio.ensure_future(reader.run())
     yield board, reader
     await _ended(task)
@@ -105,7 +107,8 @@ async def test_running_runs_are_told_again_for_those_who_come_when_their_beginni
         board.changed()
         records += await read_topic(kafka_address, kafka_topic, len(records) + 15)
     told = [decode(record.value or b"") for record in records]
-    first_rows = [message[0].first_row for message in told if isinstance(message, tuple)]
+    headers = [message[0] for message in told if isinstance(message, tuple)]
+    first_rows = [header.first_row for header in headers if isinstance(header, PointsHeader)]
     assert first_rows == [0] * len(first_rows)
     assert len(first_rows) >= 4
 
@@ -124,3 +127,19 @@ async def test_a_topic_of_apache_kafka_with_partitions_is_told_in_order_and_read
             await reader.caught_up()
             assert (reader.hindrance(), late.counts.unread(), late.latest) == (None, 0, "w")
             assert late.live.keys() == {"u", "v", "w"}
+
+
+async def test_the_doctor_tells_of_a_topic_that_is_not_there_or_does_not_keep_what_gateways_need(apache_kafka: ApacheKafka) -> None:
+    compacted, short, fit = (f"board-{next(_numbers)}" for _ in range(3))
+    await make_topic(apache_kafka.address(), compacted, cleanup_policy="compact")
+    await make_topic(apache_kafka.address(), short, retention_ms="3600000")
+    await make_topic(apache_kafka.address(), fit, retention_ms="7200000")
+    settings, cluster = load(gateway_again_s=3600.0), f"kafka://{apache_kafka.address()}"
+    found = [await _look_at_gateway_topic(f"{cluster}/{topic}", settings) for topic in (compacted, short, fit)]
+    assert [finding.state for finding in found] == ["wrong", "warning", "ok"]
+    with pytest.raises(ServiceError, match="WPB_GATEWAY_TOPIC"):
+        await _look_at_gateway_topic(f"{cluster}/missing", settings)
+
+
+async def test_the_doctor_takes_a_broker_that_tells_nothing_of_its_topics(kafka_address: str, kafka_topic: str) -> None:
+    assert (await _look_at_gateway_topic(f"kafka://{kafka_address}/{kafka_topic}", load())).state == "ok"

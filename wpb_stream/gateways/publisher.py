@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from time import monotonic
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -35,13 +36,14 @@ PARTITION = 0
 """Of the topic: what is told of several runs must come in order. One partition takes more than all clients together would."""
 
 
-def connection_to(url: str, options: KafkaOptions) -> Connection:
-    """How to publish to the topic of that URL, with the options that are for any client.
+def connection_to(url: str, options: Mapping[str, Any]) -> Connection:
+    """How to publish to the topic of that URL.
 
-    :raises ServiceError: the URL is not that of one topic
+    :param options: of the setting ``kafka_options``; those are taken that are for any client
+    :raises ServiceError: the URL is not that of one topic, or an option is wrong
     """
     address = KafkaAddress.parse_one(url)
-    return Connection(address.servers, address.topics[0], options.connection)
+    return Connection(address.servers, address.topics[0], KafkaOptions.parse(options).connection)
 
 
 class BoardPublisher:

@@ -7,11 +7,13 @@ import logging
 from collections.abc import Mapping
 from contextlib import aclosing
 from time import monotonic
+from typing import Any
 
 from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.mirror import Mirror
 from wpb_stream.sources.kafka import KafkaSource
+from wpb_stream.sources.kafka_settings import KafkaAddress
 from wpb_stream.sources.listening import listen
 
 log = logging.getLogger(__name__)
@@ -20,6 +22,16 @@ LOOK_S = 0.05
 """How often it is looked whether all is read that there was."""
 MAX_UNREAD = 1000
 """Messages behind the topic with which clients are better served elsewhere: of one streaming process those of a minute, or more."""
+
+
+def source_of(url: str, options: Mapping[str, Any], fetch_wait_ms: int = 10) -> KafkaSource:
+    """The topic of that URL, not connected yet.
+
+    :param options: of the setting ``kafka_options``
+    :raises ServiceError: the URL is not that of one topic, or an option is wrong
+    """
+    KafkaAddress.parse_one(url)
+    return KafkaSource(url, fetch_wait_ms=fetch_wait_ms, options=options, setting="WPB_GATEWAY_TOPIC")
 
 
 class BoardReader:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shutil
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from tests.helpers.scans import Scan, scan
 from tests.integration.conftest import StreamingProcess, feed_url, until_serving
 from tests.integration.watching import assert_is_map_of, until_latest_stopped, until_stopped
 from wpb_stream.catalogue.migrations import upgrade
+from wpb_stream.client import watch
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.embedded.broker import create_topic
 from wpb_stream.gateway import gateway
@@ -28,6 +31,8 @@ from wpb_stream.replay import publish
 from wpb_stream.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "gateways" / "nginx.conf"
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,49 @@ async def test_a_streaming_process_that_is_killed_is_followed_by_the_clients_of_
     np.testing.assert_array_equal(joined(messages, "total"), running.values("total")[points])
     for place in site.places:
         assert_is_map_of(await until_stopped(place, running.uid), running)
+
+
+@pytest.fixture
+async def balanced(site: Site, tmp_path: Path) -> AsyncIterator[str]:
+    """HOST:PORT of nginx before the two gateways, as docs/examples/gateways has it but for addresses and TLS."""
+    if (nginx := shutil.which("nginx")) is None:
+        pytest.skip("NOT TESTED behind nginx: there is none here; apt-get install nginx-light")
+    text = EXAMPLE.read_text()
+    place = f"127.0.0.1:{free_port('127.0.0.1', 0)}"
+    replaced = {"listen 443 ssl;": f"listen {place};", **{f"127.0.0.1:800{n + 1}": site.places[n].listen for n in range(2)}}
+    for old, new in replaced.items():
+        assert old in text
+        text = text.replace(old, new)
+    text = re.sub(r"ssl_certificate.*;", "", text)
+    paths = "".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (tmp_path / "nginx.conf").write_text(f"daemon off; pid {tmp_path}/pid; events {{}} http {{ access_log off; {paths} {text} }}")
+    command = (nginx, "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path), "-e", str(tmp_path / "error.log"))
+    process = await asyncio.create_subprocess_exec(*command)
+    await until_serving(site.settings.model_copy(update={"listen": place}))
+    yield place
+    process.terminate()
+    await process.wait()
+
+
+async def test_a_client_behind_nginx_goes_on_when_its_gateway_is_killed_for_good(site: Site, running: Scan, balanced: str) -> None:
+    in_front = site.settings.model_copy(update={"listen": balanced})
+    await site.publish(*running.head, *running.at(0, 5))
+    async with raw_client(site.urls[1]) as client:
+        await subscribed(client, running.uid)
+    revisions, killed = set[str](), False
+    async with asyncio.timeout(60), aclosing(watch(feed_url(in_front), running.uid)) as updates:
+        async for update in updates:
+            revisions.add(update.revision)
+            if update.rows >= 5 and not killed:
+                killed = True
+                for place, process in zip(site.places, site.gateways, strict=True):
+                    if b"wpb_clients 1.0" in await get(place, "/metrics"):
+                        await process.kill()
+                await site.publish(*running.at(5, 12), running.stop)
+            if update.stopped:
+                break
+    assert_is_map_of(update, running)
+    assert revisions == {"live"}
 
 
 @pytest.mark.asyncio(loop_scope="function")

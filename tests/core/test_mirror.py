@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -180,6 +182,22 @@ def test_what_is_damaged_is_refused() -> None:
             Mirror(Board()).take(value, 0.0)
 
 
+@given(st.data())
+def test_what_somebody_else_writes_to_the_topic_is_refused_or_does_nothing_worse(data: st.DataObject) -> None:
+    board = Board()
+    made = begin(board)
+    grow(made, 3)
+    made.show({"mean_frame": np.zeros(3)})
+    made.notices.append(Notice("file_late", "why"))  # type: ignore[attr-defined]
+    mirror = Mirror(Board())
+    for record in due(Owed(board, 1)):
+        value = bytearray(record.value)
+        for _ in range(data.draw(st.integers(0, 3))):
+            value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
+        with suppress(ProtocolError):
+            mirror.take(bytes(value[: data.draw(st.integers(0, len(value)))]) if data.draw(st.booleans()) else bytes(value), 0.0)
+
+
 def test_rows_after_a_gap_are_not_shown_and_the_gap_is_told_until_all_is_told_again() -> None:
     board = Board()
     made = begin(board)
@@ -240,16 +258,22 @@ class Restarts(RuleBasedStateMachine):
         self.epoch, self.numbers = 1, count()
         self.board = Board()
         self.owed = Owed(self.board, self.epoch, self.numbers)
+        self.generations = Counter[str]()
         self.early = Board()
         self.mirror, self.read = Mirror(self.early), 0
 
     def running(self) -> list[Reconstruction]:
         return [made for made in self.board.live.values() if not made.ended]
 
+    def begin(self, uid: str) -> None:
+        self.generations[uid] += 1
+        begin(self.board, uid, "live" if self.generations[uid] == 1 else f"live.{self.generations[uid]}")
+
     @rule(uid=st.sampled_from("abc"))
     def begins(self, uid: str) -> None:
-        if uid not in self.board.live:
-            begin(self.board, uid)
+        made = self.board.live.get(uid)
+        if made is None or made.ended:  # documents came late, and it is made anew
+            self.begin(uid)
 
     @precondition(lambda self: self.running())
     @rule(data=st.data(), rows=st.integers(1, 5))
@@ -284,11 +308,11 @@ class Restarts(RuleBasedStateMachine):
 
     @rule()
     def is_killed(self) -> None:
-        generations = {made.run.uid: int(made.revision.partition(".")[2] or 1) for made in self.running()}
+        unfinished = [made.run.uid for made in self.running()]
         self.board, self.epoch, self.numbers = Board(latest=self.board.latest), self.epoch + 1, count()
         latest = self.board.latest
-        for uid, generation in generations.items():
-            begin(self.board, uid, f"live.{generation + 1}")
+        for uid in unfinished:
+            self.begin(uid)
         self.board.latest = latest
         self.connects_anew()
 

@@ -37,14 +37,15 @@ class Mirror:
     def __init__(self, board: Board) -> None:
         self._board = board
         self._growing: dict[str, _Growing] = {}
-        """Those of the runs on the board."""
+        """Of each run that is described the newest revision; those are on the board that the newest list has."""
+        self._listed: set[str] = set()
         self._whole = Whole()
         self._told = (0, -1)
         """Epoch and number of the newest list of runs."""
         self._outdated: set[int] = set()
         """Epochs that were told after a later one."""
         self._unknown: set[str] = set()
-        """Runs that are told of, and were never described."""
+        """Runs that are listed, and were never described."""
 
     def take(self, value: bytes, now: float) -> None:
         """Take the next message of the topic.
@@ -81,24 +82,28 @@ class Mirror:
                 log.warning("a streaming process of epoch %d was replaced by one of epoch %d: it is ignored; %s", told.epoch, epoch, hint)
             return
         self._told, self._board.latest = (told.epoch, told.number), told.latest
-        for uid in self._growing.keys() - set(told.runs):
+        self._listed = set(told.runs)
+        self._unknown &= self._listed
+        for uid in self._growing.keys() - self._listed:
             del self._growing[uid]
-            del self._board.live[uid]
+            self._board.live.pop(uid, None)
         for uid in told.runs:
-            if uid not in self._growing:
+            if (growing := self._growing.get(uid)) is not None:
+                self._board.live[uid] = growing.made
+            else:
                 self._miss(uid)
-        self._unknown &= set(told.runs)
 
     def _describe(self, told: Described) -> None:
         uid = told.run.uid
         growing = self._growing.get(uid)
         if growing is None or _generation(told.revision) > _generation(growing.made.revision):
             growing = self._growing[uid] = _Growing(_begin(told))
-            self._board.live[uid] = growing.made
             self._unknown.discard(uid)
+            if uid in self._listed:
+                self._board.live[uid] = growing.made
         if told.revision == growing.made.revision and not growing.made.ended:
             self._check(growing, growing.describe(told))
-            if growing.made.ended:
+            if growing.made.ended and uid in self._listed:
                 self._board.counts.ended[told.run.status] += 1
 
     def _of(self, uid: str, revision: str) -> _Growing | None:
@@ -110,17 +115,19 @@ class Mirror:
         return growing if growing.made.revision == revision else None
 
     def _miss(self, uid: str) -> None:
-        """A run is told of whose description is missing."""
-        if uid not in self._unknown:
+        """A run is told of whose description is missing; that matters if it is to be shown."""
+        if uid in self._listed - self._unknown:
             self._unknown.add(uid)
             self._board.counts.gaps += 1
             log.warning("run %s: its beginning is not on the topic; it is shown when it is told again", uid)
 
     def _check(self, growing: _Growing, follows: bool) -> None:
-        """Tell of a gap, once; it may close."""
+        """Tell of a gap, once; it may close. What is not shown may be a repetition, of which the beginning does not come again."""
+        made = growing.made
+        if made.run.uid not in self._listed:
+            return
         if not follows and not growing.lacks:
             self._board.counts.gaps += 1
-            made = growing.made
             log.error("run %s, %s: what follows row %d is not on the topic; waiting for it", made.run.uid, made.revision, made.table.rows)
             if LATE not in growing.notices:
                 growing.notices.append(LATE)

@@ -101,7 +101,7 @@ def decode(value: bytes) -> Text | Binary:
         return decode_binary(value)
     try:
         return _text_decoder.decode(value)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProtocolError("bad_message", f"not a message of a board: {error}") from None
 
 
@@ -152,5 +152,5 @@ def _part_of(value: bytes) -> tuple[PartHeader, bytes] | None:
     end = 4 + header_length(value)
     try:
         return _part_decoder.decode(value[4:end]), value[end:]
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None

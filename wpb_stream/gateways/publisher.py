@@ -16,7 +16,6 @@ from time import monotonic
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 from wpb_stream.core.board import Board
@@ -80,7 +79,7 @@ class BoardPublisher:
                 async with self._connection.producer() as producer:
                     while True:
                         await self._tell_all(producer)
-            except (ServiceError, KafkaError, OSError) as error:  # TimeoutError is one
+            except Exception as error:  # whatever it is, the walk and its clients go on
                 self._fail(str(error) or repr(error))
             await asyncio.sleep(self._wait_s * random.uniform(0.5, 1.5))
             self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
@@ -132,6 +131,8 @@ class BoardPublisher:
         async with asyncio.timeout(self._connection.deliver_s):
             results = await asyncio.gather(*under_way, return_exceptions=True)
         for result in results:
+            if isinstance(result, asyncio.CancelledError):  # of the client's own, not ours: this task must not end by it
+                raise ServiceError("the Kafka client gave it up")
             if isinstance(result, BaseException):
                 raise result
             if 0 <= result.offset <= self._position:  # below 0 where the broker had it already

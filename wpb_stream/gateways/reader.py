@@ -67,7 +67,7 @@ class BoardReader:
         """Why clients are better served elsewhere, if they are: a sentence."""
         unread = self._source.unread
         if unread is None:
-            return "The topic of what the streaming process shows is not followed: its broker is away."
+            return "The topic of what the streaming process shows is not followed: its broker is away, or has no such topic."
         if unread > MAX_UNREAD:
             return f"There are {unread} messages of the streaming process that were not read yet."
         return None

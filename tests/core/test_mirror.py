@@ -249,6 +249,20 @@ def test_a_list_of_runs_that_comes_late_takes_no_run_away() -> None:
     assert_same(mirrored(late, due(Owed(board, 1, numbers)), late), board)
 
 
+def test_messages_that_come_again_after_their_run_went_from_the_board_bring_nothing_back() -> None:
+    board = Board()
+    made, owed = begin(board), Owed(board, 1)
+    grow(made, 3)
+    told = [due(owed)]
+    grow(made, 2)
+    end(made)
+    last = due(owed)
+    del board.live["u"]
+    last += due(owed)
+    held = mirrored(*told, last, last)
+    assert (held.live, held.counts.gaps) == ({}, 0)
+
+
 class Restarts(RuleBasedStateMachine):
     """Runs grow, processes are killed and their publisher's connections break, and each gateway is at another place of the topic."""
 

@@ -67,9 +67,10 @@ def test_a_beamline_with_nothing_wrong_is_fine_line_for_line(
 ) -> None:
     source = f"kafka://{kafka_address}/{kafka_topic}"
     places = ("--data-roots", root, "--path-map", f"/there={root}", "--data", tmp_path / "wpb")
-    found = examined("--sources", source, "--database-url", postgres_url, *places)
+    found = examined("--sources", source, "--gateway-topic", source, "--database-url", postgres_url, *places)
     assert {subject: finding for subject, finding in found.items() if finding.state != "ok"} == {}
     assert kafka_topic in found[f"source {source}"].found
+    assert kafka_topic in found[f"gateway topic {source}"].found
     assert "empty; tables are made" in found["database"].found
     assert "1 entries" in found[f"data root {root}"].found
     upgrade(postgres_url)

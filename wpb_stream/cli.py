@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Callable, Coroutine
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,14 @@ from wpb_stream.commands.terminal import console, output
 from wpb_stream.commands.token import token
 from wpb_stream.commands.watch import watch
 from wpb_stream.core.exceptions import WpbError
-from wpb_stream.settings import load
+from wpb_stream.settings import Settings, load
+
+SERVING = (
+    *("database_url", "data", "data_roots", "path_map", "listen", "insecure", "tls_certificate", "tls_key", "origins", "viewer_url"),
+    *("max_message_bytes", "max_subscriptions", "max_requests_per_s", "max_connections", "max_connections_per_address"),
+    *("reader_processes", "read_deadline_s", "log_level"),
+)
+"""Settings of whoever serves clients, and listens to no bus."""
 
 
 class Group(click.Group):
@@ -83,11 +91,28 @@ def stream(**flags: Any) -> None:
     """
     from wpb_stream.app import stream as run
 
-    settings = load(**flags)
+    _run_service(run, load(**flags))
+
+
+def _run_service(run: Callable[[Settings], Coroutine[Any, Any, None]], settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # It logs every fetch it retries as an error of its own; what matters is said by us.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     asyncio.run(run(settings))
+
+
+@main.command()
+@settings_flags(*SERVING, "gateway_topic", "kafka_fetch_wait_ms")
+def gateway(**flags: Any) -> None:
+    """Serve what a streaming process shows, and finished runs, to more clients than it can: any number of these beside it.
+
+    \b
+    Example: wpb gateway --gateway-topic kafka://localhost:9092/b01-1.wpb.board --listen 127.0.0.1:8001 \\
+                         --database-url postgresql://wpb@localhost/wpb --data /srv/wpb --data-roots /dls/b01-1/data
+    """
+    from wpb_stream.gateway import gateway as run
+
+    _run_service(run, load(**flags))
 
 
 @main.command()

@@ -92,6 +92,12 @@ class Settings(BaseSettings):
         {},
         description="More options of the Kafka client, in JSON: security_protocol, ssl_cafile, ssl_certfile, sasl_mechanism, ...",
     )
+    gateway_topic: str | None = Field(
+        None, description="kafka://host:9092/topic: where `wpb stream` publishes what it shows, and `wpb gateway` has it from."
+    )
+    gateway_again_s: float = Field(
+        3600.0, gt=0, description="Seconds after which running runs are published whole again: the topic must keep messages twice as long."
+    )
     stomp_options: dict[str, Any] = Field(
         {},
         description="Options of the STOMP client, in JSON: username, password or password_file, ssl_cafile, heartbeat_s, durable, ...",

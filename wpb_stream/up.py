@@ -20,6 +20,7 @@ from typing import Any
 from wpb_stream.core.exceptions import Fenced, ServiceError
 from wpb_stream.embedded.broker import EmbeddedBroker, create_topic
 from wpb_stream.embedded.postgres import EmbeddedPostgres
+from wpb_stream.gateways.publisher import connection_to
 from wpb_stream.host import free_port, lock_folder
 from wpb_stream.listeners import open_sources
 from wpb_stream.service import Service
@@ -87,6 +88,8 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     """
     settings.check_exposure()
     open_sources(settings)  # a mistake is told before anything is started
+    if settings.gateway_topic is not None:
+        connection_to(settings.gateway_topic, settings.kafka_options)
     ready = False
     with lock_folder(settings.data):
         settings, services = _with_services(settings)
@@ -134,7 +137,9 @@ def _embedded_topics(settings: Settings, services: list[Service]) -> list[tuple[
     if not any(service.name == "broker" for service in services):
         return []
     address = KafkaAddress.parse(settings.sources[0])
-    return [(address.servers, topic) for topic in address.topics]
+    of_gateways = KafkaAddress.parse(settings.gateway_topic) if settings.gateway_topic else None
+    topics = [*address.topics, *(of_gateways.topics if of_gateways and of_gateways.servers == address.servers else ())]
+    return [(address.servers, topic) for topic in topics]
 
 
 def _stream(settings: Settings) -> Service:

@@ -1,12 +1,11 @@
-"""``make bench``: all benchmarks in turn, but for those that are asked for by name.
-
-They are ``soak``, ``dagster``, ``reprocess``, ``clients``, ``clients-soak`` and ``feeds``.
-"""
+"""``make bench``: what takes minutes; the rest is asked for by name, as in ``make bench ARGS=soak``, some with numbers after it."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from tests.benchmarks import (
     bench_clients,
@@ -14,27 +13,33 @@ from tests.benchmarks import (
     bench_dagster,
     bench_feeds,
     bench_frames,
+    bench_gateways,
     bench_latency,
     bench_peers,
     bench_reprocess,
     bench_soak,
 )
 
+BY_NAME: dict[str, Callable[..., Any]] = {
+    "soak": lambda *runs: asyncio.run(bench_soak.main(*map(int, runs))),
+    "dagster": lambda: asyncio.run(bench_dagster.main()),
+    "reprocess": lambda *runs: bench_reprocess.main(*map(int, runs)),
+    "clients": lambda *seconds: bench_clients.compare(*map(float, seconds)),
+    "clients-soak": lambda *sizes: bench_clients_soak.soak(*map(int, sizes)),
+    "feeds": bench_feeds.compare,
+    "gateways": lambda *seconds: asyncio.run(bench_gateways.main(*map(float, seconds))),
+}
+
+
+def main(*asked: str) -> None:
+    """Run one of them by its name, or those that run by default."""
+    if asked:
+        return BY_NAME[asked[0]](*asked[1:])
+    asyncio.run(bench_frames.main())
+    asyncio.run(bench_peers.main())
+    print()
+    asyncio.run(bench_latency.compare())
+
+
 if __name__ == "__main__":  # reader processes load this module too
-    if sys.argv[1:2] == ["soak"]:
-        asyncio.run(bench_soak.main(*map(int, sys.argv[2:])))
-    elif sys.argv[1:2] == ["dagster"]:
-        asyncio.run(bench_dagster.main())
-    elif sys.argv[1:2] == ["reprocess"]:
-        bench_reprocess.main(*map(int, sys.argv[2:]))
-    elif sys.argv[1:2] == ["clients"]:
-        bench_clients.compare(*map(float, sys.argv[2:]))
-    elif sys.argv[1:2] == ["clients-soak"]:
-        bench_clients_soak.soak(*map(int, sys.argv[2:]))
-    elif sys.argv[1:2] == ["feeds"]:
-        bench_feeds.compare()
-    else:
-        asyncio.run(bench_frames.main())
-        asyncio.run(bench_peers.main())
-        print()
-        asyncio.run(bench_latency.compare())
+    main(*sys.argv[1:])

@@ -48,13 +48,20 @@ class Client(CheapClient):
 
 
 @contextmanager
-def server(way: str, *options: float) -> Iterator[tuple[psutil.Process, int]]:
+def server(way: str, *options: float | str) -> Iterator[tuple[psutil.Process, int]]:
     """A server process of its own, and its port."""
+    with started(way, *options) as process:
+        assert process.stdout is not None
+        yield psutil.Process(process.pid), int(process.stdout.readline())
+
+
+@contextmanager
+def started(way: str, *options: float | str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of its own, killed in the end."""
     command = [sys.executable, "-m", "tests.benchmarks.clients_server", way, str(UPDATES_A_S), *map(str, options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
         try:
-            yield psutil.Process(process.pid), int(process.stdout.readline())
+            yield process
         finally:
             process.kill()
 
@@ -71,10 +78,13 @@ class Figures:
     kib_a_client: float
 
 
-def measure(way: str, count: int, seconds: float) -> Figures:
-    """Let that many clients watch."""
+def measure(way: str, count: int, seconds: float, *options: str) -> Figures:
+    """Let that many clients watch.
+
+    :param options: of the server process
+    """
     latencies: list[float] = []
-    with server(way) as (process, port):
+    with server(way, *options) as (process, port):
         before = process.memory_info().rss
         poll, clients = Poll(), list[Client]()
         for _ in range(count):
@@ -100,6 +110,13 @@ def many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 65_536)), hard))
 
 
+def told(way: str, clients: int, each: Figures) -> str:
+    """The figures in a line."""
+    rates = f"{each.messages_a_s:8.0f} messages/s   median {each.median_ms:6.1f} ms   99th {each.late_ms:7.1f} ms"
+    costs = f"CPU {100 * each.cpu:4.0f} %, {1e6 * each.cpu / each.messages_a_s:5.0f} µs a message"
+    return f"  {clients:5d} clients  {way:7s} {rates}   {costs}   {each.kib_a_client:6.0f} KiB a client"
+
+
 def compare(seconds: float = 10.0) -> None:
     """Print the figures of both ways, for each number of clients."""
     many_files()
@@ -107,9 +124,7 @@ def compare(seconds: float = 10.0) -> None:
     for clients in CLIENTS:
         found = {way: measure(way, clients, seconds) for way in WAYS}
         for way, each in found.items():
-            rates = f"{each.messages_a_s:8.0f} messages/s   median {each.median_ms:6.1f} ms   99th {each.late_ms:7.1f} ms"
-            costs = f"CPU {100 * each.cpu:4.0f} %, {1e6 * each.cpu / each.messages_a_s:5.0f} µs a message"
-            print(f"  {clients:5d} clients  {way:5s} {rates}   {costs}   {each.kib_a_client:6.0f} KiB a client")
+            print(told(way, clients, each))
         bare, ours = found.values()
         print(f"        throughput x{ours.messages_a_s / bare.messages_a_s:.2f} of the bare library's, to be at least {PROMISED:g}")
 

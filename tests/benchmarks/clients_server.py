@@ -19,10 +19,12 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 from tests.helpers.serving import serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.core.binary import encode_points
-from wpb_stream.core.board import Reconstruction
+from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo
 from wpb_stream.core.table import PointTable
 from wpb_stream.feed.limits import FeedLimits
+from wpb_stream.gateways.publisher import BoardPublisher, connection_to
+from wpb_stream.gateways.reader import BoardReader, source_of
 
 CHANNELS = ("red", "green", "total", "made at")
 ROWS = 5
@@ -84,6 +86,28 @@ async def wpb(updates_a_s: float, updates: float = inf) -> None:
             await asyncio.Event().wait()  # for those who are late
 
 
+async def published(updates_a_s: float, url: str) -> None:
+    """The same scan, of a streaming process that has no clients but its gateways."""
+    made, board = scan(), Board()
+    board.live[made.run.uid], board.latest = made, made.run.uid
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(BoardPublisher(board, connection_to(url, {}), 1, 3600.0).run())
+        async for _ in ticks(updates_a_s):
+            grow(made)
+            board.changed()
+
+
+async def gateway(updates_a_s: float, url: str) -> None:
+    """The feed, as a gateway has it."""
+    limits = FeedLimits(max_connections=MANY, max_connections_per_address=MANY)
+    with tempfile.TemporaryDirectory() as folder, CatalogueReader("postgresql://127.0.0.1:1/nobody") as reader:
+        async with serving_of(reader, Path(folder), limits=limits) as serving, asyncio.TaskGroup() as tasks:
+            topic = BoardReader(source_of(url, {}), serving.board)
+            tasks.create_task(topic.run())
+            await topic.caught_up()
+            print(serving.port, flush=True)
+
+
 async def bare(updates_a_s: float) -> None:
     """The library's own way to send one message to all: without waiting for any."""
     sockets = set[ServerConnection]()
@@ -105,4 +129,8 @@ async def bare(updates_a_s: float) -> None:
 
 if __name__ == "__main__":
     gc.freeze()
-    asyncio.run({"wpb": wpb, "bare": bare}[sys.argv[1]](*map(float, sys.argv[2:])))
+    way, updates_a_s, *further = sys.argv[1:]
+    if way in ("published", "gateway"):
+        asyncio.run({"published": published, "gateway": gateway}[way](float(updates_a_s), *further))
+    else:
+        asyncio.run({"wpb": wpb, "bare": bare}[way](float(updates_a_s), *map(float, further)))

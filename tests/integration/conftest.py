@@ -79,10 +79,10 @@ def streaming() -> Streaming:
 
 
 class StreamingProcess:
-    """A streaming process that can be killed and started again."""
+    """A streaming process that can be killed and started again; or another command that serves the feed."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, command: str = "stream") -> None:
+        self._settings, self._command = settings, command
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, log: Path | None = None) -> None:
@@ -92,7 +92,7 @@ class StreamingProcess:
         """
         with ExitStack() as stack:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "wpb_stream.cli", "stream"),
+                *(sys.executable, "-m", "wpb_stream.cli", self._command),
                 env={**os.environ, **environment(self._settings)},
                 stderr=stack.enter_context(log.open("w")) if log else None,
             )

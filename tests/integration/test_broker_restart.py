@@ -4,51 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers.own_broker import Broker
 from tests.helpers.scans import Scan, scan
 from tests.integration.conftest import feed_url
 from wpb_stream.client import watch
-from wpb_stream.embedded.broker import EmbeddedBroker, create_topic
-from wpb_stream.host import free_port
 from wpb_stream.replay import publish
 from wpb_stream.settings import Settings
 
 pytestmark = pytest.mark.integration
 
 WAIT_S = 60.0
-
-
-class Broker:
-    """A broker that can be killed and started again on its port: a new cluster then, and empty."""
-
-    def __init__(self, folder: Path) -> None:
-        self._embedded = EmbeddedBroker(folder, free_port("127.0.0.1", 0))
-        self.address = self._embedded.address
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        service = self._embedded.service()
-        assert callable(service.argv)
-        assert service.ready is not None
-        null = asyncio.subprocess.DEVNULL
-        self._process = await asyncio.create_subprocess_exec(*service.argv(), cwd=service.cwd, stdout=null, stderr=null)
-        async with asyncio.timeout(WAIT_S):
-            while True:
-                with suppress(OSError):
-                    if await service.ready():
-                        break
-                await asyncio.sleep(0.02)
-        await create_topic(self.address, "documents")
-
-    async def kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
 
 
 @pytest.fixture

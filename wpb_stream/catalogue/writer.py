@@ -84,6 +84,12 @@ class CatalogueWriter:
             await cursor.execute("UPDATE writer SET epoch = epoch + 1 RETURNING epoch")
             self._epoch = await cursor.fetchone()
 
+    @property
+    def epoch(self) -> int:
+        """How often somebody had taken over this catalogue, with this process."""
+        assert self._epoch is not None, "it took over before"
+        return self._epoch
+
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[psycopg.AsyncConnection]:
         """One transaction of the process that may write."""

@@ -86,7 +86,8 @@ def encode_points(
         part += b"\0" * (-len(part) % 8)
         parts.append(part)
         offset += len(part)
-    return _binary(PointsHeader(subscription, run, revision, first_row, len(rows), points_expected, columns, limits), parts)
+    header = PointsHeader(subscription, run, revision, first_row, len(rows), points_expected, columns, limits)
+    return framed(msgspec.json.encode(header), parts)
 
 
 def encode_array(values: npt.NDArray[Any], *, subscription: int, run: str, revision: str, name: str, version: int) -> bytes:
@@ -94,13 +95,18 @@ def encode_array(values: npt.NDArray[Any], *, subscription: int, run: str, revis
     part = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
     header = ArrayHeader(subscription, run, revision, name, version, part.dtype.str, list(values.shape), 0)
     payload = part.tobytes()
-    return _binary(header, [payload, b"\0" * (-len(payload) % 8)])
+    return framed(msgspec.json.encode(header), [payload, b"\0" * (-len(payload) % 8)])
 
 
-def _binary(header: PointsHeader | ArrayHeader, parts: Sequence[bytes]) -> bytes:
-    text = msgspec.json.encode(header)
-    text += b" " * (-(4 + len(text)) % 8)
-    return b"".join((len(text).to_bytes(4, "little"), text, *parts))
+def framed(header: bytes, payload: Sequence[bytes]) -> bytes:
+    """A header in JSON, padded, and after it a payload, which is given in pieces."""
+    header += b" " * (-(4 + len(header)) % 8)
+    return b"".join((len(header).to_bytes(4, "little"), header, *payload))
+
+
+def header_length(data: bytes) -> int:
+    """Bytes of the header of a binary message, which follows the first four."""
+    return int.from_bytes(data[:4], "little")
 
 
 def decode_binary(data: bytes) -> tuple[PointsHeader | ArrayHeader, dict[str, npt.NDArray[Any]]]:
@@ -109,7 +115,7 @@ def decode_binary(data: bytes) -> tuple[PointsHeader | ArrayHeader, dict[str, np
     :raises ProtocolError: the message is damaged
     """
     try:
-        length = int.from_bytes(data[:4], "little")
+        length = header_length(data)
         header = _header_decoder.decode(data[4 : 4 + length])
         payload = memoryview(data)[4 + length :]
         if isinstance(header, ArrayHeader):

@@ -44,6 +44,8 @@ class Reconstruction:
     """Counts how often the run's description grew (units, regions in pixels) since it began."""
     ended: bool = False
     """No row follows, and ``run.status`` says how the run ended."""
+    trailing: bool = False
+    """Whether another process makes it: clients who come from there may hold rows that have not come here yet."""
     frames: Mapping[int, FrameRef] = field(default_factory=dict[int, FrameRef])
     """Of each point that has a row, where its frames are; empty where the run is not in memory."""
     arrays: dict[str, Versioned] = field(default_factory=dict[str, Versioned])

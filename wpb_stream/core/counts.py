@@ -25,3 +25,9 @@ class Counts:
     """Ends of runs, by status; one that is made anew, as documents came late, ends again."""
     waiting: Callable[[], int] = int
     """Gives the messages that wait between the listeners and the walk."""
+    unpublished: Callable[[], int] = int
+    """Gives the rows that are not on the topic for gateways yet."""
+    unread: Callable[[], int] = int
+    """Gives the messages on that topic which this gateway has not taken yet."""
+    gaps: int = 0
+    """Times that something was missing on that topic."""

@@ -61,6 +61,7 @@ def checks_of(settings: Settings) -> list[Check]:
     return [
         *general_checks(),
         *source_checks(settings),
+        *_gateway_checks(settings),
         *_folder_checks(settings),
         *_database_checks(settings),
         *_port_checks(settings),
@@ -85,6 +86,12 @@ def source_checks(settings: Settings) -> list[Check]:
         nothing = warning("none is set; `wpb up` starts a broker of its own, for trying out", "name your beamline's bus by WPB_SOURCES")
         return [_here("sources", lambda: nothing)]
     return [_elsewhere(f"source {url}", silent, buses.probe, url, environment=same) for url in dict.fromkeys(settings.sources)]
+
+
+def _gateway_checks(settings: Settings) -> Iterator[Check]:
+    if (url := settings.gateway_topic) is not None:
+        silent = "see that its broker runs, and that no firewall is in between; check WPB_GATEWAY_TOPIC"
+        yield _elsewhere(f"gateway topic {url}", silent, buses.look_at_gateway_topic, url, environment=environment(settings))
 
 
 def _folder_checks(settings: Settings) -> Iterator[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs
 
@@ -26,10 +27,13 @@ DOWNLOAD_THREADS = 2
 
 
 class Api:
-    """Answers what needs the catalogue, or counts."""
+    """Answers what needs the catalogue, or counts.
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    :param hindrance: gives why clients are better served elsewhere, if they are: a sentence
+    """
+
+    def __init__(self, metrics: Metrics, hindrance: Callable[[], str | None]) -> None:
+        self._metrics, self._hindrance = metrics, hindrance
         self._threads = ThreadPoolExecutor(DOWNLOAD_THREADS, thread_name_prefix="downloads")
 
     async def answer(self, method: str, target: str, sight: Sight) -> Answer | None:
@@ -46,6 +50,8 @@ class Api:
             match path_of(target).strip("/").split("/"):
                 case ["readyz"]:
                     await sight.runs(limit=1)
+                    if (told := self._hindrance()) is not None:
+                        return plain(503, "text/plain", f"{told}\n".encode())
                     return plain(200, "text/plain", b"ready\n")
                 case ["metrics"] if sight.whole:
                     return plain(200, CONTENT_TYPE_PLAIN_0_0_4, self._metrics.text())

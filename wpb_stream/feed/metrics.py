@@ -54,6 +54,11 @@ class Metrics(Collector):
         for status in ENDS:
             ended.add_metric([status], counts.ended[status])
         yield ended
+        told = "Rows that are not on the topic for gateways yet."
+        yield GaugeMetricFamily("wpb_gateway_rows_owed", told, counts.unpublished())
+        told = "Messages on the topic for gateways that this one has not read yet."
+        yield GaugeMetricFamily("wpb_gateway_unread_messages", told, counts.unread())
+        yield CounterMetricFamily("wpb_gateway_gaps", "Times that something was missing on the topic for gateways.", counts.gaps)
         yield GaugeMetricFamily("wpb_clients", "Clients connected to the feed.", sent.clients)
         yield GaugeMetricFamily("wpb_subscriptions", "Subscriptions of these clients.", len(self._places))
         yield CounterMetricFamily("wpb_sent_bytes", "Bytes of messages sent to clients of the feed.", sent.bytes)

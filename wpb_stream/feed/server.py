@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
@@ -76,6 +76,7 @@ class Feed:
     :param origins: other web origins whose pages may open the feed
     :param access: whom tokens let in; anybody by default
     :param limits: what clients may ask for at most
+    :param hindrance: gives why clients are better served elsewhere, if they are: a sentence
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Feed:
         origins: Sequence[str] = (),
         access: Access | None = None,
         limits: FeedLimits | None = None,
+        hindrance: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._board, self._finder, self._frames, self._version = board, finder, frames, version
         self._slices, self._places, self._sent = Slices(), Places(), Sent()
@@ -100,7 +102,7 @@ class Feed:
             origins,
             {**viewer_files(), **answers},
             results,
-            Api(Metrics(board, self._sent, self._places, version)),
+            Api(Metrics(board, self._sent, self._places, version), hindrance),
             self._sight,
         )
         self._changed = asyncio.Event()
@@ -273,7 +275,9 @@ class Feed:
                 found, gone = await sight.find(uid, "newest" if request.follow else revision, held=from_row > 0)
                 gone = gone or revision not in ("newest", found.revision)
                 growing = found is self._board.live.get(uid)
-                again = made is not None and made.run.uid == uid and made.revision != found.revision
+                again = made is not None and made.run.uid == uid and not subscription.goes_on_in(found)
+                if made is not None and made.run.uid == uid:
+                    from_row = subscription.next_row
                 await client.send(subscription.attach(found, from_row, instead=gone or again))
                 pinned = not (gone or request.follow or revision == "newest")
                 from_row, revision = 0, "newest"
@@ -315,10 +319,14 @@ class Feed:
     def _superseded(self, made: Reconstruction, growing: bool) -> bool:
         """Whether the run is reconstructed anew: after documents came late, or since the catalogue was asked for it.
 
+        A gateway's board may also let go of a run before its end was heard of: the catalogue knows the rest.
+
         :param growing: whether what is followed was on the board, rather than a finished revision from the catalogue
         """
         live = self._board.live.get(made.run.uid)
-        return live is not None and live is not made and (growing or not made.ended)
+        if live is None:
+            return growing and not made.ended
+        return live is not made and (growing or not made.ended)
 
 
 def _moved_on(made: Reconstruction, uid: str, subscription: Subscription) -> bool:

@@ -118,6 +118,11 @@ class Subscription:
         """Whether rows are waiting."""
         return self.made is not None and self.next_row < self.made.table.rows
 
+    def goes_on_in(self, made: Reconstruction) -> bool:
+        """Whether the rows that were sent are the first ones of this, too: another copy of what is followed."""
+        revision = None if self.made is None else self.made.revision
+        return revision == made.revision and (made.trailing or self.next_row <= made.table.rows)
+
     def attach(self, made: Reconstruction, from_row: int = 0, *, instead: bool = False) -> Iterator[str]:
         """Begin to follow a reconstruction; yields what announces it.
 
@@ -134,8 +139,8 @@ class Subscription:
             raise ProtocolError(
                 "unknown_channel", f"Run {made.run.uid} has no channel {unknown[0][:80]!r}; it has {', '.join(known)}.", self.id
             )
-        if from_row > made.table.rows and not instead:
-            raise ProtocolError("bad_message", f"subscribe: from_row {from_row} is beyond the {made.table.rows} rows there are.", self.id)
+        if not (instead or (made.trailing and not made.ended)):
+            self._check_row(made, from_row)
         self.made, self._described, self._stop_told = made, made.described, False
         self.next_row, self._next_notice = 0 if instead else from_row, 0
         self._sent.clear()
@@ -144,6 +149,10 @@ class Subscription:
             yield encode_reply(Revised(self.id, made.run.uid, made.revision, made.produced_by))
         yield self._run_message(made)
 
+    def _check_row(self, made: Reconstruction, row: int) -> None:
+        if row > made.table.rows:
+            raise ProtocolError("bad_message", f"subscribe: from_row {row} is beyond the {made.table.rows} rows there are.", self.id)
+
     def _columns(self, made: Reconstruction) -> tuple[str, ...]:
         return tuple(channel.name for channel in made.run.channels if self._channels is None or channel.name in self._channels)
 
@@ -151,7 +160,10 @@ class Subscription:
         return encode_reply(RunMessage(self.id, made.run, made.revision, self.next_row))
 
     def due(self) -> Iterator[str | bytes]:
-        """What the client is owed now: at most one slice of rows, then whatever else there is to say."""
+        """What the client is owed now: at most one slice of rows, then whatever else there is to say.
+
+        :raises ProtocolError: ``bad_message``, as the run has ended with fewer rows than the client holds
+        """
         made = self.made
         if made is None:
             return
@@ -164,6 +176,8 @@ class Subscription:
             self._next_notice += 1
             yield encode_reply(NoticeMessage(self.id, notice.code, notice.message))
         rows = made.table.rows
+        if made.ended:
+            self._check_row(made, self.next_row)
         if self._described != made.described:
             return  # described anew while the above was sent: rows may have other channels, and it is told first
         if self.next_row < rows:

@@ -41,11 +41,20 @@ class KafkaSource:
     :param earliest: whether a partition without a position is read from its beginning; otherwise those that are there when this source
         first looks are read from their end, and only those: one that appears later holds runs from their start on
     :param options: see `KafkaOptions`
+    :param setting: where the URL comes from, for messages
     :raises ServiceError: the URL or the options are wrong
     """
 
-    def __init__(self, url: str, *, fetch_wait_ms: int = 10, earliest: bool = True, options: Mapping[str, Any] | None = None) -> None:
-        self.address, self.url = KafkaAddress.parse(url), url
+    def __init__(
+        self,
+        url: str,
+        *,
+        fetch_wait_ms: int = 10,
+        earliest: bool = True,
+        options: Mapping[str, Any] | None = None,
+        setting: str = "WPB_SOURCES",
+    ) -> None:
+        self.address, self.url, self._setting = KafkaAddress.parse(url), url, setting
         self.identity = f"kafka:{self.address.servers}"
         self._options = KafkaOptions.parse(options or {})
         self._fetch_wait_ms = fetch_wait_ms
@@ -72,7 +81,7 @@ class KafkaSource:
             await _whole(self._consumer.start())
         except (KafkaError, OSError) as error:
             await self._close()
-            settings = "WPB_SOURCES and WPB_KAFKA_OPTIONS" if self._options.connection else "WPB_SOURCES"
+            settings = f"{self._setting} and WPB_KAFKA_OPTIONS" if self._options.connection else self._setting
             raise ServiceError(
                 f"Kafka at {self.address.servers} cannot be reached ({error}; the log's lines before this one say why); check {settings}"
             ) from error
@@ -84,7 +93,18 @@ class KafkaSource:
     async def __aexit__(self, *_: object) -> None:
         await self._close()
 
+    @property
+    def unread(self) -> int | None:
+        """Messages that are there and were not given out; None if that is not known (yet)."""
+        unread = 0
+        for where, position in self._next.items():
+            if (end := self._consumer.highwater(where)) is None:
+                return None
+            unread += max(0, end - position)
+        return unread if self._next else None
+
     async def _close(self) -> None:
+        self._next = {}
         # Where its fetches in flight are cancelled, stop() ends with their CancelledError and leaves its connections open.
         try:
             await _unless_interrupted(self._consumer.stop, self._consumer._client.close)  # noqa: SLF001
@@ -122,7 +142,8 @@ class KafkaSource:
         except (KafkaError, OSError) as error:
             raise ServiceError(f"Kafka at {self.address.servers} does not answer ({error})") from error
         if not found:
-            raise ServiceError(f"Kafka at {self.address.servers} has no topic {', '.join(self.address.topics)} yet; check WPB_SOURCES")
+            missing = ", ".join(self.address.topics)
+            raise ServiceError(f"Kafka at {self.address.servers} has no topic {missing} yet; check {self._setting}")
         topics = sorted({where.topic for where in found})
         return f"{len(topics)} topics ({', '.join(topics[:5])}{', ...' if len(topics) > 5 else ''}), {len(found)} partitions"
 

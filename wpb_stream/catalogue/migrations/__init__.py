@@ -21,14 +21,8 @@ def upgrade(database_url: str) -> None:
     :raises ServiceError: a newer wpb has upgraded the database
     :raises psycopg.OperationalError: it cannot be reached
     """
-    with psycopg.connect(database_url, connect_timeout=10) as connection:
-        step = step_of(connection)
-    if step == HEAD:
+    if _known_step(database_url) == HEAD:
         return
-    if step is not None and step > HEAD:
-        raise ServiceError(
-            f"the catalogue's schema is at step {step}, this wpb knows only up to {HEAD}: install the newer wpb that upgraded it"
-        )
     # Loaded only now: Alembic takes a second, which a process that restarts in mid-scan need not wait.
     from alembic import command
     from alembic.config import Config
@@ -37,6 +31,33 @@ def upgrade(database_url: str) -> None:
     config.set_main_option("script_location", str(HERE))
     config.attributes["database_url"] = database_url
     command.upgrade(config, "head")
+
+
+def insist_on_schema(database_url: str) -> None:
+    """See that the schema is up to date, for whoever only reads.
+
+    :param database_url: ``postgresql://...``
+    :raises ServiceError: it is not, and what to do
+    :raises psycopg.OperationalError: the database cannot be reached
+    """
+    step = _known_step(database_url)
+    if step != HEAD:
+        at = "there are no tables in the catalogue's database" if step is None else f"the catalogue's schema is at step {step} of {HEAD}"
+        raise ServiceError(f"{at}: start `wpb stream` of this version first, which sees to that; check WPB_DATABASE_URL")
+
+
+def _known_step(database_url: str) -> str | None:
+    """The step the database is at.
+
+    :raises ServiceError: a newer wpb has upgraded it
+    """
+    with psycopg.connect(database_url, connect_timeout=10) as connection:
+        step = step_of(connection)
+    if step is not None and step > HEAD:
+        raise ServiceError(
+            f"the catalogue's schema is at step {step}, this wpb knows only up to {HEAD}: install the newer wpb that upgraded it"
+        )
+    return step
 
 
 def step_of(connection: psycopg.Connection) -> str | None:

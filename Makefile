@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types bench peers docs-pictures docs-gallery lock npm npm-lock clean setup chromium rabbitmq node
+.PHONY: help demo test lint types bench peers docs-pictures docs-gallery lock npm npm-lock clean setup chromium rabbitmq nginx node
 
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -44,7 +44,7 @@ help: ## This list
 demo: setup ## Set up, then show a simulated scan live: `make demo ARGS="--once --shape 7x9"`
 	@$(BIN)/wpb demo $(ARGS)
 
-test: setup chromium rabbitmq node ## Set up, then run all checks and all tests: `make test ARGS="-k table"`
+test: setup chromium rabbitmq nginx node ## Set up, then run all checks and all tests: `make test ARGS="-k table"`
 	@failed=""; \
 	check() { echo; echo "==== $$*"; "$$@" || failed="$$failed    $$*"$$'\n'; }; \
 	check $(BIN)/ruff check; \
@@ -149,24 +149,25 @@ node: $(PACKAGES:=/node_modules/.package-lock.json)
 
 # Playwright's own Node needs libatomic1, which a small Debian lacks.
 BROWSER_PACKAGES := chromium fonts-dejavu-core libatomic1
-chromium:
-	@if ! command -v chromium >/dev/null || ! ldconfig -p | grep -q libatomic.so.1; then \
+# $(1): whether it is there, in the shell's words; $(2): what needs it; $(3): its packages
+define from_debian
+	@if ! { $(1); }; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "==== apt-get install $(BROWSER_PACKAGES)"; \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(BROWSER_PACKAGES); \
+			echo "==== apt-get install $(3)"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(3); \
 		else \
-			echo "make: the browser tests need Chromium; apt-get install $(BROWSER_PACKAGES), and try again" >&2; exit 1; \
+			echo "make: $(2); apt-get install $(3), and try again" >&2; exit 1; \
 		fi; \
 	fi
+endef
+
+chromium:
+	$(call from_debian,command -v chromium >/dev/null && ldconfig -p | grep -q libatomic.so.1,the browser tests need Chromium,$(BROWSER_PACKAGES))
 
 # The tests run nodes of their own; the one that Debian starts at the installation is left as it is.
 RABBITMQ_PACKAGES := rabbitmq-server openssl
 rabbitmq:
-	@if [ ! -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || ! command -v openssl >/dev/null; then \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "==== apt-get install $(RABBITMQ_PACKAGES)"; \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(RABBITMQ_PACKAGES); \
-		else \
-			echo "make: the tests of STOMP need RabbitMQ; apt-get install $(RABBITMQ_PACKAGES), and try again" >&2; exit 1; \
-		fi; \
-	fi
+	$(call from_debian,[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && command -v openssl >/dev/null,the tests of STOMP need RabbitMQ,$(RABBITMQ_PACKAGES))
+
+nginx:
+	$(call from_debian,command -v nginx >/dev/null,the tests of gateways need nginx,nginx-light)

@@ -161,8 +161,8 @@ async def test_a_streaming_process_that_is_killed_is_followed_by_the_clients_of_
 @pytest.fixture
 async def balanced(site: Site, tmp_path: Path) -> AsyncIterator[str]:
     """HOST:PORT of nginx before the two gateways, as docs/examples/gateways has it but for addresses and TLS."""
-    if (nginx := shutil.which("nginx")) is None:
-        pytest.skip("NOT TESTED behind nginx: there is none here; apt-get install nginx-light")
+    nginx = shutil.which("nginx")
+    assert nginx is not None, "there is no nginx here; apt-get install nginx-light, or `make test`"
     text = EXAMPLE.read_text()
     place = f"127.0.0.1:{free_port('127.0.0.1', 0)}"
     replaced = {"listen 443 ssl;": f"listen {place};", **{f"127.0.0.1:800{n + 1}": site.places[n].listen for n in range(2)}}

@@ -9,17 +9,20 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import fields
 from importlib.metadata import version
 
+from wpb_stream.admission import admission, follow_tokens
 from wpb_stream.catalogue.announced import NewRevisions
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.replayed import ReplayedLetters
 from wpb_stream.catalogue.results import Results
 from wpb_stream.catalogue.writer import CatalogueWriter, insist
+from wpb_stream.core.access import is_loopback
 from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.feed.finder import Finder
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.limits import FeedLimits
+from wpb_stream.feed.provider import Provider
 from wpb_stream.feed.server import Feed
 from wpb_stream.feed.tls import context_of
 from wpb_stream.frames.pool import FrameReaders
@@ -27,8 +30,7 @@ from wpb_stream.frames.roots import DataRoots
 from wpb_stream.listeners import open_sources
 from wpb_stream.pipeline import Pipeline
 from wpb_stream.recipes import chooser
-from wpb_stream.settings import Settings, is_loopback, split_address
-from wpb_stream.tokens import access_of
+from wpb_stream.settings import Settings, split_address
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +61,19 @@ async def stream(settings: Settings) -> None:
         frames = Frames(board, finder, reader, readers, recipe_for)
         revisions = NewRevisions(database_url)
         await insist(revisions.begin)  # before anyone is served: what they are given is then as new as what is heard of
-        access, limits = (
-            access_of(settings.tokens),
+        provider = Provider(settings.oidc) if settings.oidc else None
+        feed = Feed(
+            board,
+            finder,
+            results,
+            frames,
+            version("websockets-plotting-blue"),
+            settings.origins,
+            admission(settings, settings.anonymous),
+            provider,
+            settings.served_names,
             FeedLimits(**{limit.name: getattr(settings, limit.name) for limit in fields(FeedLimits)}),
         )
-        feed = Feed(board, finder, results, frames, version("websockets-plotting-blue"), settings.origins, access, limits)
         pipeline = Pipeline(
             [*open_sources(settings), ReplayedLetters(database_url)],
             catalogue,
@@ -78,6 +88,9 @@ async def stream(settings: Settings) -> None:
             async with asyncio.TaskGroup() as tasks:
                 walking = tasks.create_task(pipeline.run())
                 tasks.create_task(_push(revisions, feed))
+                tasks.create_task(follow_tokens(settings, feed))
+                if provider is not None:
+                    tasks.create_task(provider.keys.keep_fresh())
                 _end_on_signal()
                 await pipeline.restored.wait()  # clients that come back find the unfinished runs growing again
                 async with feed.serve(host, port, tls):
@@ -104,7 +117,7 @@ def _end_on_signal() -> None:
 
 def _say_where(settings: Settings) -> None:
     log.info("viewer and feed at %s", settings.served)
-    if not settings.tokens and not is_loopback(split_address(settings.listen)[0]):
+    if settings.anonymous is not None and not is_loopback(split_address(settings.listen)[0]):
         log.warning("whoever reaches %s can watch: nobody is asked for a token", settings.listen)
     elif not settings.tls_certificate and not is_loopback(split_address(settings.listen)[0]):
         log.warning("tokens cross the network in the clear: set WPB_TLS_CERTIFICATE, or put a proxy with TLS in front")

@@ -34,6 +34,7 @@ class Serving:
     finder: Finder
     server: Server
     results: Results
+    feed: Feed
 
     @property
     def port(self) -> int:
@@ -72,7 +73,7 @@ async def serving_of(reader: CatalogueReader, folder: Path, tls: SSLContext | No
     async with FrameReaders(DataRoots((folder,)), 1, 5.0) as readers:
         feed = Feed(board, finder, results, Frames(board, finder, reader, readers, lambda _: None), "0", **options)
         async with feed.serve("127.0.0.1", 0, tls) as server:
-            yield Serving(board, finder, server, results)
+            yield Serving(board, finder, server, results, feed)
 
 
 def live(board: Board, rows: int, uid: str = "u", **metadata: Any) -> Reconstruction:

@@ -19,8 +19,7 @@ MAX_RATE = 60.0
 MAX_ID = 2**53 - 1
 """Largest id of a request, either sign: what a browser's numbers hold exactly."""
 
-CLOSE_GOING_AWAY, CLOSE_RESTART, CLOSE_BUSY, CLOSE_TOO_SLOW, CLOSE_PROTOCOL = 1001, 1012, 1013, 3008, 4400
-CLOSE_NOT_AUTHENTICATED = 4401
+CLOSE_RESTART, CLOSE_NOT_AUTHENTICATED, CLOSE_NOT_ALLOWED = 1012, 4401, 4403
 
 
 # --- client to server -----------------------------------------------------------------------------------------------

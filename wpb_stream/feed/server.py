@@ -11,9 +11,10 @@ import logging
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
 from ssl import SSLContext
-from time import monotonic
+from time import monotonic, time
 from uuid import uuid4
 
 import msgspec
@@ -21,11 +22,12 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from wpb_stream.catalogue.results import Results
-from wpb_stream.core.access import Access, Grant
+from wpb_stream.core.access import EVERYTHING, Access, Grant
 from wpb_stream.core.binary import encode_array
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import (
+    CLOSE_NOT_ALLOWED,
     CLOSE_NOT_AUTHENTICATED,
     CLOSE_RESTART,
     Authenticate,
@@ -53,6 +55,7 @@ from wpb_stream.feed.http import plain, viewer_files
 from wpb_stream.feed.limits import Allowance, FeedLimits, Seats
 from wpb_stream.feed.metrics import Metrics
 from wpb_stream.feed.places import Place, Places
+from wpb_stream.feed.provider import Provider
 from wpb_stream.feed.sent import Sent
 from wpb_stream.feed.sight import Sight
 from wpb_stream.feed.subscription import Slices, Subscription
@@ -68,13 +71,17 @@ FRAME = "frame"
 ANSWER_TIMEOUT_S = 60.0
 """From a connection to its upgrade, or to the answer of a plain request: a catalogue that is away takes 10 s, a large map more."""
 TCP_USER_TIMEOUT_MS = 10_000
+CLOCK_S = 60.0
+"""How often the clock is looked at for what expires: it may be set meanwhile."""
 
 
 class Feed:
     """Serves the board and the catalogue to any number of clients.
 
     :param origins: other web origins whose pages may open the feed
-    :param access: whom tokens let in; anybody by default
+    :param access: whom tokens of the settings let in; anybody, to watch, by default
+    :param provider: knows tokens that others signed
+    :param hosts: names that are served here; any by default
     :param limits: what clients may ask for at most
     """
 
@@ -87,6 +94,8 @@ class Feed:
         version: str,
         origins: Sequence[str] = (),
         access: Access | None = None,
+        provider: Provider | None = None,
+        hosts: Collection[str] | None = None,
         limits: FeedLimits | None = None,
     ) -> None:
         self._board, self._finder, self._frames, self._version = board, finder, frames, version
@@ -95,16 +104,31 @@ class Feed:
         published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
         answers = {path: plain(200, "application/json", msgspec.json.encode(document)) for path, document in published.items()}
         self._door = Door(
-            access or Access(),
-            Seats(self._limits),
+            access or Access(anonymous=EVERYTHING),
+            provider,
+            self._limits,
             origins,
+            hosts,
             {**viewer_files(), **answers},
-            results,
-            Api(Metrics(board, self._sent, self._places, version)),
+            Api(Metrics(board, self._sent, self._places, version), results),
             self._sight,
         )
+        self._sockets = set[Socket]()
+        """Of the clients that were let in."""
         self._changed = asyncio.Event()
         board.watch(self._wake)
+
+    async def admit(self, access: Access) -> None:
+        """From now on these tokens let in; whoever was let in by others goes, and may come back if the token is to let in otherwise."""
+        self._door.access = access
+        async with asyncio.TaskGroup() as tasks:
+            for socket in self._sockets:
+                grant = socket.grant
+                if grant is not None and not access.stands(grant):
+                    known = access.knows(grant)
+                    code, why = (CLOSE_RESTART, "the token was changed") if known else (CLOSE_NOT_AUTHENTICATED, "the token was taken back")
+                    log.info("client %s, let in as %s, is closed: %s", socket.remote_address, grant.name, why)
+                    tasks.create_task(socket.close(code, why))
 
     def _sight(self, grant: Grant) -> Sight:
         return Sight(grant, self._board, self._finder)
@@ -133,7 +157,8 @@ class Feed:
                 port,
                 select_subprotocol=select_subprotocol,
                 process_request=self._door.request,
-                create_connection=Socket,
+                # A function serves as the class it is asked for.
+                create_connection=partial(Socket, Seats(self._limits)),  # pyright: ignore[reportArgumentType]
                 logger=wire,
                 ssl=tls,
                 compression=None,
@@ -155,27 +180,32 @@ class Feed:
         socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
         self._sent.clients += 1
         try:
-            grant = await self._door.grant(socket)
+            grant = await self._door.admit(socket)
             if grant is None:
                 return await socket.close(CLOSE_NOT_AUTHENTICATED, "a token is needed")
+            if not grant.may("watch"):
+                return await socket.close(CLOSE_NOT_ALLOWED, "this token does not let its owner watch")
             log.debug("client %s is let in as %s", socket.remote_address, grant.name)
-            await self._attend(socket, self._sight(grant))
+            self._sockets.add(socket)
+            await self._attend(socket, grant)
         except* ConnectionClosed:
             pass
         except* TimeoutError:
             log.info("client %s takes nothing for %g s: cut off", socket.remote_address, SEND_TIMEOUT_S)
         finally:
+            self._sockets.discard(socket)
             self._sent.clients -= 1
 
-    async def _attend(self, socket: Socket, sight: Sight) -> None:
-        """Serve a client that was let in, until it goes."""
-        client, following = Connection(socket, self._sent), dict[int, asyncio.Task[None]]()
+    async def _attend(self, socket: Socket, grant: Grant) -> None:
+        """Serve a client that was let in, until it goes or what it was let in for expires."""
+        client, following, sight = Connection(socket, self._sent), dict[int, asyncio.Task[None]](), self._sight(grant)
         looking, allowance = asyncio.Semaphore(MAX_LOOKS), Allowance(self._limits.max_requests_per_s, monotonic())
         async with asyncio.TaskGroup() as tasks:
+            expiring = None if grant.expires is None else tasks.create_task(_close_at(socket, grant.expires))
             await client.tell(Welcome(self._version, uuid4().hex, _now(), await self._latest(sight)))
             async for text in socket:
                 await self._serve_request(client, sight, text, following, looking, tasks, allowance)
-            for task in following.values():
+            for task in (*following.values(), *filter(None, [expiring])):
                 task.cancel()
 
     async def _latest(self, sight: Sight) -> str | None:
@@ -319,6 +349,13 @@ class Feed:
         """
         live = self._board.live.get(made.run.uid)
         return live is not None and live is not made and (growing or not made.ended)
+
+
+async def _close_at(socket: Socket, expires: float) -> None:
+    """Close a connection at that time, in seconds since 1970."""
+    while (left_s := expires - time()) > 0:
+        await asyncio.sleep(min(left_s, CLOCK_S))
+    await socket.close(CLOSE_NOT_AUTHENTICATED, "the token has expired")
 
 
 def _moved_on(made: Reconstruction, uid: str, subscription: Subscription) -> bool:

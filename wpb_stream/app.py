@@ -19,10 +19,12 @@ from wpb_stream.catalogue.writer import CatalogueWriter, insist
 from wpb_stream.core.access import is_loopback
 from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.dagster_web import DagsterWeb
 from wpb_stream.feed.finder import Finder
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.limits import FeedLimits
 from wpb_stream.feed.provider import Provider
+from wpb_stream.feed.remaking import Remaking
 from wpb_stream.feed.server import Feed
 from wpb_stream.feed.tls import context_of
 from wpb_stream.frames.pool import FrameReaders
@@ -67,6 +69,7 @@ async def stream(settings: Settings) -> None:
             finder,
             results,
             frames,
+            Remaking(finder, reader, recipe_for, DagsterWeb(settings.dagster)),
             version("websockets-plotting-blue"),
             settings.origins,
             admission(settings, settings.anonymous),

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
         20, ge=1, description="Tokens that are not known an address may show before none of its tokens is looked at; likewise."
     )
     dagster_port: int = Field(3000, ge=0, le=65535, description="Port of Dagster's web server, on loopback: it has no authentication.")
+    dagster_url: str | None = Field(
+        None, description="Dagster's web server, if that is not http://127.0.0.1:DAGSTER_PORT: for `reprocess`, and for links to its pages."
+    )
     dagster_database_url: str | None = Field(
         None, description="PostgreSQL of Dagster's own storage; by default its own database beside ours."
     )
@@ -199,6 +202,11 @@ class Settings(BaseSettings):
     def served(self) -> str:
         """What is served at ``listen``, as a URL."""
         return f"http{'s' if self.tls_certificate else ''}://{self.listen}/"
+
+    @property
+    def dagster(self) -> str:
+        """Dagster's web server, as a URL that ends in ``/``."""
+        return f"{(self.dagster_url or f'http://127.0.0.1:{self.dagster_port}').rstrip('/')}/"
 
     @property
     def feed(self) -> str:

@@ -67,7 +67,7 @@ class Running:
     @property
     def dagster(self) -> str:
         """URL of Dagster's web server."""
-        return f"http://127.0.0.1:{self.settings.dagster_port}/"
+        return self.settings.dagster
 
     @property
     def logs(self) -> Path:

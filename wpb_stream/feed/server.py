@@ -31,17 +31,18 @@ from wpb_stream.core.messages import (
     CLOSE_NOT_AUTHENTICATED,
     CLOSE_RESTART,
     Authenticate,
-    ErrorMessage,
     GetFrame,
     ListRuns,
     NoticeMessage,
     Ping,
     Pong,
+    Reprocess,
     RunsMessage,
     Subscribe,
     Unsubscribe,
     Unsubscribed,
     Welcome,
+    encode_reply,
     parse_request,
 )
 from wpb_stream.core.recipe import Notice
@@ -49,13 +50,15 @@ from wpb_stream.feed import asyncapi, openapi
 from wpb_stream.feed.api import Api
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.door import Door, Socket, select_subprotocol
-from wpb_stream.feed.finder import AWAY, Finder, conditions_of
+from wpb_stream.feed.errands import Errand, Errands, error_of
+from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.http import plain, viewer_files
 from wpb_stream.feed.limits import Allowance, FeedLimits, Seats
 from wpb_stream.feed.metrics import Metrics
 from wpb_stream.feed.places import Place, Places
 from wpb_stream.feed.provider import Provider
+from wpb_stream.feed.remaking import Remaking
 from wpb_stream.feed.sent import Sent
 from wpb_stream.feed.sight import Sight
 from wpb_stream.feed.subscription import Slices, Subscription
@@ -64,8 +67,6 @@ log = logging.getLogger(__name__)
 wire = logging.getLogger(f"{__name__}.wire")
 wire.setLevel(logging.INFO)  # below, the library logs headers and messages whole, and tokens with them
 
-MAX_LOOKS = 4
-"""Frames one client may have read at the same time."""
 FRAME = "frame"
 """Name of the array that is a frame."""
 ANSWER_TIMEOUT_S = 60.0
@@ -91,6 +92,7 @@ class Feed:
         finder: Finder,
         results: Results,
         frames: Frames,
+        remaking: Remaking,
         version: str,
         origins: Sequence[str] = (),
         access: Access | None = None,
@@ -98,7 +100,7 @@ class Feed:
         hosts: Collection[str] | None = None,
         limits: FeedLimits | None = None,
     ) -> None:
-        self._board, self._finder, self._frames, self._version = board, finder, frames, version
+        self._board, self._finder, self._frames, self._remaking, self._version = board, finder, frames, remaking, version
         self._slices, self._places, self._sent = Slices(), Places(), Sent()
         self._limits = limits or FeedLimits()
         published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
@@ -199,12 +201,13 @@ class Feed:
     async def _attend(self, socket: Socket, grant: Grant) -> None:
         """Serve a client that was let in, until it goes or what it was let in for expires."""
         client, following, sight = Connection(socket, self._sent), dict[int, asyncio.Task[None]](), self._sight(grant)
-        looking, allowance = asyncio.Semaphore(MAX_LOOKS), Allowance(self._limits.max_requests_per_s, monotonic())
+        allowance = Allowance(self._limits.max_requests_per_s, monotonic())
         async with asyncio.TaskGroup() as tasks:
+            errands = Errands(client, tasks)
             expiring = None if grant.expires is None else tasks.create_task(_close_at(socket, grant.expires))
             await client.tell(Welcome(self._version, uuid4().hex, _now(), await self._latest(sight)))
             async for text in socket:
-                await self._serve_request(client, sight, text, following, looking, tasks, allowance)
+                await self._serve_request(client, sight, text, following, errands, tasks, allowance)
             for task in (*following.values(), *filter(None, [expiring])):
                 task.cancel()
 
@@ -222,7 +225,7 @@ class Feed:
         sight: Sight,
         text: str | bytes,
         following: dict[int, asyncio.Task[None]],
-        looking: asyncio.Semaphore,
+        errands: Errands,
         tasks: asyncio.TaskGroup,
         allowance: Allowance,
     ) -> None:
@@ -253,34 +256,35 @@ class Feed:
                     if task is not None:
                         task.cancel()
                     await client.tell(Unsubscribed(wanted))
-                case ListRuns():
-                    await client.tell(await self._runs(sight, request))
-                case GetFrame():
-                    if looking.locked():
-                        raise ProtocolError("rate_limited", f"At most {MAX_LOOKS} frames at a time; ask again when one has come.")
-                    await looking.acquire()
-                    tasks.create_task(self._look(client, sight, request)).add_done_callback(lambda _: looking.release())
+                case ListRuns() | GetFrame() | Reprocess():
+                    errands.begin(request, partial(self._answer, sight, request))
                 case Ping(wanted):
                     await client.tell(Pong(wanted, _now()))
         except (ProtocolError, ServiceError) as error:
-            await client.tell(_error(error, request_id))
+            await client.tell(error_of(error, request_id))
+
+    async def _answer(self, sight: Sight, request: Errand) -> str | bytes:
+        match request:
+            case ListRuns():
+                return encode_reply(await self._runs(sight, request))
+            case GetFrame():
+                return await self._look(sight, request)
+            case Reprocess():
+                return encode_reply(await self._remaking.begin(request, sight))
 
     async def _runs(self, sight: Sight, request: ListRuns) -> RunsMessage:
         found = await sight.runs(**conditions_of(request))
         before = str(found[-1][0]) if len(found) == request.limit else None
         return RunsMessage(request.id, [run for _, run in found], before)
 
-    async def _look(self, client: Connection, sight: Sight, request: GetFrame) -> None:
-        try:
-            if request.run == "latest" and (latest := await sight.latest()) is not None:
-                request = msgspec.structs.replace(request, run=latest)
-            await sight.check(request.run)
-            frame = await self._frames.of(request)
-        except (ProtocolError, ServiceError) as error:
-            return await client.tell(_error(error, request.id))
+    async def _look(self, sight: Sight, request: GetFrame) -> bytes:
+        if request.run == "latest" and (latest := await sight.latest()) is not None:
+            request = msgspec.structs.replace(request, run=latest)
+        await sight.check(request.run)
+        frame = await self._frames.of(request)
         live = self._board.live.get(request.run)
         about = {"run": request.run, "revision": live.revision if live else "", "name": FRAME, "version": 1}
-        await client.send([encode_array(frame, subscription=request.id, **about)])
+        return encode_array(frame, subscription=request.id, **about)
 
     async def _follow(self, client: Connection, sight: Sight, request: Subscribe) -> None:
         """One subscription, from its request to the end of the connection."""
@@ -288,7 +292,7 @@ class Feed:
             try:
                 await self._keep_told(client, sight, request, place)
             except (ProtocolError, ServiceError) as error:
-                await client.tell(_error(error, request.id))
+                await client.tell(error_of(error, request.id))
 
     async def _keep_told(self, client: Connection, sight: Sight, request: Subscribe, place: Place) -> None:
         subscription, waiting_since = Subscription(request, self._slices), monotonic()
@@ -337,7 +341,7 @@ class Feed:
             return found
         except (ProtocolError, ServiceError) as error:
             log.warning("run %s has a newer revision, which a client is not shown: %s", made.run.uid, error)
-            why = _error(error, subscription.id).message
+            why = error_of(error, subscription.id).message
             told = Notice("revision_not_shown", f"There is a newer revision of this run, which cannot be shown here. {why}")
             await client.tell(NoticeMessage(subscription.id, told.code, told.message))
             return made
@@ -366,13 +370,6 @@ def _moved_on(made: Reconstruction, uid: str, subscription: Subscription) -> boo
 def _drop_ended(following: dict[int, asyncio.Task[None]]) -> None:
     for subscription in [number for number, task in following.items() if task.done()]:
         del following[subscription]
-
-
-def _error(error: ProtocolError | ServiceError, request_id: int | None) -> ErrorMessage:
-    if isinstance(error, ProtocolError):
-        return ErrorMessage(error.request_id if request_id is None else request_id, error.code, str(error))
-    log.warning("%s", error)
-    return ErrorMessage(request_id, "internal", AWAY)
 
 
 def _now() -> str:

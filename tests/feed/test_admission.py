@@ -16,6 +16,7 @@ from tests.helpers.rawfeed import RawClient
 from tests.helpers.serving import Serving, live, serving_of
 from wpb_stream import admission
 from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.core.access import Grant
 from wpb_stream.feed import door, limits
 from wpb_stream.feed.http import served_here
 from wpb_stream.feed.limits import FeedLimits
@@ -143,6 +144,24 @@ async def test_whose_token_is_taken_back_while_it_comes_in_is_not_let_in(reader:
         async with connect(serving.url) as socket:
             await serving.feed.admit(admission.Access([BOBS.grant]))
             await socket.send(f'{{"type": "authenticate", "token": "{ALICE}"}}')
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+
+
+async def test_so_is_one_whose_token_is_taken_back_after_it_was_shown_in_the_handshake(
+    reader: CatalogueReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving_of(reader, tmp_path, access=admission.Access([ALICES.grant])) as serving:
+        let_in = serving.feed._door.admit
+
+        async def admit(socket: door.Socket) -> Grant | None:
+            await serving.feed.admit(admission.Access([BOBS.grant]))
+            return await let_in(socket)
+
+        monkeypatch.setattr(serving.feed._door, "admit", admit)
+        async with connect(serving.url, additional_headers=bearer(ALICE)) as socket:
             with pytest.raises(ConnectionClosed) as closed:
                 await socket.recv()
     assert closed.value.rcvd is not None

@@ -22,8 +22,9 @@ from wpb_stream.feed.jwks import fetch
 from wpb_stream.feed.provider import Provider
 from wpb_stream.oidc import Oidc
 
-KEY = Signer("one")
+KEY = Signer("one", names_algorithm=False)
 RSA = Signer("rsa", "RS256")
+ANY_RSA = Signer("any", "RS256", names_algorithm=False)
 
 
 def oidc(source: str | Path, **more: Any) -> Oidc:
@@ -32,9 +33,9 @@ def oidc(source: str | Path, **more: Any) -> Oidc:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A file of two keys."""
+    """A file of keys, of which one says what it is for."""
     file = tmp_path / "keys.json"
-    file.write_text(json.dumps({"keys": [KEY.public, RSA.public]}))
+    file.write_text(json.dumps({"keys": [KEY.public, RSA.public, ANY_RSA.public]}))
     return file
 
 
@@ -64,7 +65,7 @@ def forged() -> dict[str, str]:
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "x", "exp": now + 3600, "scope": "watch admin"}
     public = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     hmac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
-    signed = f"{part({'alg': 'HS256', 'kid': 'rsa'})}.{part(claims)}"
+    signed = f"{part({'alg': 'HS256', 'kid': 'any'})}.{part(claims)}"
     mac = base64.urlsafe_b64encode(hmac.sign(signed.encode(), public)).rstrip(b"=").decode()
     return {
         "alg none": f"{part({'alg': 'none', 'kid': 'one'})}.{part(claims)}.",

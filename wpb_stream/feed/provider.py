@@ -30,7 +30,7 @@ class Provider:
             header = jwt.get_unverified_header(token)
             keys = await self.keys.of(header.get("kid"))
             return self._oidc.grant_of(self._claims(token, header["alg"], keys))
-        except (jwt.PyJWTError, KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        except (jwt.PyJWTError, KeyError, ValueError, TypeError, OverflowError) as error:
             # The kind of error alone: its text may repeat what is in the token.
             log.info("a token that is not one of the settings is none of %s either: %s", self._oidc.issuer, type(error).__name__)
             return None

@@ -83,7 +83,7 @@ class DagsterWeb:
             launched = (await self._ask(_LAUNCH, params=asked))["data"]["launchRun"]
         except (OSError, HTTPException) as error:
             raise ServiceError(f"Dagster cannot be reached at {self._url} ({error}); see to it, or to WPB_DAGSTER_URL") from error
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ServiceError(f"what is at {self._url} does not answer as Dagster does; check WPB_DAGSTER_URL") from error
         if launched["__typename"] != "LaunchRunSuccess":
             told = [each["message"] for each in launched.get("errors") or [launched]]

@@ -75,6 +75,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.server.body)
 
+    def do_POST(self) -> None:
+        assert isinstance(self.server, KeyServer)
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
     def log_message(self, format: str, *args: object) -> None:
         """Nothing."""
 

@@ -74,7 +74,7 @@ async def test_what_is_wrong_with_a_recipe_is_told(client: RawClient, past: list
     assert told in answer["message"]
 
 
-@pytest.mark.parametrize("recipe", [None, [], "red", {"regions": {"a\0": {"rows": [0, 1]}}}])
+@pytest.mark.parametrize("recipe", [None, [], "red", {"axes": ["y\0", "x"]}])
 async def test_what_is_no_recipe_is_refused(client: RawClient, past: list[Scan], recipe: Any) -> None:
     assert (await client.answer("reprocess", run=past[0].uid, recipe=recipe))["code"] == "bad_message"
 

@@ -69,13 +69,13 @@ async def stream(settings: Settings) -> None:
             finder,
             results,
             frames,
-            Remaking(finder, reader, recipe_for, DagsterWeb(settings.dagster)),
             version("websockets-plotting-blue"),
             settings.origins,
             admission(settings, settings.anonymous),
             provider,
             settings.served_names,
             FeedLimits(**{limit.name: getattr(settings, limit.name) for limit in fields(FeedLimits)}),
+            Remaking(finder, reader, recipe_for, DagsterWeb(settings.dagster)),
         )
         pipeline = Pipeline(
             [*open_sources(settings), ReplayedLetters(database_url)],

@@ -80,7 +80,7 @@ async def serving_of(
     async with FrameReaders(DataRoots((folder,)), 1, 5.0) as readers:
         recipe_for = chooser(load().defaults_of)
         remaking = Remaking(finder, reader, recipe_for, DagsterWeb(dagster))
-        feed = Feed(board, finder, results, Frames(board, finder, reader, readers, lambda _: None), remaking, "0", **options)
+        feed = Feed(board, finder, results, Frames(board, finder, reader, readers, lambda _: None), "0", remaking=remaking, **options)
         async with feed.serve("127.0.0.1", 0, tls) as server:
             yield Serving(board, finder, server, results, feed)
 

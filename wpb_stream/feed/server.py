@@ -84,6 +84,7 @@ class Feed:
     :param provider: knows tokens that others signed
     :param hosts: names that are served here; any by default
     :param limits: what clients may ask for at most
+    :param remaking: has runs made again; none can be by default
     """
 
     def __init__(
@@ -92,13 +93,13 @@ class Feed:
         finder: Finder,
         results: Results,
         frames: Frames,
-        remaking: Remaking,
         version: str,
         origins: Sequence[str] = (),
         access: Access | None = None,
         provider: Provider | None = None,
         hosts: Collection[str] | None = None,
         limits: FeedLimits | None = None,
+        remaking: Remaking | None = None,
     ) -> None:
         self._board, self._finder, self._frames, self._remaking, self._version = board, finder, frames, remaking, version
         self._slices, self._places, self._sent = Slices(), Places(), Sent()
@@ -270,6 +271,8 @@ class Feed:
             case GetFrame():
                 return await self._look(sight, request)
             case Reprocess():
+                if self._remaking is None:
+                    raise ProtocolError("internal", "No Dagster is known here that could make runs again.")
                 return encode_reply(await self._remaking.begin(request, sight))
 
     async def _runs(self, sight: Sight, request: ListRuns) -> RunsMessage:

@@ -18,14 +18,19 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
+from tests.helpers.certificates import Certificates
+from tests.helpers.serving import serving_of
 from wpb_stream.catalogue.migrations import upgrade
+from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.cli import main
 from wpb_stream.demo import say_what_is_silent
 from wpb_stream.doctor import folders
 from wpb_stream.doctor.checks import Check, examine
 from wpb_stream.doctor.child import ask, run
 from wpb_stream.doctor.findings import Finding, ok
+from wpb_stream.doctor.machine import look_at_port
 from wpb_stream.doctor.redaction import Redaction
+from wpb_stream.feed.tls import context_of
 from wpb_stream.host import free_port
 from wpb_stream.settings import load
 
@@ -152,6 +157,16 @@ def test_settings_that_cannot_be_read_are_a_finding_among_others(monkeypatch: py
 
 def looked(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["doctor", *PATIENCE, *arguments])
+
+
+async def test_a_port_that_wpb_serves_with_tls_is_asked_over_tls(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
+    reader.close()
+    async with serving_of(reader, tmp_path / "results", context_of(certificates.broker, None)) as serving:
+        asked = ("127.0.0.1", serving.port, "/healthz", "ok", "WPB_LISTEN")
+        assert await ask(look_at_port, *asked, True) == ok("wpb is running there")
+        assert (await ask(look_at_port, *asked, False)).state == "warning"
 
 
 def test_no_password_is_shown_wherever_it_stands(monkeypatch: pytest.MonkeyPatch, closed_port: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from wpb_stream.app import stream
+from wpb_stream.core.access import EVERYTHING, ON_THIS_MACHINE
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.live import Pace
 from wpb_stream.core.recipe import PlanDefaults
@@ -139,7 +140,7 @@ def test_a_file_that_was_named_and_is_not_there_is_an_error(monkeypatch: pytest.
         {"kafka_options": {"security_protocol": "SSL", "sasl_plain_password": 'a "quoted" pass:word', "retries": 5}},
         {"plans": {}},
         {"insecure": True, "tls_certificate": "c.pem", "tls_key": "k.pem", "max_requests_per_s": 0.5, "max_connections": 7},
-        {"tokens": [{"name": "alice", "sha256": 64 * "a"}, {"name": "v", "sha256": 64 * "b", "sessions": ["cm1-1"]}], "token": "wpb_x"},
+        {"token": "wpb_x", "oidc": {"issuer": "https://i", "audience": "wpb", "jwks": "keys.json", "admin": ["staff"]}, "hosts": "a b"},
         {"rules": [{"beamline": "b01-?", "shape": [2, 3]}, {"detector": "xsp*", "recipe": "raster"}]},
         {"plans": {"scan": {"shape": [2, 3], "snaking": [False, True], "axes": ["y", "x"], "regions": {"a": {"rows": [0, 5]}}}}},
     ],
@@ -152,6 +153,11 @@ def test_another_process_gets_equal_settings_through_its_environment(flags: dict
 
 
 TOKENS = [{"name": "alice", "sha256": 64 * "a"}]
+OIDC = {"issuer": "https://id.example.org", "audience": "wpb", "jwks": "https://id.example.org/keys"}
+
+
+def test_tokens_are_read_by_each_process_itself_so_that_they_can_be_taken_back() -> None:
+    assert "WPB_TOKENS" not in environment(load(tokens=TOKENS))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "[::]", "beamline.example.org"])
@@ -160,11 +166,45 @@ def test_beyond_this_machine_nobody_is_served_without_tokens_unless_that_is_mean
         load(listen=f"{host}:8000").check_exposure()
     load(listen=f"{host}:8000", tokens=TOKENS).check_exposure()
     load(listen=f"{host}:8000", insecure=True).check_exposure()
+    load(listen=f"{host}:8000", oidc=OIDC).check_exposure()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "[::1]"])
 def test_this_machine_is_served_without_tokens(host: str) -> None:
     load(listen=f"{host}:8000").check_exposure()
+
+
+def test_who_shows_no_token_may_do_everything_on_this_machine_alone_else_watch_and_nothing_where_there_are_tokens() -> None:
+    assert load().anonymous == ON_THIS_MACHINE
+    assert load(insecure=True).anonymous == EVERYTHING
+    assert load(listen="0.0.0.0:8000", insecure=True).anonymous == EVERYTHING
+    assert load(viewer_url="https://wpb.example.org").anonymous == EVERYTHING, "behind a proxy everybody comes from this machine"
+    assert load(tokens=TOKENS).anonymous is load(oidc=OIDC).anonymous is None
+    assert ON_THIS_MACHINE.may("admin")
+    assert not EVERYTHING.may("admin")
+
+
+def test_on_loopback_its_own_names_the_viewers_and_those_of_the_settings_are_served() -> None:
+    settings = load(viewer_url="https://WPB.example.org:8443/", hosts="wpb Other.example.org")
+    assert settings.served_names == {"localhost", "wpb.example.org", "wpb", "other.example.org"}
+    assert load(listen="0.0.0.0:8000", insecure=True).served_names is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"jwks": "http://id.example.org/keys"}, r"setting oidc\.jwks: .*https"),
+        ({"algorithms": ["HS256"]}, r"setting oidc\.algorithms\.0: "),
+        ({"algorithms": ["none"]}, r"setting oidc\.algorithms\.0: "),
+        ({"audience": []}, r"setting oidc\.audience: "),
+        ({"issuer": ""}, r"setting oidc\.issuer: "),
+        ({"leeway_s": 3600}, r"setting oidc\.leeway_s: "),
+        ({"clientid": "x"}, r"setting oidc\.clientid: "),
+    ],
+)
+def test_a_provider_that_could_not_be_trusted_is_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ServiceError, match=told):
+        load(oidc=OIDC | given)
 
 
 async def test_neither_wpb_stream_nor_wpb_up_starts_where_anybody_could_watch(tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ from psycopg import errors
 from wpb_stream import settings
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.results import PREVIEW, Results
-from wpb_stream.core.exceptions import RecipeError, ServiceError
-from wpb_stream.core.narrow import as_mapping
-from wpb_stream.core.recipe import GUESSED, PlanDefaults, Recipe
+from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.core.recipe import PlanDefaults, Recipe
 from wpb_stream.frames.roots import DataRoots
 from wpb_stream.recipes import chooser
+from wpb_stream.recipes.asked import as_asked
 
 _PROBE_TIMEOUT_S = 3
 
@@ -126,20 +126,6 @@ class Recipes(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgu
         choose = chooser(self.defaults_of())
         over = self.wpb
         return (lambda start: as_asked(choose, start, over)) if over else choose
-
-
-def as_asked(choose: Callable[[dict[str, Any]], Recipe | None], start: dict[str, Any], over: Mapping[str, Any]) -> Recipe:
-    """The recipe for a start document with what is asked for over its ``wpb`` entry.
-
-    :raises RecipeError: something impossible is asked for
-    """
-    recipe = choose({**start, "wpb": {**as_mapping(start.get("wpb")), **over}})
-    if recipe is None:
-        raise RecipeError("no recipe fits this run, or not with what is asked for")
-    refused = [notice.message for notice in recipe.notices if notice.code == "recipe_refused"]
-    if refused:
-        raise RecipeError(refused[0].removesuffix(GUESSED).strip())
-    return recipe
 
 
 class Viewer(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]

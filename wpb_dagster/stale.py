@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from wpb_dagster.resources import Recipes, as_asked
+from wpb_dagster.resources import Recipes
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.records import EndedRun, MadeWith
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.recipe import PlanDefaults, Recipe
+from wpb_stream.recipes.asked import as_asked
 from wpb_stream.settings import load
 
 SETTLED = timedelta(hours=1)

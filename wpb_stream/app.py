@@ -39,7 +39,7 @@ async def stream(settings: Settings) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 walking = tasks.create_task(pipeline.run())
-                tasks.create_task(shown.push_revisions())
+                tasks.create_task(shown.keep_current())
                 end_on_signal()
                 await pipeline.restored.wait()  # clients that come back find the unfinished runs growing again
                 if gateways is not None:

@@ -37,6 +37,8 @@ from wpb_stream.core.messages import (
     GetFrame,
     NoticeMessage,
     Reply,
+    Reprocess,
+    Reprocessing,
     Revised,
     RunInfo,
     RunMessage,
@@ -282,16 +284,55 @@ async def frame(
     :param max_size: rows, columns: a larger frame is made smaller by the means of whole blocks of pixels; as it is if None
     :raises ProtocolError: there is no such frame, or it cannot be read
     """
-    async with _connected(url, token, max_bytes=None) as socket:  # as large as it is
-        await socket.send(msgspec.json.encode(GetFrame(1, run, point, data_key, max_size)).decode())
-        async for message in socket:
-            if isinstance(message, bytes):
-                _, arrays = decode_binary(message)
-                return next(iter(arrays.values()))
-            reply = parse_reply(message)
-            if isinstance(reply, ErrorMessage):
-                raise ProtocolError(reply.code, reply.message, reply.id)
-    raise ServiceError(f"the feed at {url} closed before the frame came")
+    answer = await _answer(url, token, GetFrame(1, run, point, data_key, max_size))
+    assert isinstance(answer, bytes), "an array, as the protocol says"
+    _, arrays = decode_binary(answer)
+    return next(iter(arrays.values()))
+
+
+async def reprocess(url: str, run: str, recipe: Mapping[str, Any] | None = None, *, token: str | None = None) -> Reprocessing:
+    """Have a run that is over made again, with other regions say; whoever watches it is shown the new revision once it is there.
+
+    ::
+
+        begun = await reprocess("ws://127.0.0.1:8000/ws", uid, {"regions": {"red": {"rows": [0, 400]}}})
+        print(begun.link)
+
+    :param url: the feed, e.g. ``ws://127.0.0.1:8000/ws``
+    :param run: its uid, or ``latest``
+    :param recipe: counts over the ``wpb`` entry of its start document, key by key
+    :param token: with scope ``admin``, if the server asks for one
+    :returns: which Dagster run does it, and where its page is
+    :raises ProtocolError: it is not allowed, there is no such run, the recipe asks for the impossible, or Dagster is away (``internal``)
+    :raises ServiceError: the server refuses the connection, or cannot be reached
+    """
+    answer = await _answer(url, token, Reprocess(1, run, dict(recipe or {})))
+    assert isinstance(answer, Reprocessing), "as the protocol says"
+    return answer
+
+
+async def _answer(url: str, token: str | None, request: GetFrame | Reprocess) -> Reply | bytes:
+    """The answer to one request, over a connection of its own.
+
+    :raises ProtocolError: it is refused
+    :raises ServiceError: the server refuses the connection, or cannot be reached
+    """
+    try:
+        async with _connected(url, token, max_bytes=None) as socket:  # as large as a frame is
+            await socket.send(msgspec.json.encode(request).decode())
+            while True:
+                message = await socket.recv()
+                reply = message if isinstance(message, bytes) else parse_reply(message)
+                if isinstance(reply, ErrorMessage):
+                    raise ProtocolError(reply.code, reply.message, reply.id)
+                if not isinstance(reply, Welcome):
+                    return reply
+    except ConnectionClosed as error:
+        raise ServiceError(f"the feed at {url} closed before it answered ({error})") from error
+    except InvalidStatus as error:
+        raise ServiceError(f"the feed at {url} refused: HTTP {error.response.status_code}") from error
+    except (InvalidHandshake, OSError, TimeoutError) as error:
+        raise ServiceError(f"the feed at {url} cannot be reached ({error})") from error
 
 
 def _connected(url: str, token: str | None, max_bytes: int | None = MAX_MESSAGE_BYTES) -> connect:

@@ -1,20 +1,31 @@
-"""What Dagster's web server says of a scan, over its GraphQL: the streaming side knows Dagster only as a service."""
+"""What Dagster's web server says of a scan, and is asked to do, over its GraphQL: the streaming side knows Dagster only as a service."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 
-_QUERY = """query ($uid: String!) {
+from wpb_stream.core.exceptions import ServiceError
+
+_VERDICT = """query ($uid: String!) {
   runsOrError(filter: {tags: [{key: "dagster/partition", value: $uid}]}, limit: 1) { ... on Runs { results {
     runId
     status
     eventConnection(limit: 1000) { events { ... on AssetCheckEvaluationEvent { evaluation { checkName success } } } }
   } } }
 }"""
+_JOBS = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } jobs { name } } } } }"
+_LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
+  __typename
+  ... on LaunchRunSuccess { run { runId } }
+  ... on RunConfigValidationInvalid { errors { message } }
+  ... on Error { message }
+} }"""
 _TIMEOUT_S = 10.0
 
 
@@ -35,15 +46,20 @@ class Verdict:
 
 
 class DagsterWeb:
-    """Asks Dagster's web server. Errors of the connection are `OSError`."""
+    """Asks Dagster's web server.
+
+    :param url: where it is
+    """
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/") + "/graphql"
+        self._url = url.rstrip("/")
 
     async def verdict(self, uid: str) -> Verdict | None:
-        """What became of the scan of that uid; None if Dagster has not taken it up yet."""
-        body = json.dumps({"query": _QUERY, "variables": {"uid": uid}}).encode()
-        answer = await asyncio.to_thread(self._post, body)
+        """What became of the scan of that uid; None if Dagster has not taken it up yet.
+
+        :raises OSError: it cannot be reached
+        """
+        answer = await self._ask(_VERDICT, uid=uid)
         results = answer["data"]["runsOrError"].get("results") or []
         if not results:
             return None
@@ -51,7 +67,37 @@ class DagsterWeb:
         made = [event["evaluation"] for event in run["eventConnection"]["events"] if event]
         return Verdict(run["runId"], run["status"], {check["checkName"]: check["success"] for check in made})
 
+    async def launch(self, job: str, run_config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Have a job run, wherever it is defined; gives the id of the Dagster run, which has only begun.
+
+        :raises ServiceError: Dagster cannot be reached, or refuses
+        """
+        try:
+            found = (await self._ask(_JOBS))["data"]["repositoriesOrError"].get("nodes") or []
+            places = [place for place in found if job in (each["name"] for each in place["jobs"])]
+            if not places:
+                raise ServiceError(f"Dagster at {self._url} has no job {job!r} now; see to its code location")
+            where = {"repositoryName": places[0]["name"], "repositoryLocationName": places[0]["location"]["name"], "jobName": job}
+            metadata = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+            asked = {"selector": where, "runConfigData": run_config, "executionMetadata": metadata}
+            launched = (await self._ask(_LAUNCH, params=asked))["data"]["launchRun"]
+        except (OSError, HTTPException) as error:
+            raise ServiceError(f"Dagster cannot be reached at {self._url} ({error}); see to it, or to WPB_DAGSTER_URL") from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ServiceError(f"what is at {self._url} does not answer as Dagster does; check WPB_DAGSTER_URL") from error
+        if launched["__typename"] != "LaunchRunSuccess":
+            told = [each["message"] for each in launched.get("errors") or [launched]]
+            raise ServiceError(f"Dagster refuses to run the job {job!r}: {' '.join(' '.join(told).split())[:500]}")
+        return launched["run"]["runId"]
+
+    def page(self, run_id: str) -> str:
+        """The page of a Dagster run."""
+        return f"{self._url}/runs/{run_id}"
+
+    async def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(self._post, json.dumps({"query": query, "variables": variables}).encode())
+
     def _post(self, body: bytes) -> dict[str, Any]:
-        request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"})
+        request = urllib.request.Request(f"{self._url}/graphql", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
             return json.load(response)

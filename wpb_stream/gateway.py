@@ -28,7 +28,7 @@ async def gateway(settings: Settings) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 reading = tasks.create_task(topic.run())
-                tasks.create_task(shown.push_revisions())
+                tasks.create_task(shown.keep_current())
                 end_on_signal()
                 await topic.caught_up()  # clients that come from another gateway find the rows they hold
                 async with shown.serving():

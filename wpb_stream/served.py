@@ -12,23 +12,27 @@ from importlib.metadata import version
 from ssl import SSLContext
 from typing import Any
 
+from wpb_stream.admission import admission, follow_tokens
 from wpb_stream.catalogue.announced import NewRevisions
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.results import Results
 from wpb_stream.catalogue.writer import insist
+from wpb_stream.core.access import is_loopback
 from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.recipe import Recipe
+from wpb_stream.dagster_web import DagsterWeb
 from wpb_stream.feed.finder import Finder
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.limits import FeedLimits
+from wpb_stream.feed.provider import Provider
+from wpb_stream.feed.remaking import Remaking
 from wpb_stream.feed.server import Feed
 from wpb_stream.feed.tls import context_of
 from wpb_stream.frames.pool import FrameReaders
 from wpb_stream.frames.roots import DataRoots
 from wpb_stream.recipes import chooser
-from wpb_stream.settings import Settings, is_loopback, split_address
-from wpb_stream.tokens import access_of
+from wpb_stream.settings import Settings, split_address
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +49,17 @@ class Served:
     feed: Feed
     tls: SSLContext | None
     _revisions: NewRevisions
+    _provider: Provider | None
 
-    async def push_revisions(self) -> None:
-        """Have the feed move to new revisions as they come, for ever."""
+    async def keep_current(self) -> None:
+        """Keep the feed as new as the catalogue's revisions, the settings' tokens and the provider's keys are, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._push_revisions())
+            tasks.create_task(follow_tokens(self.settings, self.feed))
+            if self._provider is not None:
+                tasks.create_task(self._provider.keys.keep_fresh())
+
+    async def _push_revisions(self) -> None:
         async with aclosing(self._revisions.batches()) as batches:
             async for runs in batches:
                 self.feed.revised(runs)
@@ -90,9 +102,22 @@ async def served(
             revisions = NewRevisions(database_url)
             await insist(revisions.begin)  # before anyone is served: what they are given is then as new as what is heard of
             limits = FeedLimits(**{limit.name: getattr(settings, limit.name) for limit in fields(FeedLimits)})
-            access, release = access_of(settings.tokens), version("websockets-plotting-blue")
-            feed = Feed(board, finder, results, frames, release, settings.origins, access, limits, hindrance)
-            yield Served(settings, database_url, results, readers, recipe_for, feed, tls, revisions)
+            provider = Provider(settings.oidc) if settings.oidc else None
+            feed = Feed(
+                board,
+                finder,
+                results,
+                frames,
+                version("websockets-plotting-blue"),
+                settings.origins,
+                admission(settings, settings.anonymous),
+                provider,
+                settings.served_names,
+                limits,
+                hindrance,
+                Remaking(finder, reader, recipe_for, DagsterWeb(settings.dagster)),
+            )
+            yield Served(settings, database_url, results, readers, recipe_for, feed, tls, revisions, provider)
 
 
 def end_on_signal() -> None:
@@ -105,7 +130,7 @@ def end_on_signal() -> None:
 
 def _say_where(settings: Settings) -> None:
     log.info("viewer and feed at %s", settings.served)
-    if not settings.tokens and not is_loopback(split_address(settings.listen)[0]):
+    if settings.anonymous is not None and not is_loopback(split_address(settings.listen)[0]):
         log.warning("whoever reaches %s can watch: nobody is asked for a token", settings.listen)
     elif not settings.tls_certificate and not is_loopback(split_address(settings.listen)[0]):
         log.warning("tokens cross the network in the clear: set WPB_TLS_CERTIFICATE, or put a proxy with TLS in front")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -24,9 +24,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from wpb_stream.core.access import EVERYTHING, ON_THIS_MACHINE, Grant, is_loopback
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.live import Pace
 from wpb_stream.core.recipe import PlanDefaults
+from wpb_stream.oidc import Oidc
 from wpb_stream.rules import BUILT_IN_PLANS, Plan, Rule, defaults_of
 from wpb_stream.tokens import Token
 
@@ -50,15 +52,28 @@ class Settings(BaseSettings):
         "127.0.0.1:8000", description="HOST:PORT of viewer and feed. Beyond this machine only with `tokens`, or `insecure`."
     )
     insecure: bool = Field(False, description="Listen beyond this machine without `tokens`: a proxy in front asks, or anybody may watch.")
+    hosts: Words = Field(
+        (),
+        description="More names that are served while `listen` is on loopback, separated by spaces: those of loopback and of `viewer_url` "
+        "always are, and no others, so that no page elsewhere passes for one of its own.",
+    )
     tls_certificate: Path | None = Field(None, description="PEM file: serve https and wss with this certificate, and those after it.")
     tls_key: Path | None = Field(None, description="PEM file of its key, without a password; if absent, it is in the certificate's file.")
     origins: Words = Field((), description="Other web origins that may open the feed, separated by spaces; pages of its own always may.")
     tokens: tuple[Token, ...] = Field(
         (),
-        description="Who may watch: name, sha256, scopes, sessions; `wpb token` makes them. If there are none, whoever reaches LISTEN may.",
+        description="Who may watch: name, sha256, scopes, sessions; `wpb token` makes them. If there are none, whoever reaches LISTEN may. "
+        "Read again when the file changes.",
+    )
+    oidc: Oidc | None = Field(
+        None,
+        description="An OpenID provider whose tokens let in as well: issuer, audience, jwks, algorithms, leeway_s, scope_claims, watch, "
+        "admin, sessions_claim, name_claim.",
     )
     token: str | None = Field(
-        None, repr=False, description="Token that other processes of wpb, Dagster's, show the feed; `wpb up` gives them one of their own."
+        None,
+        repr=False,
+        description="Token that other processes of wpb, Dagster's, show the feed, which knows it; `wpb up` gives them one of their own.",
     )
     viewer_url: str | None = Field(None, description="How browsers reach the viewer, if that is not http://LISTEN (behind a proxy).")
     max_message_bytes: int = Field(64 * 1024, ge=1024, description="Largest message a client may send; a larger one closes with 1009.")
@@ -68,7 +83,13 @@ class Settings(BaseSettings):
     max_connections_per_address: int = Field(
         200, ge=1, description="The same of one address, HTTP 429; not counted on loopback, where a proxy's clients come from."
     )
+    max_wrong_tokens_per_minute: int = Field(
+        20, ge=1, description="Tokens that are not known an address may show before none of its tokens is looked at; likewise."
+    )
     dagster_port: int = Field(3000, ge=0, le=65535, description="Port of Dagster's web server, on loopback: it has no authentication.")
+    dagster_url: str | None = Field(
+        None, description="Dagster's web server, if that is not http://127.0.0.1:DAGSTER_PORT: for `reprocess`, and for links to its pages."
+    )
     dagster_database_url: str | None = Field(
         None, description="PostgreSQL of Dagster's own storage; by default its own database beside ours."
     )
@@ -132,7 +153,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
-    @field_validator("sources", "path_map", "origins", mode="before")
+    @field_validator("sources", "path_map", "origins", "hosts", mode="before")
     @classmethod
     def _split_words(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
@@ -171,8 +192,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags over environment over file."""
-        file = Path(os.environ.get("WPB_CONFIG", "wpb.toml"))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
 
     @property
     def pace(self) -> Pace:
@@ -190,6 +210,11 @@ class Settings(BaseSettings):
         return f"http{'s' if self.tls_certificate else ''}://{self.listen}/"
 
     @property
+    def dagster(self) -> str:
+        """Dagster's web server, as a URL that ends in ``/``."""
+        return f"{(self.dagster_url or f'http://127.0.0.1:{self.dagster_port}').rstrip('/')}/"
+
+    @property
     def feed(self) -> str:
         """The websocket feed, as a URL."""
         # A certificate is for the name in the viewer's URL.
@@ -201,11 +226,28 @@ class Settings(BaseSettings):
         :raises ServiceError: whoever reaches this machine could
         """
         host, _ = split_address(self.listen)
-        if not (self.tokens or self.insecure or is_loopback(host)):
+        if not (self.tokens or self.oidc or self.insecure or is_loopback(host)):
             raise ServiceError(
                 f"listening on {self.listen} would let anybody watch who reaches it: make tokens with `wpb token`, "
                 "or say --insecure (WPB_INSECURE=true) if a proxy in front asks for passwords"
             )
+
+    @property
+    def anonymous(self) -> Grant | None:
+        """What those may who show no token; None if they must show one."""
+        if self.tokens or self.oidc:
+            return None
+        # Behind a proxy everybody comes from loopback, and a public address of the viewer says that there is one.
+        alone = is_loopback(split_address(self.listen)[0]) and self.viewer_url is None and not self.insecure
+        return ON_THIS_MACHINE if alone else EVERYTHING
+
+    @property
+    def served_names(self) -> frozenset[str] | None:
+        """Names by which the viewer is reached besides those of loopback; None for any."""
+        if not is_loopback(split_address(self.listen)[0]):
+            return None
+        viewer = urlsplit(self.viewer_url or "").hostname
+        return frozenset({"localhost", *(name.lower() for name in self.hosts), *([viewer] if viewer else [])})
 
     @property
     def results(self) -> Path:
@@ -222,10 +264,15 @@ class Settings(BaseSettings):
         return defaults_of(start, self.rules, self.plans)
 
 
-STRUCTURED = frozenset({"kafka_options", "stomp_options", "zmq_options", "plans", "rules", "tokens"})
+STRUCTURED = frozenset({"kafka_options", "stomp_options", "zmq_options", "plans", "rules", "tokens", "oidc"})
 """Settings that are tables in a file, and JSON in an environment variable."""
 NO_FLAGS = STRUCTURED | {"token"}
 """Settings that are no options of commands: JSON is too long for one, and everybody on the machine can read those of its processes."""
+
+
+def settings_file() -> Path:
+    """The file that settings are read from, if it is there."""
+    return Path(os.environ.get("WPB_CONFIG", "wpb.toml"))
 
 
 def load(**flags: Any) -> Settings:
@@ -239,7 +286,7 @@ def load(**flags: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except (SettingsError, TOMLDecodeError) as error:
-        where = f"{os.environ.get('WPB_CONFIG', 'wpb.toml')}: " if isinstance(error, TOMLDecodeError) else ""
+        where = f"{settings_file()}: " if isinstance(error, TOMLDecodeError) else ""
         raise ServiceError(f"settings: {where}{error}; see docs/reference/settings.md") from None
     except ValidationError as error:
         first = error.errors()[0]
@@ -259,18 +306,13 @@ def split_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens on that host."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def environment(settings: Settings) -> dict[str, str]:
-    """Environment variables that give another process the same settings."""
+    """Environment variables that give another process the same settings, but for the tokens: it reads those by itself.
+
+    A variable would count over the file for as long as that process runs, and nobody's token could be taken back.
+    """
     variables: dict[str, str] = {}
-    for name, value in settings.model_dump(mode="json").items():
+    for name, value in settings.model_dump(mode="json", exclude={"tokens"}).items():
         if value is None:
             continue
         if name in STRUCTURED:

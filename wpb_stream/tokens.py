@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wpb_stream.core.access import Access, Grant, digest_of
-
-Scope = Literal["watch", "admin"]
+from wpb_stream.core.access import Access, Grant, Scope, digest_of
 
 
 class Token(BaseModel):
@@ -22,17 +19,25 @@ class Token(BaseModel):
     """Whose it is, for logs."""
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     scopes: tuple[Scope, ...] = Field(("watch",), min_length=1)
-    """``admin`` includes ``watch``; no request asks for it yet."""
+    """``admin`` includes ``watch``, and allows the request ``reprocess``."""
     sessions: tuple[str, ...] | None = None
     """Only runs of these sessions are seen; None for all."""
 
+    @property
+    def grant(self) -> Grant:
+        """What it lets in for."""
+        return Grant(self.name, None if self.sessions is None else frozenset(self.sessions), frozenset(self.scopes), self.sha256)
 
-def new_token(name: str, scopes: tuple[Scope, ...] = ("watch",), sessions: Iterable[str] | None = None) -> tuple[str, Token]:
+
+def new_token(name: str, scopes: Iterable[Scope] = ("watch",), sessions: Iterable[str] | None = None) -> tuple[str, Token]:
     """A new token: its text, which is kept nowhere, and the entry for the settings."""
     text = f"wpb_{secrets.token_urlsafe(32)}"
-    return text, Token(name=name, sha256=digest_of(text), scopes=scopes, sessions=None if sessions is None else tuple(sessions))
+    return text, Token(name=name, sha256=digest_of(text), scopes=tuple(scopes), sessions=None if sessions is None else tuple(sessions))
 
 
-def access_of(tokens: Iterable[Token]) -> Access:
-    """Whom these tokens let in."""
-    return Access((each.sha256, Grant(each.name, None if each.sessions is None else frozenset(each.sessions))) for each in tokens)
+def access_of(tokens: Iterable[Token], anonymous: Grant | None = None) -> Access:
+    """Whom these tokens let in.
+
+    :param anonymous: what those may who show none
+    """
+    return Access((token.grant for token in tokens), anonymous)

@@ -68,7 +68,7 @@ class Running:
     @property
     def dagster(self) -> str:
         """URL of Dagster's web server."""
-        return f"http://127.0.0.1:{self.settings.dagster_port}/"
+        return self.settings.dagster
 
     @property
     def logs(self) -> Path:
@@ -123,9 +123,8 @@ def _with_services(settings: Settings) -> tuple[Settings, list[Service]]:
     port = free_port(host, wanted, besides=given)
     found["listen"] = f"{host}:{port}"
     found["dagster_port"] = free_port("127.0.0.1", settings.dagster_port, besides={*given, port})
-    if settings.tokens:  # Dagster's processes watch the feed too
-        text, token = new_token("wpb up")
-        found.update(token=text, tokens=(*settings.tokens, token))
+    if settings.token is None:  # Dagster's processes watch the feed too, perhaps once there are tokens
+        found["token"], _ = new_token("wpb up")
     if not settings.data_roots:
         frames = settings.data.resolve() / "frames"
         frames.mkdir(parents=True, exist_ok=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from wpb_stream.admission import admission
 from wpb_stream.cli import main
 from wpb_stream.core.exceptions import ServiceError
-from wpb_stream.settings import load
+from wpb_stream.settings import environment, load
 from wpb_stream.tokens import access_of
 from wpb_stream.up import _with_services
 
@@ -29,7 +30,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_it_prints_for_the_settings_lets_the_token_in(file: Path) -> None:
-    alice, first = made("alice", "--admin")
+    alice, first = made("alice", "--scope", "admin")
     visit, second = made('visit "7", µ', "--session", "cm1-1", "--session", "cm1-2")
     file.write_text(f"{first}\n{second}")
     settings = load()
@@ -37,9 +38,9 @@ def test_what_it_prints_for_the_settings_lets_the_token_in(file: Path) -> None:
     access = access_of(settings.tokens)
     found, other = access.grant(alice), access.grant(visit)
     assert found is not None
-    assert (found.name, found.sessions) == ("alice", None)
+    assert (found.name, found.sessions, found.may("watch"), found.may("admin")) == ("alice", None, True, True)
     assert other is not None
-    assert (other.name, other.sessions) == ('visit "7", µ', {"cm1-1", "cm1-2"})
+    assert (other.name, other.sessions, other.may("watch"), other.may("admin")) == ('visit "7", µ', {"cm1-1", "cm1-2"}, True, False)
     assert alice not in file.read_text()
 
 
@@ -65,12 +66,20 @@ def test_an_entry_that_cannot_be_meant_is_refused(file: Path, entry: str) -> Non
         load()
 
 
-def test_where_there_are_tokens_wpb_up_gives_its_own_processes_one_too(file: Path, tmp_path: Path) -> None:
+def test_wpb_up_gives_its_own_processes_a_token_that_the_feed_knows_and_keeps_one_that_is_set(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = {"data": tmp_path, "database_url": "postgresql://h/d", "sources": "kafka://h:9092/t", "listen": "127.0.0.1:0"}
-    file.touch()
-    assert _with_services(load(**given))[0].token is None
     file.write_text(made("alice")[1])
     settings, _ = _with_services(load(**given))
     assert settings.token is not None
-    assert access_of(settings.tokens).grant(settings.token) is not None
     assert settings.token not in repr(settings)
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    streaming = load()
+    access = admission(streaming, streaming.anonymous)
+    found = access.grant(settings.token)
+    assert found is not None
+    assert not found.may("admin")
+    assert access.grant("another") is None
+    assert _with_services(settings)[0].token == settings.token

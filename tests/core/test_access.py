@@ -6,38 +6,36 @@ from typing import Any
 
 import pytest
 
-from wpb_stream.core.access import EVERYTHING, Access, Grant, digest_of
+from wpb_stream.core.access import EVERYTHING, Access, Grant, Scope, digest_of
 
-ALICE, VISIT = Grant("alice"), Grant("visit", frozenset({"cm1-1", "cm1-2"}))
-ACCESS = Access([(digest_of("a"), ALICE), (digest_of("v"), VISIT)])
+ALICE = Grant("alice", proof=digest_of("a"))
+VISIT = Grant("visit", frozenset({"cm1-1", "cm1-2"}), proof=digest_of("v"))
+ACCESS = Access([ALICE, VISIT])
 
 
-@pytest.mark.parametrize(
-    ("header", "grant"),
-    [
-        ("Bearer a", ALICE),
-        ("bearer v", VISIT),
-        ("Bearer  a ", ALICE),
-        ("Bearer b", None),
-        ("Bearer A", None),
-        ("Bearer ", None),
-        ("Bearer", None),
-        ("Basic a", None),
-        (f"Bearer {digest_of('a')}", None),
-        ("a", None),
-        ("", None),
-        (None, None),
-        ("Bearer \udcff", None),
-    ],
-)
-def test_only_a_known_token_lets_in(header: str | None, grant: Grant | None) -> None:
-    assert ACCESS.bearer(header) is grant
+@pytest.mark.parametrize(("token", "grant"), [("a", ALICE), ("v", VISIT), *((no, None) for no in ("b", "A", "", "\udcff", digest_of("a")))])
+def test_only_a_known_token_lets_in(token: str, grant: Grant | None) -> None:
+    assert ACCESS.grant(token) is grant
     assert ACCESS.anonymous is None
 
 
-@pytest.mark.parametrize("header", [None, "Bearer a", "Basic a"])
-def test_where_there_are_no_tokens_anybody_sees_everything(header: str | None) -> None:
-    assert Access().bearer(header) is EVERYTHING
+@pytest.mark.parametrize("token", ["", "a"])
+def test_who_shows_no_known_token_may_do_what_anybody_may(token: str) -> None:
+    assert Access(anonymous=EVERYTHING).grant(token) is EVERYTHING
+    assert Access().grant(token) is None
+
+
+@pytest.mark.parametrize(("scopes", "may"), [(["watch"], ["watch"]), (["admin"], ["watch", "admin"]), ([], [])])
+def test_admin_includes_all_else(scopes: list[Scope], may: list[Scope]) -> None:
+    assert [scope for scope in ("watch", "admin") if Grant("somebody", scopes=frozenset(scopes)).may(scope)] == may
+
+
+def test_a_grant_stands_while_the_settings_have_it_just_so_or_until_it_expires() -> None:
+    after = Access([Grant("alice", scopes=frozenset({"admin"}), proof=digest_of("a"))], EVERYTHING)
+    assert [ACCESS.stands(grant) for grant in (ALICE, VISIT, EVERYTHING)] == [True, True, False]
+    assert [after.stands(grant) for grant in (ALICE, VISIT, EVERYTHING)] == [False, False, True]
+    assert [after.knows(grant) for grant in (ALICE, VISIT)] == [True, False]
+    assert Access().stands(Grant("by a provider", expires=1.0))
 
 
 @pytest.mark.parametrize(

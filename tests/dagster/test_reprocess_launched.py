@@ -1,4 +1,4 @@
-"""The job `reprocess` as Dagster's page launches it: in a process that the code server starts, or by a Celery worker."""
+"""The job `reprocess` as Dagster's page launches it, in a Celery worker. In a process that the code server starts: test_asked_again."""
 
 from __future__ import annotations
 
@@ -63,9 +63,8 @@ def on_celery(dagster: list[Service], settings: Settings, rabbitmq: RabbitMQ) ->
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("celery", [False, True])
 async def test_a_launched_run_makes_runs_again_in_processes_of_its_own(
-    celery: bool, postgres_cluster: EmbeddedPostgres, postgres_url: str, request: pytest.FixtureRequest, tmp_path: Path
+    postgres_cluster: EmbeddedPostgres, postgres_url: str, rabbitmq: RabbitMQ, tmp_path: Path
 ) -> None:
     await asyncio.to_thread(upgrade, postgres_url)
     roots = DataRoots((tmp_path / "frames",))
@@ -78,10 +77,7 @@ async def test_a_launched_run_makes_runs_again_in_processes_of_its_own(
     selector = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__", "jobName": "reprocess"}
     variables: dict[str, Any] = {"params": {"selector": selector, "runConfigData": config}}
     async with asyncio.timeout(180.0), Supervisor(handle_signals=False) as supervisor:
-        dagster = services(settings, environment(settings))
-        if celery:
-            dagster = on_celery(dagster, settings, request.getfixturevalue("rabbitmq"))
-        await supervisor.start(*dagster)
+        await supervisor.start(*on_celery(services(settings, environment(settings)), settings, rabbitmq))
         launched = await launch(settings.dagster_port, variables)
         assert launched["__typename"] == "LaunchRunSuccess", launched
         run, status = launched["run"]["runId"], ""
@@ -92,7 +88,7 @@ async def test_a_launched_run_makes_runs_again_in_processes_of_its_own(
     with dg.DagsterInstance.from_config(str(settings.data / "dagster")) as instance:
         made_by = instance.get_run_by_id(run)
     assert made_by is not None
-    assert ("dagster-celery/task_id" in made_by.tags) == celery
+    assert "dagster-celery/task_id" in made_by.tags
     for number, uid in enumerate(uids):
         with CatalogueReader(postgres_url) as reader:
             assert reader.revision(uid, run) is not None

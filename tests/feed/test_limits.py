@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 
 from tests.helpers.serving import live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
-from wpb_stream.feed.limits import Allowance, FeedLimits, Seats
+from wpb_stream.feed.limits import MAX_GUESSERS, Allowance, FeedLimits, Guesses, Seats
 
 
 @pytest.fixture
@@ -33,28 +36,69 @@ def test_less_than_one_request_a_second_is_one_every_while() -> None:
     assert [allowance.take(now) for now in (0.0, 5.0, 10.0, 15.0)] == [True, False, True, False]
 
 
+def asked(seats: Seats, address: str) -> HTTPStatus | None:
+    """What one who comes from there is refused with; then it goes on waiting."""
+    assert seats.arrive(address)
+    refusal = seats.refusal(address)
+    return None if refusal is None else refusal[0]
+
+
 def test_a_seat_is_free_again_when_its_client_has_gone() -> None:
     seats = Seats(FeedLimits(max_connections=3, max_connections_per_address=2))
     for _ in range(2):
-        assert seats.refusal("192.0.2.1") is None
+        assert asked(seats, "192.0.2.1") is None
         seats.take("192.0.2.1")
-    refused = seats.refusal("192.0.2.1")
-    assert refused is not None
-    assert refused[0] == HTTPStatus.TOO_MANY_REQUESTS
+    assert asked(seats, "192.0.2.1") == HTTPStatus.TOO_MANY_REQUESTS
+    seats.leave("192.0.2.1", seated=False)
+    assert asked(seats, "fe80::1%eth0") is None
     seats.take("fe80::1%eth0")
-    refused = seats.refusal("192.0.2.2")
-    assert refused is not None
-    assert refused[0] == HTTPStatus.SERVICE_UNAVAILABLE
-    seats.leave("192.0.2.1")
-    assert seats.refusal("192.0.2.1") is None
+    assert asked(seats, "192.0.2.2") == HTTPStatus.SERVICE_UNAVAILABLE
+    seats.leave("192.0.2.1", seated=True)
     assert seats.refusal("192.0.2.2") is None
+    assert asked(seats, "192.0.2.1") == HTTPStatus.SERVICE_UNAVAILABLE, "the other is waiting"
+    seats.leave("192.0.2.2", seated=False)
+    assert seats.refusal("192.0.2.1") is None
+
+
+def test_who_never_ends_its_handshake_counts_too() -> None:
+    seats = Seats(FeedLimits(max_connections=3, max_connections_per_address=2))
+    assert [seats.arrive("192.0.2.1") for _ in range(3)] == [True, True, False]
+    assert seats.arrive("192.0.2.2")
+    assert not seats.arrive("192.0.2.3")
+    seats.take("192.0.2.2")
+    assert asked(seats, "192.0.2.3") == HTTPStatus.SERVICE_UNAVAILABLE
+    seats.leave("192.0.2.1", seated=False)
+    assert seats.refusal("192.0.2.3") is None
+
+
+def test_wrong_tokens_may_be_shown_at_a_rate_and_what_others_show_is_another_matter() -> None:
+    guesses = Guesses(per_minute=3)
+    for _ in range(3):
+        assert not guesses.too_many("192.0.2.1", now=100.0)
+        guesses.wrong("192.0.2.1", now=100.0)
+    assert guesses.too_many("192.0.2.1", now=110.0)
+    assert not guesses.too_many("192.0.2.2", now=110.0)
+    assert not guesses.too_many("192.0.2.1", now=120.0)
+    guesses.wrong("192.0.2.1", now=120.0)
+    assert guesses.too_many("192.0.2.1", now=120.0)
+
+
+def test_of_a_proxy_on_this_machine_no_wrong_tokens_are_counted_and_not_all_addresses_are_remembered() -> None:
+    guesses = Guesses(per_minute=1)
+    guesses.wrong("127.0.0.1", now=0.0)
+    assert not guesses.too_many("127.0.0.1", now=0.0)
+    for number in range(MAX_GUESSERS + 1):
+        guesses.wrong(f"2001:db8::{number:x}", now=0.0)
+    assert not guesses.too_many("2001:db8::0", now=0.0)
+    assert guesses.too_many("2001:db8::1", now=0.0)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_clients_of_a_proxy_on_this_machine_are_not_counted_as_those_of_one_address(address: str) -> None:
     seats = Seats(FeedLimits(max_connections_per_address=1))
-    seats.take(address)
-    assert seats.refusal(address) is None
+    for _ in range(2):
+        assert asked(seats, address) is None
+        seats.take(address)
 
 
 async def test_a_client_too_many_is_refused_until_another_goes(reader: CatalogueReader, tmp_path: Path) -> None:
@@ -69,6 +113,46 @@ async def test_a_client_too_many_is_refused_until_another_goes(reader: Catalogue
             assert (await first.answer("ping"))["type"] == "pong"
             async with serving.client() as third:
                 assert (await third.answer("ping"))["type"] == "pong"
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection on which nothing was said yet."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def test_connections_that_say_nothing_count_and_count_no_more_when_they_are_gone(reader: CatalogueReader, tmp_path: Path) -> None:
+    async with serving_of(reader, tmp_path, limits=FeedLimits(max_connections=2)) as serving:
+        async with connected(serving.port), connected(serving.port) as (answers, asks):
+            async with connected(serving.port) as (cut, _):
+                with suppress(ConnectionError):
+                    assert await cut.read() == b""
+            with pytest.raises((InvalidMessage, ConnectionError)):
+                async with connect(serving.url):
+                    pass
+            asks.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await answers.read()).startswith(b"HTTP/1.1 200 OK")
+        async with AsyncExitStack() as stack, asyncio.timeout(30):
+            clients = 0
+            while clients < 2:
+                with suppress(InvalidHandshake, ConnectionError):  # the server may not have heard yet that they are gone
+                    client = await stack.enter_async_context(serving.client())
+                    assert (await client.answer("ping"))["type"] == "pong"
+                    clients += 1
+
+
+async def test_a_seat_is_refused_for_those_who_wait_too(reader: CatalogueReader, tmp_path: Path) -> None:
+    async with serving_of(reader, tmp_path, limits=FeedLimits(max_connections=2)) as serving:
+        async with serving.client(), connected(serving.port):
+            with pytest.raises(InvalidStatus, match="503"):
+                async with connect(serving.url):
+                    pass
 
 
 async def test_a_handshake_that_comes_to_nothing_takes_no_seat(reader: CatalogueReader, tmp_path: Path) -> None:

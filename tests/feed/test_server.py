@@ -102,5 +102,13 @@ async def test_without_its_catalogue_the_server_is_alive_and_not_ready(serving: 
 
 async def test_a_catalogue_that_answers_nothing_for_as_long_as_it_may_is_told_all_the_same(tmp_path: Path) -> None:
     with CatalogueReader("postgresql://127.0.0.1:1/none") as reader:
-        async with serving_of(reader, tmp_path) as serving:
+        async with serving_of(reader, tmp_path) as serving, serving.client() as client:
+            listing = await client.send("list_runs")
+            pinging = await client.send("ping")
+            first = await client.receive()
+            assert isinstance(first, dict)
+            assert (first["type"], first["id"]) == ("pong", pinging), "what needs no catalogue is not held up"
             assert await serving.get("/readyz") == b"HTTP/1.1 503 Service Unavailable"
+            told = await client.receive()
+            assert isinstance(told, dict)
+            assert (told["type"], told["id"], told["code"]) == ("error", listing, "internal")

@@ -28,16 +28,23 @@ def _validator(schema: str) -> Draft202012Validator:
     return Draft202012Validator({**json.loads(schema), "components": PUBLISHED["components"]})
 
 
-def assert_described(target: str, status: int, headers: dict[str, str], body: bytes) -> None:
-    """The answer to GET is one that the published document has; what it does not have is not found.
+def assert_described(target: str, status: int, headers: dict[str, str], body: bytes, method: str = "GET") -> None:
+    """The answer is one that the published document has; what it does not have is not found.
 
     :param headers: names in small letters
     """
-    operation = described(target)
-    if operation is None:
+    if method not in ("GET", "HEAD"):
+        assert status == 405
+        responses: dict[str, Any] = PUBLISHED["components"]["responses"]
+    elif (operation := described(target)) is None:
         assert status == 404, f"{target} is answered, and not published"
         return
-    media = operation["responses"][str(status)]["content"]
+    else:
+        responses = operation["responses"]
+    response = responses[str(status)]
+    if "$ref" in response:
+        response = PUBLISHED["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    media = response["content"]
     assert headers["content-type"] in media
     if headers["content-type"] == "application/json":
         errors = [error.message for error in _validator(json.dumps(media["application/json"]["schema"])).iter_errors(json.loads(body))]

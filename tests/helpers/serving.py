@@ -19,11 +19,15 @@ from wpb_stream.catalogue.results import Results
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo
 from wpb_stream.core.table import PointTable
+from wpb_stream.dagster_web import DagsterWeb
 from wpb_stream.feed.finder import Finder
 from wpb_stream.feed.frames import Frames
+from wpb_stream.feed.remaking import Remaking
 from wpb_stream.feed.server import Feed
 from wpb_stream.frames.pool import FrameReaders
 from wpb_stream.frames.roots import DataRoots
+from wpb_stream.recipes import chooser
+from wpb_stream.settings import load
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Serving:
     finder: Finder
     server: Server
     results: Results
+    feed: Feed
 
     @property
     def port(self) -> int:
@@ -62,17 +67,22 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving_of(reader: CatalogueReader, folder: Path, tls: SSLContext | None = None, **options: Any) -> AsyncIterator[Serving]:
+async def serving_of(
+    reader: CatalogueReader, folder: Path, tls: SSLContext | None = None, dagster: str = "http://127.0.0.1:1", **options: Any
+) -> AsyncIterator[Serving]:
     """A server of this catalogue.
 
+    :param dagster: Dagster's web server; none by default
     :param options: of the feed
     """
     board, results = Board(), Results(folder)
     finder = Finder(board, reader, results)
     async with FrameReaders(DataRoots((folder,)), 1, 5.0) as readers:
-        feed = Feed(board, finder, results, Frames(board, finder, reader, readers, lambda _: None), "0", **options)
+        recipe_for = chooser(load().defaults_of)
+        remaking = Remaking(finder, reader, recipe_for, DagsterWeb(dagster))
+        feed = Feed(board, finder, results, Frames(board, finder, reader, readers, lambda _: None), "0", remaking=remaking, **options)
         async with feed.serve("127.0.0.1", 0, tls) as server:
-            yield Serving(board, finder, server, results)
+            yield Serving(board, finder, server, results, feed)
 
 
 def live(board: Board, rows: int, uid: str = "u", **metadata: Any) -> Reconstruction:

@@ -19,8 +19,7 @@ MAX_RATE = 60.0
 MAX_ID = 2**53 - 1
 """Largest id of a request, either sign: what a browser's numbers hold exactly."""
 
-CLOSE_GOING_AWAY, CLOSE_RESTART, CLOSE_BUSY, CLOSE_TOO_SLOW, CLOSE_PROTOCOL = 1001, 1012, 1013, 3008, 4400
-CLOSE_NOT_AUTHENTICATED = 4401
+CLOSE_RESTART, CLOSE_NOT_AUTHENTICATED, CLOSE_NOT_ALLOWED = 1012, 4401, 4403
 
 
 # --- client to server -----------------------------------------------------------------------------------------------
@@ -78,19 +77,29 @@ class GetFrame(msgspec.Struct, tag="get_frame", tag_field="type", frozen=True):
     """Rows, columns; None for the frame as it is."""
 
 
+class Reprocess(msgspec.Struct, tag="reprocess", tag_field="type", frozen=True):
+    """Have a run that is over made again; needs a token with scope ``admin``."""
+
+    id: int
+    run: str
+    recipe: dict[str, Any]
+    """Counts over the ``wpb`` entry of the start document, key by key; empty to have it made as it says."""
+
+
 class Ping(msgspec.Struct, tag="ping", tag_field="type", frozen=True):
     """A sign of life is asked for."""
 
     id: int
 
 
-Request = Authenticate | Subscribe | Unsubscribe | ListRuns | GetFrame | Ping
+Request = Authenticate | Subscribe | Unsubscribe | ListRuns | GetFrame | Reprocess | Ping
 _REQUESTS: dict[str, type[Request]] = {
     "authenticate": Authenticate,
     "subscribe": Subscribe,
     "unsubscribe": Unsubscribe,
     "list_runs": ListRuns,
     "get_frame": GetFrame,
+    "reprocess": Reprocess,
     "ping": Ping,
 }
 
@@ -125,6 +134,8 @@ def parse_request(text: str | bytes) -> Request:
         raise ProtocolError("bad_message", f"subscribe: from_row must be 0 or more, max_rate above 0 and at most {MAX_RATE:g}.", request_id)
     if isinstance(request, GetFrame) and (request.point < 0 or min(request.max_size or (1,)) < 1):
         raise ProtocolError("bad_message", "get_frame: point must be 0 or more, and max_size [rows, columns] of 1 or more.", request_id)
+    if isinstance(request, Reprocess) and b"\\u0000" in msgspec.json.encode(request.recipe):
+        raise ProtocolError("bad_message", "reprocess: text in the recipe must not contain the character NUL.", request_id)
     if isinstance(request, ListRuns) and not 0 < request.limit <= 500:
         raise ProtocolError("bad_message", "list_runs: limit must be 1 to 500.", request_id)
     return request
@@ -245,6 +256,17 @@ class Unsubscribed(msgspec.Struct, tag="unsubscribed", tag_field="type", frozen=
     id: int
 
 
+class Reprocessing(msgspec.Struct, tag="reprocessing", tag_field="type", frozen=True):
+    """The run is being made again; ``revised`` tells whoever watches it of the new revision once it is there."""
+
+    id: int
+    run: str
+    dagster_run: str
+    """Id of the Dagster run that does it."""
+    link: str
+    """Its page in Dagster."""
+
+
 class Pong(msgspec.Struct, tag="pong", tag_field="type", frozen=True):
     """A sign of life."""
 
@@ -268,7 +290,7 @@ class NoticeMessage(msgspec.Struct, tag="notice", tag_field="type", frozen=True)
     message: str
 
 
-Reply = Welcome | RunMessage | RunsMessage | RunStopped | Revised | Unsubscribed | Pong | ErrorMessage | NoticeMessage
+Reply = Welcome | RunMessage | RunsMessage | RunStopped | Revised | Reprocessing | Unsubscribed | Pong | ErrorMessage | NoticeMessage
 _reply_decoder = msgspec.json.Decoder(Reply)
 
 

@@ -125,8 +125,8 @@ def _database_checks(settings: Settings) -> Iterator[Check]:
 def _port_checks(settings: Settings) -> Iterator[Check]:
     silent = "whoever listens there hangs: end it, or choose another port"
     host, port = split_address(settings.listen)
-    dagster = "127.0.0.1", settings.dagster_port
-    yield _elsewhere(f"viewer's port {port}", silent, machine.look_at_port, host, port, "/healthz", "ok", "WPB_LISTEN")
+    dagster, tls = ("127.0.0.1", settings.dagster_port), settings.tls_certificate is not None
+    yield _elsewhere(f"viewer's port {port}", silent, machine.look_at_port, host, port, "/healthz", "ok", "WPB_LISTEN", tls)
     yield _elsewhere(
         f"Dagster's port {settings.dagster_port}", silent, machine.look_at_port, *dagster, "/server_info", "dagster", "WPB_DAGSTER_PORT"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import sys
 
 from wpb_stream.core.exceptions import ServiceError
@@ -42,11 +43,12 @@ def look_at_filters() -> Finding:
     return ok(f"{', '.join(FILTERS)}, HDF5 {h5py.version.hdf5_version}")
 
 
-def look_at_port(host: str, port: int, path: str, ours: str, setting: str) -> Finding:
+def look_at_port(host: str, port: int, path: str, ours: str, setting: str, tls: bool = False) -> Finding:
     """Whether a port is free, or is served by what would listen there.
 
     :param path: where `ours` is in the answer, if it is wpb's own
     :param setting: names the port
+    :param tls: whether it would be served with TLS
     """
     from wpb_stream.host import free_port
 
@@ -56,13 +58,19 @@ def look_at_port(host: str, port: int, path: str, ours: str, setting: str) -> Fi
         return wrong(str(error), f"correct {setting}")
     if not port or free == port:
         return ok("free")
-    if ours in _answer(host, port, path):
+    if ours in _answer(host, port, path, tls):
         return ok("wpb is running there")
     return warning(f"another program listens there; wpb up would take {free}, wpb stream would fail", f"choose a free one by {setting}")
 
 
-def _answer(host: str, port: int, path: str) -> str:
-    connection = http.client.HTTPConnection({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port, timeout=ANSWER_S)
+def _answer(host: str, port: int, path: str, tls: bool) -> str:
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    if tls:
+        unverified = ssl.create_default_context()  # asked by its address: the certificate is for its name
+        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(here, port, timeout=ANSWER_S, context=unverified)
+    else:
+        connection = http.client.HTTPConnection(here, port, timeout=ANSWER_S)
     try:
         connection.request("GET", path)
         return connection.getresponse().read(2**16).decode(errors="replace")

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from wpb_stream.catalogue.results import Results
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import ListRuns
@@ -27,13 +28,13 @@ DOWNLOAD_THREADS = 2
 
 
 class Api:
-    """Answers what needs the catalogue, or counts.
+    """Answers what needs the catalogue, the results, or counts.
 
     :param hindrance: gives why clients are better served elsewhere, if they are: a sentence
     """
 
-    def __init__(self, metrics: Metrics, hindrance: Callable[[], str | None]) -> None:
-        self._metrics, self._hindrance = metrics, hindrance
+    def __init__(self, metrics: Metrics, results: Results, hindrance: Callable[[], str | None]) -> None:
+        self._metrics, self._results, self._hindrance = metrics, results, hindrance
         self._threads = ThreadPoolExecutor(DOWNLOAD_THREADS, thread_name_prefix="downloads")
 
     async def answer(self, method: str, target: str, sight: Sight) -> Answer | None:
@@ -62,6 +63,8 @@ class Api:
                     return _json(RunAnswer(made.run, made.revision, made.produced_by, list(made.notices)))
                 case ["api", "runs", uid, "revisions"]:
                     return _json(RevisionsAnswer(await sight.revisions(await self._uid(sight, uid))))
+                case ["api", "runs", uid, "preview.png"]:
+                    return await self._preview(sight, await self._uid(sight, uid))
                 case ["api", "runs", uid, name] if name in FORMATS:
                     return await self._file(sight, uid, name, asked.get("revision", "newest"))
                 case _:
@@ -90,6 +93,13 @@ class Api:
         if gone:
             raise ProtocolError("unknown_revision", f"Run {uid[:80]} has no revision {revision[:80]!r} any more.")
         return made
+
+    async def _preview(self, sight: Sight, uid: str) -> Answer:
+        await sight.check(uid)
+        picture = await asyncio.to_thread(self._results.preview, uid)
+        if picture is None:
+            raise ProtocolError("unknown_revision", f"There is no picture of run {uid[:80]}; Dagster makes it once the run is over.")
+        return plain(200, "image/png", picture)
 
     async def _file(self, sight: Sight, uid: str, name: str, revision: str) -> Answer:
         made = await self._made(sight, uid, revision)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
+from time import monotonic
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
@@ -15,20 +16,21 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
-from wpb_stream.catalogue.results import Results
 from wpb_stream.core.access import EVERYTHING, Access, Grant
-from wpb_stream.core.exceptions import ProtocolError, ServiceError
+from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.messages import SUBPROTOCOL, Authenticate, parse_request
 from wpb_stream.feed.api import Api
-from wpb_stream.feed.finder import AWAY
-from wpb_stream.feed.http import Answer, answer, is_public, plain, preview_of, same_origin, unauthorized
-from wpb_stream.feed.limits import Seats
+from wpb_stream.feed.http import Answer, answer, is_public, refused, same_origin, served_here, unauthorized
+from wpb_stream.feed.limits import FeedLimits, Guesses, Seats
+from wpb_stream.feed.provider import Provider
 from wpb_stream.feed.sight import Sight
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 10
 """When a client may come back that found no seat."""
+GUESS_AFTER_S = 60
+"""The same of one whose address showed too many wrong tokens."""
 AUTHENTICATE_TIMEOUT_S = 5.0
 """From the upgrade to the message that shows a token, where one is needed and none came with the handshake."""
 SINGLE_HEADERS = ("Host", "Origin", "Upgrade", "Authorization")
@@ -36,25 +38,53 @@ SINGLE_HEADERS = ("Host", "Origin", "Upgrade", "Authorization")
 
 
 class Socket(ServerConnection):
-    """A client's websocket, which knows what it was let in for."""
+    """A client's connection, which knows what it was let in for.
+
+    :param seats: where it takes one
+    """
 
     grant: Grant | None = None
     """None while no token was shown that is needed."""
-    leave: Callable[[], None] | None = None
-    """Called once it is gone."""
+
+    def __init__(self, seats: Seats, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._seats = seats
+        self._waits, self._seated = False, False
+
+    @property
+    def address(self) -> str:
+        """Where it comes from, without the port."""
+        return str(self.remote_address[0]) if self.remote_address else "gone"  # before it was asked for
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody connected, and has said nothing yet."""
+        super().connection_made(transport)
+        self._waits = self._seats.arrive(self.address)
+        if not self._waits:
+            self.transport.abort()
+
+    def take_seat(self) -> tuple[HTTPStatus, str] | None:
+        """Sit down; else the status and the sentence that refuse it."""
+        refusal = self._seats.refusal(self.address)
+        if refusal is None:
+            self._seats.take(self.address)
+            self._seated = True
+        return refusal
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whether it was ever opened or not."""
         super().connection_lost(exc)
-        if self.leave is not None:
-            self.leave()
+        if self._waits:
+            self._seats.leave(self.address, seated=self._seated)
 
 
 class Door:
     """Stands between a request and the feed.
 
-    :param access: whom tokens let in
+    :param access: whom tokens of the settings let in; may be exchanged
+    :param provider: knows tokens that others signed
     :param origins: other web origins whose pages may open the feed
+    :param hosts: names that are served here; None for any
     :param static: what is answered to anybody, by path
     :param sight: the runs that may be seen by whoever has a grant
     """
@@ -62,75 +92,82 @@ class Door:
     def __init__(
         self,
         access: Access,
-        seats: Seats,
+        provider: Provider | None,
+        limits: FeedLimits,
         origins: Sequence[str],
+        hosts: Collection[str] | None,
         static: Mapping[str, Answer],
-        results: Results,
         api: Api,
         sight: Callable[[Grant], Sight],
     ) -> None:
-        self._access, self._seats, self._origins = access, seats, tuple(origins)
-        self._static, self._results, self._api, self._sight = static, results, api, sight
+        self.access, self._provider, self._guesses = access, provider, Guesses(limits.max_wrong_tokens_per_minute)
+        self._origins, self._hosts = tuple(origins), hosts
+        self._static, self._api, self._sight = static, api, sight
 
     async def request(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         """The answer to a request over HTTP; None lets a websocket in."""
         assert isinstance(connection, Socket), "as serve was told"
+        answered = await self._request(connection, request)
+        return None if answered is None else _response(request.method, answered)
+
+    async def _request(self, socket: Socket, request: HttpRequest) -> Answer | None:
         if twice := next((name for name in SINGLE_HEADERS if len(request.headers.get_all(name)) > 1), None):
-            return connection.respond(HTTPStatus.BAD_REQUEST, f"There is more than one header {twice}.\n")
+            return refused(400, f"There is more than one header {twice}.")
+        if self._hosts is not None and not served_here(request.headers.get("Host"), self._hosts):
+            return refused(403, "This name is not served here; see WPB_VIEWER_URL and WPB_HOSTS.")
+        opens = request.path.partition("?")[0] == "/ws" and request.headers.get("Upgrade", "").lower() == "websocket"
+        if opens and not same_origin(request.headers.get("Origin"), request.headers.get("Host"), self._origins):
+            return refused(403, "This origin may not open the feed; see WPB_ORIGINS.")
+        if not opens and is_public(request.path, self._static):
+            return await self._answer(request, EVERYTHING)
+        if self._guesses.too_many(socket.address, monotonic()):
+            return refused(429, "Too many tokens that are not known came from this address.", Retry_After=str(GUESS_AFTER_S))
         shown = request.headers.get("Authorization")
-        grant = self._access.bearer(shown)
-        if request.path.partition("?")[0] == "/ws" and request.headers.get("Upgrade", "").lower() == "websocket":
-            if not same_origin(request.headers.get("Origin"), request.headers.get("Host"), self._origins):
-                return connection.respond(HTTPStatus.FORBIDDEN, "This origin may not open the feed; see WPB_ORIGINS.\n")
-            if grant is None and shown is not None:
-                log.warning("client %s shows a token that is not known", connection.remote_address)
-                return _response(request.method, unauthorized())
-            connection.grant = grant
-            return self._seated(connection)
-        if is_public(request.path, self._static):
-            grant = EVERYTHING
+        grant = await self._bearer(socket, shown)
         if grant is None:
-            return _response(request.method, unauthorized())
-        return _response(request.method, await self._answer(request.method, request.path, self._sight(grant)))
+            # A browser cannot show a token in the handshake; it does so in the first message.
+            return unauthorized() if shown is not None or not opens else self._seat(socket, None)
+        if not grant.may("watch"):
+            return refused(403, "This token does not let its owner watch.")
+        return self._seat(socket, grant) if opens else await self._answer(request, grant)
 
-    def _seated(self, connection: Socket) -> Response | None:
+    async def _bearer(self, socket: Socket, authorization: str | None) -> Grant | None:
+        """What an ``Authorization`` header lets in for; None if it must be another one."""
+        scheme, _, token = (authorization or "").partition(" ")
+        return await self._token(socket, token.strip()) if scheme.lower() == "bearer" else self.access.anonymous
+
+    async def _token(self, socket: Socket, token: str) -> Grant | None:
+        """What a token lets in for; None if it is not known."""
+        grant = self.access.grant(token)
+        if grant is None and self._provider is not None:
+            grant = await self._provider.grant(token)
+        if grant is None:
+            log.warning("client %s shows a token that is not known", socket.remote_address)
+            self._guesses.wrong(socket.address, monotonic())
+        return grant
+
+    def _seat(self, socket: Socket, grant: Grant | None) -> Answer | None:
         """Give a client a seat, or tell it that there is none."""
-        address = str(connection.remote_address[0])
-        if (refusal := self._seats.refusal(address)) is not None:
-            refused = connection.respond(*refusal)
-            refused.headers["Retry-After"] = str(RETRY_AFTER_S)
-            return refused
-        self._seats.take(address)
-        connection.leave = partial(self._seats.leave, address)
-        return None
+        socket.grant = grant
+        refusal = socket.take_seat()
+        return None if refusal is None else refused(*refusal, Retry_After=str(RETRY_AFTER_S))
 
-    async def _answer(self, method: str, target: str, sight: Sight) -> Answer:
+    async def _answer(self, request: HttpRequest, grant: Grant) -> Answer:
         """The answer to a plain request of somebody who was let in."""
-        if (found := await self._api.answer(method, target, sight)) is not None:
-            return found
-        asked = (method, target, self._static, self._results)
-        uid = preview_of(target)
-        if uid is None:
-            # No thread where none is needed: the page and the sign of life must not wait for those who use all threads.
-            return answer(*asked)
-        try:
-            await sight.check(uid)
-        except ProtocolError as error:
-            return plain(404, "text/plain", f"{error}\n".encode())
-        except ServiceError:
-            return plain(503, "text/plain", f"{AWAY}\n".encode())
-        return await asyncio.to_thread(answer, *asked)
+        found = await self._api.answer(request.method, request.path, self._sight(grant))
+        return found or answer(request.method, request.path, self._static)
 
-    async def grant(self, socket: Socket) -> Grant | None:
+    async def admit(self, socket: Socket) -> Grant | None:
         """What a client's handshake or else its first message lets it in for; None if neither shows a token that is known, or in time."""
-        if socket.grant is not None:
-            return socket.grant
-        try:
-            async with asyncio.timeout(AUTHENTICATE_TIMEOUT_S):
-                request = parse_request(await socket.recv())
-        except (TimeoutError, ProtocolError):
-            return None
-        return self._access.grant(request.token) if isinstance(request, Authenticate) else None
+        if socket.grant is None:
+            try:
+                async with asyncio.timeout(AUTHENTICATE_TIMEOUT_S):
+                    request = parse_request(await socket.recv())
+            except (TimeoutError, ProtocolError):
+                return None
+            socket.grant = await self._token(socket, request.token) if isinstance(request, Authenticate) else None
+        # Meanwhile others may count.
+        return socket.grant if socket.grant is not None and self.access.stands(socket.grant) else None
 
 
 def select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from urllib.parse import unquote, urlsplit
 
-from wpb_stream.catalogue.results import Results
+from wpb_stream.core.access import is_loopback
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -46,21 +46,16 @@ def viewer_files() -> dict[str, Answer]:
     return answers
 
 
-def answer(method: str, target: str, static: Mapping[str, Answer], results: Results) -> Answer:
-    """What a plain HTTP request gets; see :func:`preview_of`."""
+def answer(method: str, target: str, static: Mapping[str, Answer]) -> Answer:
+    """What a plain HTTP request gets for which neither the catalogue nor a disk is asked."""
     if method not in ("GET", "HEAD"):
-        status, headers, body = plain(405, "text/plain", b"Only GET here; everything else goes over the websocket at /ws.\n")
-        return status, headers | {"Allow": "GET, HEAD"}, body
+        return refused(405, "Only GET here; everything else goes over the websocket at /ws.", Allow="GET, HEAD")
     path = path_of(target)
     if path in static:
         return static[path]
     if path.strip("/") == "healthz":
         return plain(200, "text/plain", b"ok\n")
-    uid = preview_of(target)
-    preview = None if uid is None else results.preview(uid)
-    if preview is not None:
-        return plain(200, "image/png", preview)
-    return plain(404, "text/plain", b"Nothing here. The viewer is at /, the feed at /ws.\n")
+    return refused(404, "Nothing here. The viewer is at /, the feed at /ws.")
 
 
 def same_origin(origin: str | None, host: str | None, allowed: tuple[str, ...]) -> bool:
@@ -71,6 +66,21 @@ def same_origin(origin: str | None, host: str | None, allowed: tuple[str, ...]) 
         return bool(host) and urlsplit(origin).netloc == host
     except ValueError:  # "http://[": no browser sends that
         return False
+
+
+def served_here(host: str | None, names: Collection[str]) -> bool:
+    """Whether a request was meant for us: a page elsewhere can give its own name our address, and then passes for our page.
+
+    :param host: the header of that name; no browser leaves it out
+    :param names: in small letters; those of loopback count anyway
+    """
+    if host is None:
+        return True
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name in names or is_loopback(name)
 
 
 def path_of(target: str) -> str:
@@ -84,22 +94,18 @@ def is_public(target: str, static: Mapping[str, Answer]) -> bool:
     return path in static or path.strip("/") in ("healthz", "readyz")
 
 
+def refused(status: int, why: str, **more: str) -> Answer:
+    """An answer that says why there is no other.
+
+    :param more: headers, with ``_`` for ``-``
+    """
+    status, headers, body = plain(status, "text/plain", f"{why}\n".encode())
+    return status, headers | {name.replace("_", "-"): value for name, value in more.items()}, body
+
+
 def unauthorized() -> Answer:
     """What a request gets that shows no token, or a wrong one."""
-    status, headers, body = plain(401, "text/plain", b"A token is needed here: Authorization: Bearer TOKEN.\n")
-    return status, headers | {"WWW-Authenticate": "Bearer"}, body
-
-
-def preview_of(target: str) -> str | None:
-    """Uid of the run whose preview picture that is; None if it is something else.
-
-    Where there is one :func:`answer` may wait for a disk, and belongs in a thread.
-    """
-    match path_of(target).strip("/").split("/"):
-        case ["api", "runs", uid, "preview.png"]:
-            return uid
-        case _:
-            return None
+    return refused(401, "A token is needed here: Authorization: Bearer TOKEN.", WWW_Authenticate="Bearer")
 
 
 def plain(status: int, content_type: str, body: bytes) -> Answer:

@@ -5,6 +5,7 @@ https://spec.openapis.org/oas/v3.1.1
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +16,15 @@ from wpb_stream.feed.answers import ErrorAnswer, RevisionsAnswer, RunAnswer, Run
 from wpb_stream.feed.downloads import FORMATS
 
 JSON, TEXT, PNG = "application/json", "text/plain", "image/png"
+AT_THE_DOOR = {
+    "400": "A header is there more than once that must not be.",
+    "401": "A token is needed, and none that is known was shown.",
+    "403": "The name in `Host` is none that is served here, or the token does not let its owner watch.",
+    "404": "There is nothing here for whoever shows this token.",
+    "405": "Another method than GET and HEAD.",
+    "429": "Too many tokens that are not known were shown from this address.",
+}
+"""Status of what is answered before anything is looked for, as text: what each means."""
 _TEXT_SCHEMA = {"type": "string"}
 
 
@@ -25,7 +35,6 @@ def document(version: str) -> dict[str, Any]:
     """
     kinds = (RunsAnswer, RunAnswer, RevisionsAnswer, ErrorAnswer)
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
-    uid = _parameter("uid", "path", _TEXT_SCHEMA, "Uid of the run.")
     run = _parameter("uid", "path", _TEXT_SCHEMA, "Uid of the run, or `latest`.")
     of_run = [run, _parameter("revision", "query", {**_TEXT_SCHEMA, "default": "newest"}, "Name of the revision.")]
     published = {"schema": {"type": "object"}}
@@ -34,14 +43,16 @@ def document(version: str) -> dict[str, Any]:
         "info": {
             "title": "HTTP beside wpb's websocket feed",
             "version": version,
-            "description": "For scripts and supervisors. Each path answers HEAD too. The feed is described at /asyncapi.json.",
+            "description": "For scripts and supervisors. Each path answers HEAD too, and no other method: status 405. "
+            "The feed is described at /asyncapi.json.",
         },
+        "security": [{"token": []}, {}],
         "paths": {
-            "/healthz": _get("Whether the process answers.", {TEXT: {"schema": _TEXT_SCHEMA}}),
-            "/readyz": _get("Whether it also reaches its catalogue.", {TEXT: {"schema": _TEXT_SCHEMA}}, errors=(503,)),
+            "/healthz": _public("Whether the process answers.", {TEXT: {"schema": _TEXT_SCHEMA}}),
+            "/readyz": _public("Whether it also reaches its catalogue.", {TEXT: {"schema": _TEXT_SCHEMA}}, errors=(400, 503)),
             "/metrics": _get("What it counts, for Prometheus.", {CONTENT_TYPE_PLAIN_0_0_4: {"schema": _TEXT_SCHEMA}}),
-            "/asyncapi.json": _get("The feed's protocol, as AsyncAPI 3.", {JSON: published}),
-            "/openapi.json": _get("This document.", {JSON: published}),
+            "/asyncapi.json": _public("The feed's protocol, as AsyncAPI 3.", {JSON: published}),
+            "/openapi.json": _public("This document.", {JSON: published}),
             "/api/runs": _get("Runs, newest first.", _json(RunsAnswer), _conditions(), errors=(400, 503)),
             "/api/runs/{uid}": _get("One revision of a run.", _json(RunAnswer), of_run, errors=(400, 404, 503)),
             "/api/runs/{uid}/revisions": _get("Revisions of a run.", _json(RevisionsAnswer), [run], errors=(400, 404, 503)),
@@ -54,15 +65,13 @@ def document(version: str) -> dict[str, Any]:
                 )
                 for name, (content_type, _) in FORMATS.items()
             },
-            "/api/runs/{uid}/preview.png": _get(
-                "The picture that Dagster made of a run.",
-                {PNG: {}},
-                [uid],
-                errors=(400,),
-                others={"404": {"description": "None.", "content": {TEXT: {}}}},
-            ),
+            "/api/runs/{uid}/preview.png": _get("The picture that Dagster made of a run.", {PNG: {}}, [run], errors=(400, 404, 503)),
         },
-        "components": {"schemas": schemas},
+        "components": {
+            "schemas": schemas,
+            "responses": {status: _text(meaning) for status, meaning in AT_THE_DOOR.items()},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -72,12 +81,30 @@ def _get(
     parameters: list[dict[str, Any]] | None = None,
     *,
     errors: tuple[int, ...] = (),
-    others: dict[str, Any] | None = None,
+    refused: Sequence[str] = ("400", "401", "403", "404", "429"),
 ) -> dict[str, Any]:
-    responses = {"200": {"description": summary, "content": content}, **(others or {})}
-    for status in errors:
-        responses[str(status)] = {"description": ErrorAnswer.__doc__, "content": _json(ErrorAnswer)}
+    """The operation of a path.
+
+    :param errors: status of errors as JSON
+    :param refused: status of what is answered at the door
+    """
+    responses: dict[str, Any] = {"200": {"description": summary, "content": content}}
+    responses |= {status: {"$ref": f"#/components/responses/{status}"} for status in refused}
+    for status in map(str, errors):
+        text = _text(AT_THE_DOOR[status])["content"] if status in refused else {}
+        responses[status] = {"description": ErrorAnswer.__doc__, "content": {**text, **_json(ErrorAnswer)}}
     return {"get": {"summary": summary, "parameters": parameters or [], "responses": responses}}
+
+
+def _public(summary: str, content: dict[str, Any], *, errors: tuple[int, ...] = ()) -> dict[str, Any]:
+    """The operation of a path that needs no token."""
+    operation = _get(summary, content, errors=errors, refused=("400", "403"))
+    operation["get"]["security"] = []
+    return operation
+
+
+def _text(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {TEXT: {"schema": _TEXT_SCHEMA}}}
 
 
 def _json(kind: type[Any]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
 from ssl import SSLContext
-from time import monotonic
+from time import monotonic, time
 from uuid import uuid4
 
 import msgspec
@@ -21,25 +22,27 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from wpb_stream.catalogue.results import Results
-from wpb_stream.core.access import Access, Grant
+from wpb_stream.core.access import EVERYTHING, Access, Grant
 from wpb_stream.core.binary import encode_array
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import (
+    CLOSE_NOT_ALLOWED,
     CLOSE_NOT_AUTHENTICATED,
     CLOSE_RESTART,
     Authenticate,
-    ErrorMessage,
     GetFrame,
     ListRuns,
     NoticeMessage,
     Ping,
     Pong,
+    Reprocess,
     RunsMessage,
     Subscribe,
     Unsubscribe,
     Unsubscribed,
     Welcome,
+    encode_reply,
     parse_request,
 )
 from wpb_stream.core.recipe import Notice
@@ -47,12 +50,15 @@ from wpb_stream.feed import asyncapi, openapi
 from wpb_stream.feed.api import Api
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.door import Door, Socket, select_subprotocol
-from wpb_stream.feed.finder import AWAY, Finder, conditions_of
+from wpb_stream.feed.errands import Errand, Errands, error_of
+from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.http import plain, viewer_files
 from wpb_stream.feed.limits import Allowance, FeedLimits, Seats
 from wpb_stream.feed.metrics import Metrics
 from wpb_stream.feed.places import Place, Places
+from wpb_stream.feed.provider import Provider
+from wpb_stream.feed.remaking import Remaking
 from wpb_stream.feed.sent import Sent
 from wpb_stream.feed.sight import Sight
 from wpb_stream.feed.subscription import Slices, Subscription
@@ -61,22 +67,25 @@ log = logging.getLogger(__name__)
 wire = logging.getLogger(f"{__name__}.wire")
 wire.setLevel(logging.INFO)  # below, the library logs headers and messages whole, and tokens with them
 
-MAX_LOOKS = 4
-"""Frames one client may have read at the same time."""
 FRAME = "frame"
 """Name of the array that is a frame."""
 ANSWER_TIMEOUT_S = 60.0
 """From a connection to its upgrade, or to the answer of a plain request: a catalogue that is away takes 10 s, a large map more."""
 TCP_USER_TIMEOUT_MS = 10_000
+CLOCK_S = 60.0
+"""How often the clock is looked at for what expires: it may be set meanwhile."""
 
 
 class Feed:
     """Serves the board and the catalogue to any number of clients.
 
     :param origins: other web origins whose pages may open the feed
-    :param access: whom tokens let in; anybody by default
+    :param access: whom tokens of the settings let in; anybody, to watch, by default
+    :param provider: knows tokens that others signed
+    :param hosts: names that are served here; any by default
     :param limits: what clients may ask for at most
     :param hindrance: gives why clients are better served elsewhere, if they are: a sentence
+    :param remaking: has runs made again; none can be by default
     """
 
     def __init__(
@@ -88,25 +97,43 @@ class Feed:
         version: str,
         origins: Sequence[str] = (),
         access: Access | None = None,
+        provider: Provider | None = None,
+        hosts: Collection[str] | None = None,
         limits: FeedLimits | None = None,
         hindrance: Callable[[], str | None] = lambda: None,
+        remaking: Remaking | None = None,
     ) -> None:
-        self._board, self._finder, self._frames, self._version = board, finder, frames, version
+        self._board, self._finder, self._frames, self._remaking, self._version = board, finder, frames, remaking, version
         self._slices, self._places, self._sent = Slices(), Places(), Sent()
         self._limits = limits or FeedLimits()
         published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
         answers = {path: plain(200, "application/json", msgspec.json.encode(document)) for path, document in published.items()}
         self._door = Door(
-            access or Access(),
-            Seats(self._limits),
+            access or Access(anonymous=EVERYTHING),
+            provider,
+            self._limits,
             origins,
+            hosts,
             {**viewer_files(), **answers},
-            results,
-            Api(Metrics(board, self._sent, self._places, version), hindrance),
+            Api(Metrics(board, self._sent, self._places, version), results, hindrance),
             self._sight,
         )
+        self._sockets = set[Socket]()
+        """Of the clients that were let in."""
         self._changed = asyncio.Event()
         board.watch(self._wake)
+
+    async def admit(self, access: Access) -> None:
+        """From now on these tokens let in; whoever was let in by others goes, and may come back if the token is to let in otherwise."""
+        self._door.access = access
+        async with asyncio.TaskGroup() as tasks:
+            for socket in self._sockets:
+                grant = socket.grant
+                if grant is not None and not access.stands(grant):
+                    known = access.knows(grant)
+                    code, why = (CLOSE_RESTART, "the token was changed") if known else (CLOSE_NOT_AUTHENTICATED, "the token was taken back")
+                    log.info("client %s, let in as %s, is closed: %s", socket.remote_address, grant.name, why)
+                    tasks.create_task(socket.close(code, why))
 
     def _sight(self, grant: Grant) -> Sight:
         return Sight(grant, self._board, self._finder)
@@ -135,7 +162,8 @@ class Feed:
                 port,
                 select_subprotocol=select_subprotocol,
                 process_request=self._door.request,
-                create_connection=Socket,
+                # A function serves as the class it is asked for.
+                create_connection=partial(Socket, Seats(self._limits)),  # pyright: ignore[reportArgumentType]
                 logger=wire,
                 ssl=tls,
                 compression=None,
@@ -157,27 +185,33 @@ class Feed:
         socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
         self._sent.clients += 1
         try:
-            grant = await self._door.grant(socket)
+            grant = await self._door.admit(socket)
             if grant is None:
                 return await socket.close(CLOSE_NOT_AUTHENTICATED, "a token is needed")
+            if not grant.may("watch"):
+                return await socket.close(CLOSE_NOT_ALLOWED, "this token does not let its owner watch")
             log.debug("client %s is let in as %s", socket.remote_address, grant.name)
-            await self._attend(socket, self._sight(grant))
+            self._sockets.add(socket)
+            await self._attend(socket, grant)
         except* ConnectionClosed:
             pass
         except* TimeoutError:
             log.info("client %s takes nothing for %g s: cut off", socket.remote_address, SEND_TIMEOUT_S)
         finally:
+            self._sockets.discard(socket)
             self._sent.clients -= 1
 
-    async def _attend(self, socket: Socket, sight: Sight) -> None:
-        """Serve a client that was let in, until it goes."""
-        client, following = Connection(socket, self._sent), dict[int, asyncio.Task[None]]()
-        looking, allowance = asyncio.Semaphore(MAX_LOOKS), Allowance(self._limits.max_requests_per_s, monotonic())
+    async def _attend(self, socket: Socket, grant: Grant) -> None:
+        """Serve a client that was let in, until it goes or what it was let in for expires."""
+        client, following, sight = Connection(socket, self._sent), dict[int, asyncio.Task[None]](), self._sight(grant)
+        allowance = Allowance(self._limits.max_requests_per_s, monotonic())
         async with asyncio.TaskGroup() as tasks:
+            errands = Errands(client, tasks)
+            expiring = None if grant.expires is None else tasks.create_task(_close_at(socket, grant.expires))
             await client.tell(Welcome(self._version, uuid4().hex, _now(), await self._latest(sight)))
             async for text in socket:
-                await self._serve_request(client, sight, text, following, looking, tasks, allowance)
-            for task in following.values():
+                await self._serve_request(client, sight, text, following, errands, tasks, allowance)
+            for task in (*following.values(), *filter(None, [expiring])):
                 task.cancel()
 
     async def _latest(self, sight: Sight) -> str | None:
@@ -194,7 +228,7 @@ class Feed:
         sight: Sight,
         text: str | bytes,
         following: dict[int, asyncio.Task[None]],
-        looking: asyncio.Semaphore,
+        errands: Errands,
         tasks: asyncio.TaskGroup,
         allowance: Allowance,
     ) -> None:
@@ -225,34 +259,37 @@ class Feed:
                     if task is not None:
                         task.cancel()
                     await client.tell(Unsubscribed(wanted))
-                case ListRuns():
-                    await client.tell(await self._runs(sight, request))
-                case GetFrame():
-                    if looking.locked():
-                        raise ProtocolError("rate_limited", f"At most {MAX_LOOKS} frames at a time; ask again when one has come.")
-                    await looking.acquire()
-                    tasks.create_task(self._look(client, sight, request)).add_done_callback(lambda _: looking.release())
+                case ListRuns() | GetFrame() | Reprocess():
+                    errands.begin(request, partial(self._answer, sight, request))
                 case Ping(wanted):
                     await client.tell(Pong(wanted, _now()))
         except (ProtocolError, ServiceError) as error:
-            await client.tell(_error(error, request_id))
+            await client.tell(error_of(error, request_id))
+
+    async def _answer(self, sight: Sight, request: Errand) -> str | bytes:
+        match request:
+            case ListRuns():
+                return encode_reply(await self._runs(sight, request))
+            case GetFrame():
+                return await self._look(sight, request)
+            case Reprocess():
+                if self._remaking is None:
+                    raise ProtocolError("internal", "No Dagster is known here that could make runs again.")
+                return encode_reply(await self._remaking.begin(request, sight))
 
     async def _runs(self, sight: Sight, request: ListRuns) -> RunsMessage:
         found = await sight.runs(**conditions_of(request))
         before = str(found[-1][0]) if len(found) == request.limit else None
         return RunsMessage(request.id, [run for _, run in found], before)
 
-    async def _look(self, client: Connection, sight: Sight, request: GetFrame) -> None:
-        try:
-            if request.run == "latest" and (latest := await sight.latest()) is not None:
-                request = msgspec.structs.replace(request, run=latest)
-            await sight.check(request.run)
-            frame = await self._frames.of(request)
-        except (ProtocolError, ServiceError) as error:
-            return await client.tell(_error(error, request.id))
+    async def _look(self, sight: Sight, request: GetFrame) -> bytes:
+        if request.run == "latest" and (latest := await sight.latest()) is not None:
+            request = msgspec.structs.replace(request, run=latest)
+        await sight.check(request.run)
+        frame = await self._frames.of(request)
         live = self._board.live.get(request.run)
         about = {"run": request.run, "revision": live.revision if live else "", "name": FRAME, "version": 1}
-        await client.send([encode_array(frame, subscription=request.id, **about)])
+        return encode_array(frame, subscription=request.id, **about)
 
     async def _follow(self, client: Connection, sight: Sight, request: Subscribe) -> None:
         """One subscription, from its request to the end of the connection."""
@@ -260,7 +297,7 @@ class Feed:
             try:
                 await self._keep_told(client, sight, request, place)
             except (ProtocolError, ServiceError) as error:
-                await client.tell(_error(error, request.id))
+                await client.tell(error_of(error, request.id))
 
     async def _keep_told(self, client: Connection, sight: Sight, request: Subscribe, place: Place) -> None:
         subscription, waiting_since = Subscription(request, self._slices), monotonic()
@@ -311,7 +348,7 @@ class Feed:
             return found
         except (ProtocolError, ServiceError) as error:
             log.warning("run %s has a newer revision, which a client is not shown: %s", made.run.uid, error)
-            why = _error(error, subscription.id).message
+            why = error_of(error, subscription.id).message
             told = Notice("revision_not_shown", f"There is a newer revision of this run, which cannot be shown here. {why}")
             await client.tell(NoticeMessage(subscription.id, told.code, told.message))
             return made
@@ -329,6 +366,13 @@ class Feed:
         return live is not made and (growing or not made.ended)
 
 
+async def _close_at(socket: Socket, expires: float) -> None:
+    """Close a connection at that time, in seconds since 1970."""
+    while (left_s := expires - time()) > 0:
+        await asyncio.sleep(min(left_s, CLOCK_S))
+    await socket.close(CLOSE_NOT_AUTHENTICATED, "the token has expired")
+
+
 def _moved_on(made: Reconstruction, uid: str, subscription: Subscription) -> bool:
     """Whether another run is to be followed; one that ended is told to its end first."""
     return uid != made.run.uid and (subscription.complete or not made.ended)
@@ -337,13 +381,6 @@ def _moved_on(made: Reconstruction, uid: str, subscription: Subscription) -> boo
 def _drop_ended(following: dict[int, asyncio.Task[None]]) -> None:
     for subscription in [number for number, task in following.items() if task.done()]:
         del following[subscription]
-
-
-def _error(error: ProtocolError | ServiceError, request_id: int | None) -> ErrorMessage:
-    if isinstance(error, ProtocolError):
-        return ErrorMessage(error.request_id if request_id is None else request_id, error.code, str(error))
-    log.warning("%s", error)
-    return ErrorMessage(request_id, "internal", AWAY)
 
 
 def _now() -> str:

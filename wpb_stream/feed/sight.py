@@ -15,7 +15,7 @@ class Sight:
     """The board and the catalogue, as far as a grant goes. All other runs are unknown here, as those that there never were."""
 
     def __init__(self, grant: Grant, board: Board, finder: Finder) -> None:
-        self._grant, self._board, self._finder = grant, board, finder
+        self.grant, self._board, self._finder = grant, board, finder
         self._newest: str | None = None
         """The latest run of all when it was last looked which of them may be seen."""
         self._latest: str | None = None
@@ -23,7 +23,7 @@ class Sight:
     @property
     def whole(self) -> bool:
         """Whether all runs may be seen, and what is counted of them."""
-        return self._grant.sessions is None
+        return self.grant.sessions is None
 
     async def latest(self) -> str | None:
         """Uid of the run that started last, of those that may be seen.
@@ -31,11 +31,11 @@ class Sight:
         :raises ServiceError: the catalogue cannot be reached
         """
         newest = self._board.latest
-        if self._grant.sessions is None:
+        if self.grant.sessions is None:
             return newest
         if newest is not None and newest != self._newest:  # the catalogue is asked once for each run that begins
             live = self._board.live.get(newest)
-            if live is not None and self._grant.sees(live.run.metadata):
+            if live is not None and self.grant.sees(live.run.metadata):
                 self._latest = newest
             else:
                 page = await self.runs(limit=1)
@@ -49,11 +49,11 @@ class Sight:
         :raises ProtocolError: ``unknown_run``: there is none, or it may not be seen
         :raises ServiceError: the catalogue cannot be reached
         """
-        if self._grant.sessions is None:
+        if self.grant.sessions is None:
             return
         live = self._board.live.get(uid)
         run = live.run if live is not None else await self._finder.info(uid)
-        if not self._grant.sees(run.metadata):
+        if not self.grant.sees(run.metadata):
             raise unknown(uid)
 
     async def find(self, uid: str, revision: str, *, held: bool = False) -> tuple[Reconstruction, bool]:
@@ -68,4 +68,4 @@ class Sight:
 
     async def runs(self, **conditions: Any) -> list[tuple[int, RunInfo]]:
         """As :meth:`Finder.runs`."""
-        return await self._finder.runs(**conditions, sessions=self._grant.sessions)
+        return await self._finder.runs(**conditions, sessions=self.grant.sessions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from pydantic import (
 
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.narrow import as_list, as_mapping
-from wpb_stream.core.recipe import Notice, Recipe
+from wpb_stream.core.recipe import GUESSED, Notice, Recipe
 
 MAX_DIMENSIONS = 8
 MAX_CHANNELS = 100
@@ -151,6 +151,20 @@ def refuse_bins(start: Mapping[str, Any], recipe: str) -> None:
     if as_mapping(start.get("wpb")).get("bins") is not None:
         told = "leave out wpb.bins, or that name (of wpb.recipe, or of the settings)"
         raise RecipeError(f'wpb.bins cannot be had with "recipe": "{recipe}": {told}')
+
+
+def as_asked(choose: Callable[[dict[str, Any]], Recipe | None], start: dict[str, Any], over: Mapping[str, Any]) -> Recipe:
+    """The recipe for a start document with what is asked for over its ``wpb`` entry.
+
+    :raises RecipeError: something impossible is asked for
+    """
+    recipe = choose({**start, "wpb": {**as_mapping(start.get("wpb")), **over}})
+    if recipe is None:
+        raise RecipeError("no recipe fits this run, or not with what is asked for")
+    refused = [notice.message for notice in recipe.notices if notice.code == "recipe_refused"]
+    if refused:
+        raise RecipeError(refused[0].removesuffix(GUESSED).strip())
+    return recipe
 
 
 EXAMPLES: Mapping[str, str] = MappingProxyType(

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.helpers.described import assert_described
 from tests.integration.feed.conftest import Beamline
 from wpb_stream.settings import split_address
 
@@ -77,10 +78,12 @@ async def test_what_is_not_there_is_answered_with_404(beamline: Beamline, path: 
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-async def test_other_methods_are_answered_with_405(beamline: Beamline, method: str) -> None:
-    status, headers, _ = await _http(beamline, f"{method} / HTTP/1.1")
+@pytest.mark.parametrize("path", ["/", "/api/runs"])
+async def test_other_methods_are_answered_with_405_as_published(beamline: Beamline, method: str, path: str) -> None:
+    status, headers, body = await _http(beamline, f"{method} {path} HTTP/1.1")
     assert status == 405
     assert headers["allow"] == "GET, HEAD"
+    assert_described(path, status, headers, body, method)
 
 
 @pytest.mark.parametrize("header", ["Host", "Origin", "Upgrade"])
@@ -89,3 +92,6 @@ async def test_a_header_that_is_there_twice_is_answered_with_400_and_named(beaml
     status, _, body = await _http(beamline, f"GET /ws HTTP/1.1\r\n{twice}\r\nOrigin: x")
     assert status == 400
     assert header in body.decode()
+    status, headers, body = await _http(beamline, f"GET /api/runs HTTP/1.1\r\n{twice}")
+    assert status == 400
+    assert_described("/api/runs", status, headers, body)

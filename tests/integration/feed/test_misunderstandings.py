@@ -18,7 +18,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
     ("sent", "code", "number"),
     [
         ('{"type":"dance","id":3}', "unknown_type", 3),
-        ('{"type":"reprocess","id":3,"run":"latest","recipe":{}}', "unknown_type", 3),
+        ('{"type":"reprocess","id":3,"run":"latest","recipe":[]}', "bad_message", 3),
+        ('{"type":"reprocess","id":3,"run":"latest"}', "bad_message", 3),
+        ('{"type":"reprocess","id":3,"run":"no such run","recipe":{}}', "unknown_run", 3),
         ('{"type":"ping"', "bad_message", None),
         ("", "bad_message", None),
         ("[1]", "bad_message", None),

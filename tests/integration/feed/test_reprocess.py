@@ -1,0 +1,123 @@
+"""What is said to who asks for a run to be made again, and it cannot be. That it is made: tests/dagster/test_asked_again.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.helpers.rawfeed import RawClient
+from tests.helpers.scans import Scan, scan
+from tests.helpers.serving import Serving, serving_of
+from tests.integration.feed.conftest import Beamline
+from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.client import reprocess
+from wpb_stream.core.exceptions import ProtocolError, ServiceError
+from wpb_stream.tokens import access_of, new_token
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+
+WATCHER, WATCHERS = new_token("watcher")
+STAFF, STAFFS = new_token("staff", ["admin"])
+VISIT, VISITS = new_token("visit", ["admin"], sessions=["cm1-1"])
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def serving(beamline: Beamline, past: list[Scan]) -> AsyncIterator[Serving]:
+    """A server on the catalogue of the finished runs that wants a token, and has no Dagster."""
+    with CatalogueReader(beamline.settings.database_url or "") as reader:
+        async with serving_of(reader, beamline.settings.results, access=access_of([WATCHERS, STAFFS, VISITS])) as serving:
+            serving.board.latest = past[-1].uid
+            yield serving
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(serving: Serving) -> AsyncIterator[RawClient]:
+    async with serving.client(additional_headers=bearer(STAFF)) as client:
+        yield client
+
+
+async def test_it_takes_a_token_with_scope_admin(serving: Serving, past: list[Scan]) -> None:
+    async with serving.client(additional_headers=bearer(WATCHER)) as client:
+        for run in (past[0].uid, "no such run"):
+            told = await client.answer("reprocess", run=run, recipe={})
+            assert (told["type"], told["code"]) == ("error", "not_allowed")
+            assert "--scope admin" in told["message"]
+
+
+async def test_who_shows_no_token_where_none_is_needed_may_not_unless_on_this_machine_alone(beamline: Beamline, past: list[Scan]) -> None:
+    with CatalogueReader(beamline.settings.database_url or "") as reader:
+        async with serving_of(reader, beamline.settings.results) as serving, serving.client() as client:
+            assert (await client.answer("reprocess", run=past[0].uid, recipe={}))["code"] == "not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        ({"regoins": {}}, "regoins"),
+        ({"regions": 7}, "regions"),
+        ({"regions": {"red": {"rows": [5, 2]}}}, "rows"),
+        ({"recipe": "no such recipe"}, "no such recipe"),
+        ({"shape": [0]}, "shape"),
+    ],
+)
+async def test_what_is_wrong_with_a_recipe_is_told(client: RawClient, past: list[Scan], recipe: dict[str, Any], told: str) -> None:
+    answer = await client.answer("reprocess", run=past[0].uid, recipe=recipe)
+    assert (answer["type"], answer["code"]) == ("error", "bad_message")
+    assert answer["message"].startswith("reprocess: ")
+    assert told in answer["message"]
+
+
+@pytest.mark.parametrize("recipe", [None, [], "red", {"axes": ["y\0", "x"]}])
+async def test_what_is_no_recipe_is_refused(client: RawClient, past: list[Scan], recipe: Any) -> None:
+    assert (await client.answer("reprocess", run=past[0].uid, recipe=recipe))["code"] == "bad_message"
+
+
+async def test_a_run_that_there_is_not_or_that_may_not_be_seen_is_unknown(serving: Serving, client: RawClient, past: list[Scan]) -> None:
+    assert (await client.answer("reprocess", run="no such run", recipe={}))["code"] == "unknown_run"
+    async with serving.client(additional_headers=bearer(VISIT)) as visit:
+        assert (await visit.answer("reprocess", run=past[0].uid, recipe={}))["code"] == "unknown_run"
+
+
+async def test_a_run_that_goes_on_cannot_be_made_again_yet(beamline: Beamline, client: RawClient) -> None:
+    running = scan(beamline.folder, seed=77)
+    await beamline.begin(running, points=5)
+    told = await client.answer("reprocess", run=running.uid, recipe={})
+    assert (told["code"], "not over" in told["message"]) == ("bad_message", True)
+    await beamline.publish(*running.at(5, 12), running.stop)
+
+
+async def test_while_dagster_is_away_that_is_said_and_where_it_was_looked_for(client: RawClient, past: list[Scan]) -> None:
+    told = await client.answer("reprocess", run=past[0].uid, recipe={"regions": {"top": {"rows": [0, 2]}}})
+    assert told["code"] == "internal"
+    assert "Dagster cannot be reached at http://127.0.0.1:1" in told["message"]
+    told = await client.answer("reprocess", run="latest", recipe={})
+    assert told["code"] == "internal"
+
+
+async def test_another_server_than_dagsters_is_found_out(serving: Serving, beamline: Beamline, past: list[Scan]) -> None:
+    with CatalogueReader(beamline.settings.database_url or "") as reader:
+        ours = f"http://127.0.0.1:{serving.port}"
+        async with serving_of(reader, beamline.settings.results, dagster=ours, access=access_of([STAFFS])) as other:
+            async with other.client(additional_headers=bearer(STAFF)) as client:
+                told = await client.answer("reprocess", run=past[0].uid, recipe={})
+    assert told["code"] == "internal"
+    assert ours in told["message"]
+
+
+async def test_the_python_client_raises_what_is_told(serving: Serving, past: list[Scan]) -> None:
+    with pytest.raises(ProtocolError, match="scope admin") as refused:
+        await reprocess(serving.url, past[0].uid, token=WATCHER)
+    assert refused.value.code == "not_allowed"
+    with pytest.raises(ProtocolError, match="regoins"):
+        await reprocess(serving.url, past[0].uid, {"regoins": {}}, token=STAFF)
+    with pytest.raises(ServiceError, match="HTTP 401"):
+        await reprocess(serving.url, past[0].uid, token="wrong")
+    with pytest.raises(ServiceError, match="cannot be reached"):
+        await reprocess("ws://127.0.0.1:1/ws", past[0].uid)

@@ -67,6 +67,7 @@ def test_the_workspace_names_the_code_server(name: str, host: str) -> None:
 @pytest.mark.parametrize("name", ["kubernetes/launcher.yaml", "celery/launcher.yaml"])
 def test_a_launcher_has_no_key_that_it_does_not_know_and_lacks_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WPB_CELERY_BROKER", "amqp://127.0.0.1//")
+    monkeypatch.setenv("WPB_CELERY_BACKEND", "db+postgresql://database/dagster")
     launcher = load(name)["run_launcher"]
     whole = process_config(dagster_instance_config_schema(), {"run_launcher": launcher})
     assert whole.success, whole.errors

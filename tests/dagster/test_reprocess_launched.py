@@ -20,7 +20,7 @@ from tests.dagster.test_home import ask
 from tests.dagster.test_production import EXAMPLES
 from tests.dagster.test_reprocess import acquire, expected
 from tests.helpers.rabbitmq import RabbitMQ
-from wpb_dagster.home import LOCATION, DagsterHome, services
+from wpb_dagster.home import LOCATION, DagsterHome, dagster_database_url, services
 from wpb_dagster.io_managers import stored_maps
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.reader import CatalogueReader
@@ -50,8 +50,12 @@ async def launch(port: int, variables: dict[str, Any]) -> dict[str, Any]:
 def on_celery(dagster: list[Service], settings: Settings, rabbitmq: RabbitMQ) -> list[Service]:
     """Dagster's services by the examples for Celery, and a worker."""
     file = settings.data / "dagster" / "dagster.yaml"
-    file.write_text(json.dumps(json.loads(file.read_text()) | yaml.safe_load((EXAMPLES / "celery" / "launcher.yaml").read_text())))
-    broker = {"WPB_CELERY_BROKER": rabbitmq.amqp}
+    home = json.loads(file.read_text()) | yaml.safe_load((EXAMPLES / "celery" / "launcher.yaml").read_text())
+    home["run_monitoring"]["poll_interval_seconds"] = 1  # each run is looked at while it is under way
+    file.write_text(json.dumps(home))
+    assert settings.database_url is not None
+    storage = dagster_database_url(settings.database_url, settings.dagster_database_url)
+    broker = {"WPB_CELERY_BROKER": rabbitmq.amqp, "WPB_CELERY_BACKEND": f"db+{storage}"}
     worker = Service(
         name="celery",
         argv=[str(Path(sys.executable).parent / "celery"), "-A", "dagster_celery_app", "worker", "--concurrency", "2"],

@@ -8,8 +8,8 @@ from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
 app = make_app(
     {
         "broker": os.environ["WPB_CELERY_BROKER"],
-        "backend": "rpc://",
-        "config_source": {"worker_prefetch_multiplier": 1, "task_acks_late": True},
+        "backend": os.environ["WPB_CELERY_BACKEND"],
+        "config_source": {"task_track_started": True, "worker_prefetch_multiplier": 1, "task_acks_late": True},
     }
 )
 execute_job = create_execute_job_task(app)

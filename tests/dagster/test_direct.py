@@ -14,7 +14,7 @@ from tests.dagster.scans import Beamline, random_frames, raster, write_frames
 from wpb_dagster.direct import Walk, steps_of, walk
 from wpb_dagster.partitions import add_runs
 from wpb_dagster.provenance import provenance_tags
-from wpb_stream.catalogue.results import NEXUS
+from wpb_stream.catalogue.results import LINE_FITS
 from wpb_stream.core.documents import Document
 
 pytestmark = pytest.mark.integration
@@ -33,7 +33,7 @@ def acquired(beamline: Beamline, kind: str) -> str:
     beamline.acquire(documents)
     uid = documents[0].doc["uid"]
     if kind == "a failure":
-        (beamline.results.folder(uid) / NEXUS).mkdir()
+        (beamline.results.folder(uid) / LINE_FITS).mkdir()
     return uid
 
 
@@ -82,10 +82,19 @@ def test_what_is_made_and_told_is_what_dagsters_engine_makes_and_tells(
     assert told(direct) == told(engine)
     assert files(folder) == written
     assert revisions(beamline) == known
-    expected = {"everything": (10, 6, []), "no frames": (1, 0, []), "a failure": (8, 6, ["nexus_file"])}
+    expected = {"everything": (10, 6, []), "no frames": (1, 0, []), "a failure": (9, 6, ["line_fits"])}
     assert (len(direct.materializations), len(direct.checks), [step for step, _ in direct.failures]) == expected[kind]
 
 
-def test_steps_are_taken_as_the_engine_takes_them_and_the_summary_comes_last(definitions: dg.Definitions) -> None:
-    names = [step.name for step in steps_of(definitions.resolve_job_def("reconstruct_scan"))]
-    assert (names[0], names[-1], len(names)) == ("documents", "summary", 16)
+def test_of_the_steps_that_could_be_next_those_of_less_priority_come_last() -> None:
+    @dg.asset(op_tags={"dagster/priority": "-1"})
+    def first() -> None: ...
+
+    @dg.asset
+    def second() -> None: ...
+
+    @dg.asset(deps=[second])
+    def third() -> None: ...
+
+    job = dg.Definitions(assets=[first, second, third]).resolve_implicit_global_asset_job_def()
+    assert [step.name for step in steps_of(job)] == ["second", "third", "first"]

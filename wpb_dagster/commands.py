@@ -6,6 +6,7 @@ Loaded with every `wpb`: what takes long to import is imported where it is neede
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,6 +189,7 @@ def _make_again(settings: Settings, database_url: str, wanted: Wanted, *, proces
 
     from wpb_dagster.partitions import add_runs
     from wpb_dagster.remaking import Remade, Task
+    from wpb_dagster.reporting import Reporter
     from wpb_dagster.reprocess_job import told
     from wpb_dagster.reprocessing import reprocess as made_again
 
@@ -200,14 +202,13 @@ def _make_again(settings: Settings, database_url: str, wanted: Wanted, *, proces
         add_runs(instance, [task.uid for task in tasks])
     done = failed = 0
     columns = (TextColumn("making runs again"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    with Reporter(instance) if instance else nullcontext() as reporter, Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(tasks))
         for outcome in made_again(tasks, _given(settings, database_url), processes=processes, attempts=attempts):
             if isinstance(outcome, Remade):
                 done += 1
-                if instance is not None:
-                    for each in outcome.materializations:
-                        instance.report_runless_asset_event(each)
+                if reporter is not None:
+                    reporter.add(outcome.materializations)
             else:
                 failed += outcome.final
             if not isinstance(outcome, Remade) or outcome.failed_checks:

@@ -14,6 +14,7 @@ from wpb_dagster.checks import all_frames_found, live_equals_batch, values_finit
 from wpb_dagster.housekeeping import tidy_up, tidy_up_nightly
 from wpb_dagster.io_managers import FramesIOManager, ResultsIOManager
 from wpb_dagster.jobs import reconstruct_scan
+from wpb_dagster.outcomes import Outcomes
 from wpb_dagster.progress import run_progress
 from wpb_dagster.reprocess_job import reprocess_runs, reprocess_stale
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
@@ -36,6 +37,7 @@ def resources(
         "results_folder": results_folder,
         "recipes": recipes or Recipes(),
         "viewer": viewer or Viewer(),
+        "outcomes": Outcomes(),
         # Not as resources within resources: Dagster 1.13 warns of its own code for those.
         "results_io": ResultsIOManager(folder=results_folder.folder),
         "frames_io": FramesIOManager(folder=results_folder.folder, data_roots=detector_files.data_roots, path_map=detector_files.path_map),

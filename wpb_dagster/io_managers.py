@@ -4,6 +4,7 @@ A partition key is a stranger's text: ``Results.folder`` makes a safe name of it
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,11 @@ class ResultsIOManager(dg.ConfigurableIOManager):
 
     def results(self) -> Results:
         """The results, as the streaming process finds them too."""
-        return ResultsFolder(folder=self.folder).results()
+        return self._folder.results()
+
+    @cached_property
+    def _folder(self) -> ResultsFolder:
+        return ResultsFolder(folder=self.folder)
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Write a value, and say where."""
@@ -83,7 +88,11 @@ class FramesIOManager(dg.ConfigurableIOManager):
 
     def results(self) -> Results:
         """The results, as the streaming process finds them too."""
-        return ResultsFolder(folder=self.folder).results()
+        return self._folder.results()
+
+    @cached_property
+    def _folder(self) -> ResultsFolder:
+        return ResultsFolder(folder=self.folder)
 
     def handle_output(self, context: dg.OutputContext, obj: ScanFrames) -> None:
         """Write which frames make which point."""

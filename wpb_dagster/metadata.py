@@ -10,12 +10,12 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
+from wpb_dagster.provenance import TAG_PREFIX, on_behalf
 from wpb_dagster.reconstruction import Values
 from wpb_dagster.resources import Viewer
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo
 from wpb_stream.core.recipe import Notice
 
-TAG_PREFIX = "wpb/"
 MAX_TAG_CHARACTERS = 128
 _TAGGED = {"beamline": "beamline", "instrument": "instrument", "data_session": "data_session", "instrument_session": "instrument_session"}
 
@@ -105,6 +105,8 @@ def run_tags(info: RunInfo) -> Mapping[str, str]:
 
 def tag_run(context: dg.AssetExecutionContext, info: RunInfo) -> None:
     """Give these tags to the Dagster run we are in, if it is of one scan, whoever launched it: the sensor's has them already."""
+    if on_behalf(context.run):
+        return  # it is of many
     tags = run_tags(info)
     if len(context.partition_keys) == 1 and not tags.items() <= context.run.tags.items():
         context.instance.add_run_tags(context.run.run_id, dict(tags))

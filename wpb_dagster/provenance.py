@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from wpb_dagster.metadata import TAG_PREFIX
-
+TAG_PREFIX = "wpb/"
+"""Of all tags of Dagster runs that are ours."""
 _REVISION, _PRODUCED_BY = f"{TAG_PREFIX}revision", f"{TAG_PREFIX}produced_by"
 
 
@@ -19,3 +19,8 @@ def provenance_tags(revision: str, produced_by: str) -> Mapping[str, str]:
 def revision_of(run: dg.DagsterRun) -> tuple[str, str]:
     """The name of the revision that this run makes, and who makes it."""
     return run.tags.get(_REVISION, run.run_id), run.tags.get(_PRODUCED_BY, f"dagster {run.run_id}")
+
+
+def on_behalf(run: dg.DagsterRun) -> bool:
+    """Whether what this run makes is another one's, who is named instead of it."""
+    return _REVISION in run.tags

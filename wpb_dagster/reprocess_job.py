@@ -4,7 +4,7 @@ A job of its own rather than a backfill: Dagster makes a run of each stretch of 
 hundred would be fifty runs. No ``from __future__`` annotations: Dagster refuses the type of ``context`` as a string.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from wpb_dagster.partitions import add_runs
 from wpb_dagster.remaking import Failed, Given, Remade, Task
+from wpb_dagster.reporting import Reporter
 from wpb_dagster.reprocessing import reprocess
 from wpb_dagster.resources import Catalogue, DetectorFiles, Recipes, ResultsFolder, Viewer
 from wpb_dagster.selection import Selection, choose_runs, time_of
@@ -74,7 +75,7 @@ def reprocess_each(
     results_folder: ResultsFolder,
     recipes: Recipes,
     viewer: Viewer,
-) -> Iterator[Any]:
+) -> None:
     """Make the runs again that the run config names; each is reported as it comes, and one that fails stops no other."""
     asked: dict[str, Mapping[str, Any]] = {}
     with catalogue.reader() as reader:
@@ -91,15 +92,16 @@ def reprocess_each(
     tasks = [Task(uid, context.run_id, f"dagster {context.run_id}", wpb) for uid, wpb in asked.items()]
     given = given_of(catalogue, detector_files, results_folder, recipes, viewer)
     failed: list[Failed] = []
-    for done, outcome in enumerate(reprocess(tasks, given, processes=config.processes, attempts=config.attempts), start=1):
-        context.log.info(told(outcome, done, len(tasks)))
-        match outcome:
-            case Remade():
-                yield from outcome.materializations
-            case Failed(final=True):
-                failed.append(outcome)
-            case Failed():
-                pass
+    with Reporter(context.instance, context.run_id, context.job_name, context.op_handle.name) as reporter:
+        for done, outcome in enumerate(reprocess(tasks, given, processes=config.processes, attempts=config.attempts), start=1):
+            match outcome:
+                case Remade():
+                    reporter.add(outcome.materializations)
+                case Failed(final=True):
+                    failed.append(outcome)
+                case Failed():
+                    pass
+            context.log.info(told(outcome, done, len(tasks)))
     if failed:
         records = [dg.TableRecord({"run": each.task.uid, "error": each.error}) for each in failed]
         raise dg.Failure(
@@ -107,7 +109,6 @@ def reprocess_each(
             metadata={"failed runs": dg.MetadataValue.table(records)},
             allow_retries=False,  # each was tried as often as it was to be
         )
-    yield dg.Output(None)
 
 
 def given_of(*resources: dg.ConfigurableResource[Any]) -> Given:

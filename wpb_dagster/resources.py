@@ -1,13 +1,14 @@
 """What the assets work with: the catalogue, the detectors' files, the results folder, the recipes, the viewer.
 
-Every field left out is what wpb's settings say when it is needed (environment, ``wpb.toml``), so that Dagster and the streaming
-process agree, and no password shows in Dagster's pages.
+Every field left out is what wpb's settings say when it is first needed (environment, ``wpb.toml``), so that Dagster and the streaming
+process agree, and no password shows in Dagster's pages. Each Dagster run, and each tick of a sensor, has resources of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,6 +16,7 @@ from urllib.parse import quote, urlencode
 import dagster as dg
 import psycopg
 from psycopg import errors
+from pydantic import PrivateAttr
 
 from wpb_stream import settings
 from wpb_stream.catalogue.reader import CatalogueReader
@@ -34,6 +36,7 @@ class Catalogue(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeAr
     database_url: str | None = None
     """``postgresql://...``; by default ``WPB_DATABASE_URL``, else the embedded PostgreSQL of the data folder."""
     max_connections: int = 4
+    _reader: CatalogueReader | None = PrivateAttr(None)
 
     def url(self) -> str:
         """Where the database is.
@@ -67,8 +70,20 @@ class Catalogue(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeAr
     @contextmanager
     def reader(self) -> Iterator[CatalogueReader]:
         """The catalogue, open while the context lasts."""
+        if self._reader is not None:
+            yield self._reader
+            return
         with CatalogueReader(self.url(), self.max_connections) as reader:
             yield reader
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """While the context lasts every reader is the same one: to connect takes longer than to ask."""
+        with self.reader() as self._reader:
+            try:
+                yield
+            finally:
+                self._reader = None
 
 
 class DetectorFiles(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]
@@ -81,17 +96,17 @@ class DetectorFiles(dg.ConfigurableResource):  # pyright: ignore[reportMissingTy
     window_frames: int | None = None
     """Frames reduced at a time; by default ``WPB_WINDOW_FRAMES``."""
 
+    @cached_property
     def _settings(self) -> settings.Settings:
         return settings.load(data_roots=self.data_roots, path_map=self.path_map, window_frames=self.window_frames)
 
     def roots(self) -> DataRoots:
         """Where files may be read."""
-        loaded = self._settings()
-        return DataRoots(loaded.data_roots, loaded.mappings)
+        return DataRoots(self._settings.data_roots, self._settings.mappings)
 
     def frames_in_window(self) -> int:
         """Frames reduced at a time."""
-        return self._settings().window_frames
+        return self._settings.window_frames
 
 
 class ResultsFolder(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgument]
@@ -102,6 +117,10 @@ class ResultsFolder(dg.ConfigurableResource):  # pyright: ignore[reportMissingTy
 
     def results(self) -> Results:
         """The results, as the streaming process finds them too."""
+        return self._results
+
+    @cached_property
+    def _results(self) -> Results:
         return Results(Path(self.folder) if self.folder else settings.load().results.resolve())
 
 
@@ -116,13 +135,21 @@ class Recipes(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgu
 
     def defaults_of(self) -> Callable[[Mapping[str, Any]], PlanDefaults]:
         """Gives what the settings say of a run, by its start document."""
-        return settings.load(plans=self.plans).defaults_of
+        return self._settings.defaults_of
+
+    @cached_property
+    def _settings(self) -> settings.Settings:
+        return settings.load(plans=self.plans)
 
     def chooser(self) -> Callable[[dict[str, Any]], Recipe | None]:
         """Gives the recipe for a start document, or None.
 
         What it gives raises `RecipeError` where ``wpb`` asks for something impossible: who asked is told, and no guess is made instead.
         """
+        return self._chooser
+
+    @cached_property
+    def _chooser(self) -> Callable[[dict[str, Any]], Recipe | None]:
         choose = chooser(self.defaults_of())
         over = self.wpb
         return (lambda start: as_asked(choose, start, over)) if over else choose
@@ -134,19 +161,18 @@ class Viewer(dg.ConfigurableResource):  # pyright: ignore[reportMissingTypeArgum
     base_url: str | None = None
     """By default ``WPB_VIEWER_URL``, else ``http://`` and ``WPB_LISTEN``."""
 
+    @cached_property
     def _base(self) -> str:
-        if self.base_url:
-            return self.base_url.rstrip("/")
-        return settings.load().viewer.rstrip("/")
+        return (self.base_url or settings.load().viewer).rstrip("/")
 
     def feed_url(self) -> str:
         """The feed of the streaming process."""
-        return f"ws{self._base().removeprefix('http')}/ws"
+        return f"ws{self._base.removeprefix('http')}/ws"
 
     def run_url(self, uid: str) -> str:
         """The viewer's page of a run."""
-        return f"{self._base()}/?{urlencode({'run': uid})}"
+        return f"{self._base}/?{urlencode({'run': uid})}"
 
     def preview_url(self, uid: str) -> str:
         """The preview picture of a run."""
-        return f"{self._base()}/api/runs/{quote(uid, safe='')}/{PREVIEW}"
+        return f"{self._base}/api/runs/{quote(uid, safe='')}/{PREVIEW}"

@@ -14,7 +14,6 @@ from wpb_stream.core.messages import RunInfo
 
 JSON, MARKDOWN = "summary.json", "summary.md"
 """Names of the files in a run's folder."""
-RUNS_LOOKED_AT = 10
 
 
 def summary_of(
@@ -82,17 +81,6 @@ def as_markdown(told: dict[str, Any]) -> str:
     lines += [f"**{each['check']}** ({each['severity']}): {each['told']}" for each in told["checks"] if not each["passed"]]
     lines += [f"[{name}]({address})" if "://" in address else f"{name}: `{address}`" for name, address in told["links"].items()]
     return "\n\n".join(lines) + "\n"
-
-
-def evaluations_of(instance: dg.DagsterInstance, uid: str, run_id: str) -> list[dg.AssetCheckEvaluation]:
-    """The checks of a scan: those of this Dagster run, or if it made none, of the last one that did."""
-    before = instance.get_run_records(dg.RunsFilter(tags={"dagster/partition": uid}), limit=RUNS_LOOKED_AT)
-    for candidate in dict.fromkeys([run_id, *(record.dagster_run.run_id for record in before)]):
-        records = instance.get_records_for_run(candidate, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
-        events = [record.event_log_entry.dagster_event for record in records]
-        if events:
-            return [event.asset_check_evaluation_data for event in events if event]
-    return []
 
 
 def _frames(values: Values) -> dict[str, int]:

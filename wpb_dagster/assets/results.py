@@ -15,11 +15,12 @@ from wpb_dagster.line_fits import as_csv as fits_as_csv
 from wpb_dagster.line_fits import asked_of, fits_of
 from wpb_dagster.line_statistics import COLUMNS, as_csv, statistics_of
 from wpb_dagster.metadata import about_run, picture, plan_of, tag_run
+from wpb_dagster.outcomes import Outcomes
 from wpb_dagster.partitions import run_partitions
 from wpb_dagster.previews import KEPT_PREVIEW_BYTES, shrink
 from wpb_dagster.reconstruction import Maps, Values, replay
 from wpb_dagster.resources import Catalogue, Recipes, ResultsFolder, Viewer
-from wpb_dagster.summary import JSON, MARKDOWN, as_markdown, evaluations_of, summary_of
+from wpb_dagster.summary import JSON, MARKDOWN, as_markdown, summary_of
 from wpb_stream.catalogue.results import LINE_FITS, LINE_STATISTICS, NEXUS, PREVIEW
 from wpb_stream.core.derived import grid_of
 from wpb_stream.core.documents import Document
@@ -120,7 +121,12 @@ def line_fits(
     op_tags={"dagster/priority": "-1"},
 )
 def summary(
-    context: dg.AssetExecutionContext, documents: list[Document], catalogue: Catalogue, results_folder: ResultsFolder, viewer: Viewer
+    context: dg.AssetExecutionContext,
+    documents: list[Document],
+    catalogue: Catalogue,
+    results_folder: ResultsFolder,
+    viewer: Viewer,
+    outcomes: Outcomes,
 ) -> dg.MaterializeResult:
     """What was scanned, when, how it ended, what was found and what is missing, each check, and where to look further."""
     uid, results = context.partition_key, results_folder.results()
@@ -130,24 +136,19 @@ def summary(
     values, maps = stored_values(results, uid), stored_maps(results, uid)
     links = {"viewer": viewer.run_url(uid)}
     links |= {name: str(results.folder(uid) / file) for name, file in _FILES.items() if (results.folder(uid) / file).exists()}
-    checks = evaluations_of(context.instance, uid, context.run.run_id)
+    checks = outcomes.evaluations(context)
     told = summary_of(row.info, row.reason, len(documents), values, maps, checks, links)
     text = as_markdown(told)
     write_whole(results.folder(uid) / MARKDOWN, text.encode())
     path = results.folder(uid) / JSON
     write_whole(path, json.dumps(told, indent=2, allow_nan=False).encode() + b"\n")
-    if values is not None and not _failed(context):
+    if values is not None and not outcomes.failed(context):  # the summary comes last
         with catalogue.reader() as reader:
             reader.finish_revision(uid, values.revision)
     failed = [each.check_name for each in checks if not each.passed]
     metadata: dict[str, Any] = {"summary": dg.MetadataValue.md(text), "file": dg.MetadataValue.path(path)}
     metadata |= {"checks passed": len(checks) - len(failed), "checks not passed": ", ".join(failed) or "none"}
     return dg.MaterializeResult(metadata=about_run(row.info, viewer) | metadata)
-
-
-def _failed(context: dg.AssetExecutionContext) -> bool:
-    """Whether something could not be made in this Dagster run, in which the summary comes last."""
-    return bool(context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE))
 
 
 def _brief(value: str | float) -> str:

@@ -104,7 +104,6 @@ def test_requests_are_read_with_the_protocols_defaults(text: str, request_: obje
         ('{"id":5}', "bad_message", 5),
         ('{"id":5,"type":7}', "bad_message", 5),
         ('{"id":5,"type":["subscribe"]}', "bad_message", 5),
-        ('{"id":5,"type":"reprocess"}', "unknown_type", 5),
         ('{"id":5,"type":""}', "unknown_type", 5),
         ('{"id":"5","type":"ping"}', "bad_message", None),
         ('{"id":true,"type":"ping"}', "bad_message", None),

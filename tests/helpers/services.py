@@ -62,6 +62,10 @@ def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embed
     """One embedded PostgreSQL for all tests."""
     postgres = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
     with running(postgres.service()):
+        with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+            for setting in ("fsync", "full_page_writes"):  # what is written need not outlive this machine
+                connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+            connection.execute("SELECT pg_reload_conf()")
         yield postgres
 
 

@@ -279,7 +279,7 @@ asked = st.sampled_from([BY_I0, {"scalars": ["i0"]}, {**BY_I0, "scalars": ["i0",
 visits = st.lists(st.integers(1, 7), min_size=1, max_size=12).map(tuple)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(asked, visits, st.sampled_from(SOURCES), st.sampled_from([0, 3, 12, 40]), st.booleans(), st.randoms(use_true_random=False))
 def test_any_delivery_ends_in_the_maps_of_the_clean_one(
     wpb: dict[str, Any], visited: tuple[int, ...], source: str, window: int, lossy: bool, order: random.Random

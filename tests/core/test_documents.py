@@ -205,7 +205,7 @@ def test_any_bytes_are_read_or_refused(message: bytes) -> None:
         pass
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     st.text(max_size=8) | st.sampled_from(["<f8", "|u1", "<U1", "|S2"]),
     JSON_VALUES | st.lists(st.integers(-3, 5), max_size=3),

@@ -232,7 +232,7 @@ def test_room_for_rows_is_not_taken_before_they_come() -> None:
 # --- live equals batch ---
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(
     st.lists(st.integers(1, 12), min_size=1, max_size=25),
     st.integers(1, 3),

@@ -77,7 +77,7 @@ def test_duplicates_change_nothing(seq_nums: list[int], order: random.Random) ->
     assert apply_all(again) == apply_all(documents)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=12), st.booleans(), st.randoms(use_true_random=False))
 def test_documents_in_any_order_ask_for_the_same_frames_in_the_end(seq_nums: list[int], names_run: bool, order: random.Random) -> None:
     run = Acquisition()

@@ -137,7 +137,7 @@ def never_late(ref: FrameRef) -> FrameStatus:
     return READ
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(plans, min_size=1, max_size=3), st.sampled_from([0, 3, 12, 40]), st.randoms(use_true_random=False))
 def test_any_delivery_ends_in_the_maps_of_the_clean_one(wanted: list[Plan], window: int, order: random.Random) -> None:
     runs = [documents_of(plan, number) for number, plan in enumerate(wanted)]

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import psycopg
 import pytest
+from sqlalchemy.pool import QueuePool
 
 from tests.dagster.scans import Beamline
 from tests.helpers.services import running
@@ -50,6 +51,14 @@ def resources_of(beamline: Beamline) -> Mapping[str, Any]:
 @pytest.fixture
 def definitions(resources_of: Mapping[str, Any]) -> dg.Definitions:
     return project(resources_of)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pooled() -> Iterator[None]:
+    """Dagster's storage opens a connection for each thing it asks, hundreds a run: a third of all that these tests would do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sqlalchemy.pool.NullPool", QueuePool)
+        yield
 
 
 @pytest.fixture

@@ -70,7 +70,9 @@ types: setup npm/node_modules/.package-lock.json ## Static types
 bench: setup ## Frames a second and latency, side by side with the plain way
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
-peers: setup ## LiberTEM, in its locked version, for `make bench` to compare with
+# Not in the lock: they want other versions of what extras of wpb's want.
+FEED_PEERS := davidia==1.1.0 "tiled[server]==0.2.20"
+peers: setup ## LiberTEM, Davidia and Tiled, for `make bench` to compare with
 	@index=$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$(.tools/bin/python -m pip config get global.index-url 2>/dev/null || true)}}}; \
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
 	$(UV) export --quiet --frozen --all-extras --group bench --no-emit-project -o .venv/with-peers.txt; \

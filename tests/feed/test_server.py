@@ -112,3 +112,16 @@ async def test_a_catalogue_that_answers_nothing_for_as_long_as_it_may_is_told_al
             told = await client.receive()
             assert isinstance(told, dict)
             assert (told["type"], told["id"], told["code"]) == ("error", listing, "internal")
+
+
+@pytest.mark.parametrize("served", [False, True])
+async def test_messages_are_compressed_only_where_the_settings_have_it_and_the_client_offers_it(served: bool, tmp_path: Path) -> None:
+    with CatalogueReader("postgresql://127.0.0.1:1/none") as reader:
+        async with serving_of(reader, tmp_path, compression=served) as serving:
+            live(serving.board, 500)
+            for offered in ("deflate", None):
+                async with serving.client(compression=offered) as client:
+                    await client.send("subscribe", run="u")
+                    (piece,) = await client.rows(500)
+                    assert piece.columns["point"].tolist() == list(range(500))
+                    assert bool(client.socket.protocol.extensions) is (served and offered is not None)

@@ -86,6 +86,7 @@ class Feed:
     :param limits: what clients may ask for at most
     :param hindrance: gives why clients are better served elsewhere, if they are: a sentence
     :param remaking: has runs made again; none can be by default
+    :param compression: whether messages are compressed for clients that offer it
     """
 
     def __init__(
@@ -102,9 +103,12 @@ class Feed:
         limits: FeedLimits | None = None,
         hindrance: Callable[[], str | None] = lambda: None,
         remaking: Remaking | None = None,
+        *,
+        compression: bool = False,
     ) -> None:
         self._board, self._finder, self._frames, self._remaking, self._version = board, finder, frames, remaking, version
         self._slices, self._places, self._sent = Slices(), Places(), Sent()
+        self._compression = compression
         self._limits = limits or FeedLimits()
         published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
         answers = {path: plain(200, "application/json", msgspec.json.encode(document)) for path, document in published.items()}
@@ -166,7 +170,7 @@ class Feed:
                 create_connection=partial(Socket, Seats(self._limits)),  # pyright: ignore[reportArgumentType]
                 logger=wire,
                 ssl=tls,
-                compression=None,
+                compression="deflate" if self._compression else None,
                 max_size=self._limits.max_message_bytes,
                 server_header=None,
                 open_timeout=ANSWER_TIMEOUT_S,

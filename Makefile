@@ -77,6 +77,7 @@ peers: setup ## LiberTEM, Davidia and Tiled, for `make bench` to compare with
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
 	$(UV) export --quiet --frozen --all-extras --group bench --no-emit-project -o .venv/with-peers.txt; \
 	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes .venv/with-peers.txt; \
+	$(UV) pip install --quiet --python $(BIN)/python $(FEED_PEERS); \
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
 
 docs-pictures: setup chromium ## Make the screenshots in docs/ anew

@@ -49,8 +49,8 @@ def stored_documents(results: Results, uid: str) -> list[Document]:
     return decode_documents(file.read_bytes()) if file.exists() else []
 
 
-class ResultsIOManager(dg.ConfigurableIOManager):
-    """Documents, descriptions of reconstructions and maps, as files in the run's folder."""
+class _FilesIOManager(dg.ConfigurableIOManager):
+    """Writes an asset's value into the run's folder."""
 
     folder: str | None = None
     """As :class:`ResultsFolder` has it."""
@@ -70,36 +70,23 @@ class ResultsIOManager(dg.ConfigurableIOManager):
         write_whole(path, value)
         context.add_output_metadata({"file": dg.MetadataValue.path(path), "bytes": len(value)})
 
+
+class ResultsIOManager(_FilesIOManager):
+    """Documents, descriptions of reconstructions and maps, as files in the run's folder."""
+
     def load_input(self, context: dg.InputContext) -> Any:
         """Read the value of the run whose partition this is."""
         suffix, decode = _DECODERS[context.asset_key.path[-1]]
         return decode(_read(context, self.results(), suffix))
 
 
-class FramesIOManager(dg.ConfigurableIOManager):
+class FramesIOManager(_FilesIOManager):
     """Frames, as a reference to the detectors' files: nothing is copied, pixels are read in slices by whoever asks for them."""
 
-    folder: str | None = None
-    """As :class:`ResultsFolder` has it."""
     data_roots: list[str] | None = None
     """As :class:`DetectorFiles` has it."""
     path_map: list[str] | None = None
     """As :class:`DetectorFiles` has it."""
-
-    def results(self) -> Results:
-        """The results, as the streaming process finds them too."""
-        return self._folder.results()
-
-    @cached_property
-    def _folder(self) -> ResultsFolder:
-        return ResultsFolder(folder=self.folder)
-
-    def handle_output(self, context: dg.OutputContext, obj: ScanFrames) -> None:
-        """Write which frames make which point."""
-        suffix, value = encode(obj)
-        path = stored_file(self.results(), context.partition_key, context.asset_key.path[-1], suffix)
-        write_whole(path, value)
-        context.add_output_metadata({"file": dg.MetadataValue.path(path), "bytes": len(value)})
 
     def load_input(self, context: dg.InputContext) -> ScanFrames:
         """The reference; no pixel is read yet."""

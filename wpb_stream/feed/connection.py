@@ -41,15 +41,16 @@ class Connection:
         """
         async with self._turn:
             for message in messages:
-                size = len(message if isinstance(message, bytes) else message.encode())
-                self._sent.bytes += size
-                if size <= SMALL_BYTES and self._idle:
-                    broadcast((self._socket,), message)  # nothing to wait for, and a third of the work
+                text = isinstance(message, str)
+                data = message.encode() if text else message
+                self._sent.bytes += len(data)
+                if len(data) <= SMALL_BYTES and self._idle:
+                    broadcast((self._socket,), data, text=text)  # nothing to wait for, and a third of the work
                     continue
                 # The bound is within the turn: who waits for its turn is not timed out, as its message would be lost.
                 try:
                     async with asyncio.timeout(SEND_TIMEOUT_S):
-                        await self._socket.send(message)
+                        await self._socket.send(data, text=text)
                 except TimeoutError:
                     await self._drained()
 

@@ -19,9 +19,8 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from tests.helpers.certificates import Certificates
-from tests.helpers.serving import serving_of
+from tests.helpers.serving import catalogue_away, serving_of
 from wpb_stream.catalogue.migrations import upgrade
-from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.cli import main
 from wpb_stream.demo import say_what_is_silent
 from wpb_stream.doctor import folders
@@ -161,8 +160,7 @@ def looked(*arguments: str) -> Result:
 
 async def test_a_port_that_wpb_serves_with_tls_is_asked_over_tls(tmp_path: Path) -> None:
     certificates = Certificates(tmp_path)
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
+    reader = catalogue_away()
     async with serving_of(reader, tmp_path / "results", context_of(certificates.broker, None)) as serving:
         asked = ("127.0.0.1", serving.port, "/healthz", "ok", "WPB_LISTEN")
         assert await ask(look_at_port, *asked, True) == ok("wpb is running there")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wpb_stream.core.access import Access, Grant, Scope, digest_of
+from wpb_stream.core.access import Grant, Scope, digest_of
 
 
 class Token(BaseModel):
@@ -33,11 +33,3 @@ def new_token(name: str, scopes: Iterable[Scope] = ("watch",), sessions: Iterabl
     """A new token: its text, which is kept nowhere, and the entry for the settings."""
     text = f"wpb_{secrets.token_urlsafe(32)}"
     return text, Token(name=name, sha256=digest_of(text), scopes=tuple(scopes), sessions=None if sessions is None else tuple(sessions))
-
-
-def access_of(tokens: Iterable[Token], anonymous: Grant | None = None) -> Access:
-    """Whom these tokens let in.
-
-    :param anonymous: what those may who show none
-    """
-    return Access((token.grant for token in tokens), anonymous)

@@ -14,8 +14,7 @@ from PIL import Image
 
 from tests.browser.pages import Viewer, viewer_page
 from tests.helpers.nodejs import ROOT, node, packages, packed, site
-from tests.helpers.serving import live, serving_of
-from wpb_stream.catalogue.reader import CatalogueReader
+from tests.helpers.serving import catalogue_away, live, serving_of
 from wpb_stream.core.messages import AxisInfo
 from wpb_stream.core.table import PointTable
 
@@ -52,8 +51,7 @@ async def colours(viewer: Viewer) -> npt.NDArray[np.int_]:
 
 async def test_a_live_map_in_react_and_h5web_has_the_values_of_the_scan_in_their_places(tmp_path: Path) -> None:
     built = await build(tmp_path)
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
+    reader = catalogue_away()
     with site(built) as origin:
         async with serving_of(reader, tmp_path, origins=[origin]) as serving:
             made = live(serving.board, 0)

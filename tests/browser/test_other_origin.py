@@ -11,8 +11,7 @@ import pytest
 
 from tests.browser.pages import Viewer, viewer_page
 from tests.helpers.nodejs import ROOT, site
-from tests.helpers.serving import live, serving_of
-from wpb_stream.catalogue.reader import CatalogueReader
+from tests.helpers.serving import catalogue_away, live, serving_of
 
 pytestmark = pytest.mark.browser
 
@@ -48,8 +47,7 @@ async def listeners(viewer: Viewer) -> list[str]:
 
 
 async def test_a_page_of_an_allowed_origin_draws_a_run_as_it_grows_and_others_are_shown_none(tmp_path: Path) -> None:
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
+    reader = catalogue_away()
     (tmp_path / "favicon.ico").touch()
     with site(tmp_path) as allowed, site(tmp_path) as other:
         async with serving_of(reader, tmp_path, origins=[allowed]) as serving:

@@ -7,18 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.browser.pages import viewer_page
-from tests.helpers.serving import live, serving_of
-from wpb_stream.catalogue.reader import CatalogueReader
-from wpb_stream.tokens import access_of, new_token
+from tests.helpers.serving import catalogue_away, live, serving_of
+from wpb_stream.core.access import Access
+from wpb_stream.tokens import new_token
 
 pytestmark = pytest.mark.browser
 
 
 async def test_it_asks_for_the_token_and_shows_it_wherever_it_asks_for_something(tmp_path: Path) -> None:
     text, entry = new_token("alice")
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
-    async with serving_of(reader, tmp_path, access=access_of([entry])) as serving:
+    reader = catalogue_away()
+    async with serving_of(reader, tmp_path, access=Access([entry.grant])) as serving:
         live(serving.board, 6)
         async with viewer_page(f"http://127.0.0.1:{serving.port}/") as viewer:
             page = viewer.page

@@ -11,7 +11,6 @@ from wpb_stream.admission import admission
 from wpb_stream.cli import main
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.settings import environment, load
-from wpb_stream.tokens import access_of
 from wpb_stream.up import _with_services
 
 
@@ -35,7 +34,7 @@ def test_what_it_prints_for_the_settings_lets_the_token_in(file: Path) -> None:
     file.write_text(f"{first}\n{second}")
     settings = load()
     assert [token.scopes for token in settings.tokens] == [("admin",), ("watch",)]
-    access = access_of(settings.tokens)
+    access = admission(settings, None)
     found, other = access.grant(alice), access.grant(visit)
     assert found is not None
     assert (found.name, found.sessions, found.may("watch"), found.may("admin")) == ("alice", None, True, True)

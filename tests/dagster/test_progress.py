@@ -21,6 +21,7 @@ from tests.dagster.test_sensors import uid_of
 from wpb_dagster.progress import LOOKED_AT_A_TICK, OBSERVE_EVERY_S, run_progress
 from wpb_dagster.resources import Viewer
 from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.core.access import Access
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.documents import Document
 from wpb_stream.core.live import describe
@@ -29,7 +30,7 @@ from wpb_stream.feed.finder import Finder
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.server import Feed
 from wpb_stream.frames.pool import FrameReaders
-from wpb_stream.tokens import access_of, new_token
+from wpb_stream.tokens import new_token
 
 pytestmark = pytest.mark.integration
 
@@ -71,7 +72,7 @@ def streaming(beamline: Beamline, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with CatalogueReader(beamline.database_url) as reader:
             finder = Finder(board, reader, beamline.results)
             frames = Frames(board, finder, reader, FrameReaders(beamline.roots, 1, 10.0), lambda _: None)
-            feed = Feed(board, finder, beamline.results, frames, "0", access=access_of([ENTRY]))
+            feed = Feed(board, finder, beamline.results, frames, "0", access=Access([ENTRY.grant]))
             async with feed.serve("127.0.0.1", 0) as server:
                 started.set_result((asyncio.get_running_loop(), stop, next(iter(server.sockets)).getsockname()[1]))
                 await stop.wait()

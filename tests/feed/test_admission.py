@@ -28,13 +28,6 @@ BOB, BOBS = new_token("bob", sessions=["cm1-1"])
 
 
 @pytest.fixture
-def reader() -> CatalogueReader:
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
-    return reader
-
-
-@pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The settings file, which is looked at all the time."""
     monkeypatch.setenv("WPB_CONFIG", str(tmp_path / "wpb.toml"))

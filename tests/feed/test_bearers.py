@@ -15,14 +15,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.helpers.provider import AUDIENCE, ISSUER, Signer
 from tests.helpers.rawfeed import raw_client
-from tests.helpers.serving import Serving, live, serving_of
-from wpb_stream.catalogue.reader import CatalogueReader
+from tests.helpers.serving import Serving, catalogue_away, live, serving_of
 from wpb_stream.client import watch
+from wpb_stream.core.access import Access
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.feed import server
 from wpb_stream.feed.provider import Provider
 from wpb_stream.oidc import Oidc
-from wpb_stream.tokens import access_of, new_token
+from wpb_stream.tokens import new_token
 
 KEY = Signer("one")
 STATIC, ENTRY = new_token("alice")
@@ -37,9 +37,8 @@ async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     """A server that knows one provider and one token of its own; of its two runs the latest is another session's."""
     (tmp_path / "keys.json").write_text(json.dumps({"keys": [KEY.public]}))
     oidc = Oidc(issuer=ISSUER, audience=(AUDIENCE,), jwks=str(tmp_path / "keys.json"), sessions_claim="sessions", leeway_s=0)
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
-    async with serving_of(reader, tmp_path / "results", access=access_of([ENTRY]), provider=Provider(oidc)) as serving:
+    reader = catalogue_away()
+    async with serving_of(reader, tmp_path / "results", access=Access([ENTRY.grant]), provider=Provider(oidc)) as serving:
         live(serving.board, 5, "mine", data_session="cm1-1")
         live(serving.board, 5, "theirs", data_session="cm2-1")
         yield serving
@@ -121,10 +120,9 @@ async def test_no_part_of_a_token_is_ever_logged(serving: Serving, caplog: pytes
 
 
 async def test_many_come_at_once_while_the_keys_cannot_be_had(tmp_path: Path) -> None:
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
+    reader = catalogue_away()
     oidc = Oidc(issuer=ISSUER, audience=(AUDIENCE,), jwks=str(tmp_path / "none.json"))
-    async with serving_of(reader, tmp_path, access=access_of([ENTRY]), provider=Provider(oidc)) as serving:
+    async with serving_of(reader, tmp_path, access=Access([ENTRY.grant]), provider=Provider(oidc)) as serving:
         answers = await asyncio.gather(*(serving.get("/api/runs", **bearer(KEY.token())) for _ in range(10)))
         assert set(answers) == {b"HTTP/1.1 401 Unauthorized"}
         async with serving.client(additional_headers=bearer(STATIC)) as client:

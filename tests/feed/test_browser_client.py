@@ -13,9 +13,10 @@ import pytest
 from tests.helpers.nodejs import CLIENT, node, script
 from tests.helpers.serving import Serving, live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.core.access import Access
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.table import PointTable
-from wpb_stream.tokens import access_of, new_token
+from wpb_stream.tokens import new_token
 
 HERE = Path(__file__).parent / "client"
 CLOSE = """
@@ -30,14 +31,6 @@ const feed = new Feed({});
 await feed.fetch("u", {{ revision: "live.9" }}).catch(({{ code, message }}) => console.log(`${{code}}: ${{message}}`));
 feed.close();
 """
-
-
-@pytest.fixture
-def reader() -> CatalogueReader:
-    """A catalogue that is away."""
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
-    return reader
 
 
 @pytest.fixture
@@ -136,7 +129,7 @@ async def test_a_feed_that_is_closed_by_who_hears_of_a_fault_stays_closed(servin
 
 async def test_who_shows_no_known_token_waits_for_another_one_and_keeps_no_process_alive(reader: CatalogueReader, tmp_path: Path) -> None:
     text, entry = new_token("alice")
-    async with serving_of(reader, tmp_path, access=access_of([entry])) as serving:
+    async with serving_of(reader, tmp_path, access=Access([entry.grant])) as serving:
         live(serving.board, 4)
         async with script(WATCHER, serving.url, "", "wrong", text) as watcher:
             assert (await watcher.until("connection", state="unauthenticated"))[-1]["sentence"] == "The server wants a token."

@@ -17,13 +17,6 @@ from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.feed.limits import MAX_GUESSERS, Allowance, FeedLimits, Guesses, Seats
 
 
-@pytest.fixture
-def reader() -> CatalogueReader:
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
-    return reader
-
-
 def test_requests_may_come_in_a_burst_and_then_as_many_a_second_as_are_allowed() -> None:
     allowance = Allowance(10.0, now=100.0)
     assert [allowance.take(100.0) for _ in range(21)] == [True] * 20 + [False]

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.serving import Serving, live, serving_of
-from wpb_stream.catalogue.reader import CatalogueReader
+from tests.helpers.serving import Serving, catalogue_away, live, serving_of
 from wpb_stream.catalogue.results import PREVIEW
 from wpb_stream.feed.http import SECURITY_HEADERS
 
@@ -38,8 +37,7 @@ TRAVERSALS = [
 @pytest.fixture
 async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     """A server whose results folder has the picture of one run, and secrets beside it."""
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
+    reader = catalogue_away()
     (tmp_path / "secret.txt").write_text("secret")
     (tmp_path / PREVIEW).write_bytes(b"secret")
     async with serving_of(reader, tmp_path / "results") as server:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.rawfeed import Points
-from tests.helpers.serving import Serving, live, serving_of
+from tests.helpers.serving import Serving, catalogue_away, live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.core.exceptions import ServiceError
 
@@ -19,8 +19,7 @@ from wpb_stream.core.exceptions import ServiceError
 @pytest.fixture
 async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     """A server whose catalogue cannot be asked."""
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()  # so that a question fails at once, not after ten seconds
+    reader = catalogue_away()
     async with serving_of(reader, tmp_path) as server:
         yield server
 

@@ -17,9 +17,10 @@ from tests.helpers.rawfeed import raw_client
 from tests.helpers.serving import live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.client import watch
+from wpb_stream.core.access import Access
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.feed.tls import context_of
-from wpb_stream.tokens import access_of, new_token
+from wpb_stream.tokens import new_token
 
 SILENT = logging.getLogger("of a client that is not ours")
 SILENT.setLevel(logging.CRITICAL)
@@ -28,13 +29,6 @@ SILENT.setLevel(logging.CRITICAL)
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-def reader() -> CatalogueReader:
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
-    return reader
 
 
 async def test_viewer_and_feed_are_served_with_tls_alone(certificates: Certificates, reader: CatalogueReader, tmp_path: Path) -> None:
@@ -75,7 +69,7 @@ async def test_no_token_is_ever_logged(reader: CatalogueReader, tmp_path: Path, 
     caplog.set_level(logging.DEBUG)
     token, entry = new_token("alice")
     wrong, _ = new_token("mallory")
-    async with serving_of(reader, tmp_path, access=access_of([entry])) as serving:
+    async with serving_of(reader, tmp_path, access=Access([entry.grant])) as serving:
         live(serving.board, 5)
         watching = watch(serving.url, "u", token=token)
         await anext(watching)

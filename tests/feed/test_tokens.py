@@ -15,12 +15,13 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.helpers.rawfeed import RawClient
-from tests.helpers.serving import Serving, live, serving_of
+from tests.helpers.serving import Serving, catalogue_away, live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.client import frame, watch
+from wpb_stream.core.access import Access
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.feed import door
-from wpb_stream.tokens import access_of, new_token
+from wpb_stream.tokens import new_token
 
 TOKEN, ENTRY = new_token("alice")
 VISIT, VISIT_ENTRY = new_token("visit", sessions=["cm1-1"])
@@ -29,9 +30,8 @@ VISIT, VISIT_ENTRY = new_token("visit", sessions=["cm1-1"])
 @pytest.fixture
 async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     """A server that wants a token, with a run of each of two sessions, the latest of which the visit may not see."""
-    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
-    reader.close()
-    async with serving_of(reader, tmp_path, access=access_of([ENTRY, VISIT_ENTRY])) as server:
+    reader = catalogue_away()
+    async with serving_of(reader, tmp_path, access=Access([ENTRY.grant, VISIT_ENTRY.grant])) as server:
         live(server.board, 5, "mine", data_session="cm1-1")
         live(server.board, 5, "theirs", data_session="cm2-1")
         yield server

@@ -30,6 +30,13 @@ from wpb_stream.recipes import chooser
 from wpb_stream.settings import load
 
 
+def catalogue_away() -> CatalogueReader:
+    """A catalogue that cannot be asked: a question fails at once, not after ten seconds."""
+    reader = CatalogueReader("postgresql://127.0.0.1:1/none")
+    reader.close()
+    return reader
+
+
 @dataclass(frozen=True)
 class Serving:
     """A server in this event loop."""

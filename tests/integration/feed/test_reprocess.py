@@ -14,8 +14,9 @@ from tests.helpers.serving import Serving, serving_of
 from tests.integration.feed.conftest import Beamline
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.client import reprocess
+from wpb_stream.core.access import Access
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
-from wpb_stream.tokens import access_of, new_token
+from wpb_stream.tokens import new_token
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -32,7 +33,7 @@ def bearer(token: str) -> dict[str, str]:
 async def serving(beamline: Beamline, past: list[Scan]) -> AsyncIterator[Serving]:
     """A server on the catalogue of the finished runs that wants a token, and has no Dagster."""
     with CatalogueReader(beamline.settings.database_url or "") as reader:
-        async with serving_of(reader, beamline.settings.results, access=access_of([WATCHERS, STAFFS, VISITS])) as serving:
+        async with serving_of(reader, beamline.settings.results, access=Access([WATCHERS.grant, STAFFS.grant, VISITS.grant])) as serving:
             serving.board.latest = past[-1].uid
             yield serving
 
@@ -104,7 +105,7 @@ async def test_while_dagster_is_away_that_is_said_and_where_it_was_looked_for(cl
 async def test_another_server_than_dagsters_is_found_out(serving: Serving, beamline: Beamline, past: list[Scan]) -> None:
     with CatalogueReader(beamline.settings.database_url or "") as reader:
         ours = f"http://127.0.0.1:{serving.port}"
-        async with serving_of(reader, beamline.settings.results, dagster=ours, access=access_of([STAFFS])) as other:
+        async with serving_of(reader, beamline.settings.results, dagster=ours, access=Access([STAFFS.grant])) as other:
             async with other.client(additional_headers=bearer(STAFF)) as client:
                 told = await client.answer("reprocess", run=past[0].uid, recipe={})
     assert told["code"] == "internal"

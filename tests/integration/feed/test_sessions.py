@@ -15,7 +15,8 @@ from tests.integration.feed.conftest import Beamline
 from tests.integration.feed.test_http import _http
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.results import PREVIEW
-from wpb_stream.tokens import access_of, new_token
+from wpb_stream.core.access import Access
+from wpb_stream.tokens import new_token
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -36,7 +37,7 @@ async def scans(beamline: Beamline) -> list[Scan]:
 async def serving(beamline: Beamline, scans: list[Scan]) -> AsyncIterator[Serving]:
     """A server on the same catalogue that wants a token, and has nothing on its board."""
     with CatalogueReader(beamline.settings.database_url or "") as reader:
-        async with serving_of(reader, beamline.settings.results, access=access_of([ENTRY])) as serving:
+        async with serving_of(reader, beamline.settings.results, access=Access([ENTRY.grant])) as serving:
             serving.board.latest = scans[-1].uid
             yield serving
 

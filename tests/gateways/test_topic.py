@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.core.test_mirror import assert_same, begin, end, grow
@@ -93,6 +94,22 @@ async def test_what_a_board_shows_while_the_broker_is_away_or_is_started_anew_wi
             await until_rows(late, 10)
             assert_same(late, board)
         assert (board.counts.unpublished(), held.counts.gaps, held.counts.rows) == (0, 0, 10)
+
+
+async def test_what_cannot_be_told_costs_the_topic_alone_and_only_while_it_is_there(
+    kafka_address: str, kafka_topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    board, url = Board(), f"kafka://{kafka_address}/{kafka_topic}"
+    grow(begin(board), 5)
+    made = begin(board, "odd")
+    made.run = msgspec.structs.replace(made.run, metadata={"odd": object()})
+    async with publishing(board, url), reading(url) as (held, _):
+        async with asyncio.timeout(WAIT_S):
+            while "gateways hear nothing" not in caplog.text:
+                await asyncio.sleep(0.01)
+        del board.live["odd"]
+        board.changed()
+        await until_rows(held, 5)
 
 
 async def test_running_runs_are_told_again_for_those_who_come_when_their_beginning_is_not_kept_any_more(

@@ -9,7 +9,7 @@ app = make_app(
     {
         "broker": os.environ["WPB_CELERY_BROKER"],
         "backend": os.environ["WPB_CELERY_BACKEND"],
-        "config_source": {"task_track_started": True, "worker_prefetch_multiplier": 1, "task_acks_late": True},
+        "config_source": {"worker_prefetch_multiplier": 1, "task_acks_late": True},
     }
 )
 execute_job = create_execute_job_task(app)

@@ -23,9 +23,9 @@ let reason = "";
 /** The server's clock minus this machine's, in ms. */
 let clockOffset = 0;
 
-const stage = new Stage(
-  () => ({ running: shown?.status === "running", path: pressed("path"), colours: colours.value }),
-  () => {
+const stage = new Stage(page.element("plots"), {
+  overlay: () => ({ running: shown?.status === "running", path: pressed("path"), colours: colours.value }),
+  drawn() {
     const { view, cursor } = stage;
     const cell = cursor ?? stage.model?.latestCell ?? null;
     if (view && cell !== null) page.showReadout(view, cell, cursor !== null);
@@ -36,8 +36,12 @@ const stage = new Stage(
     dataset.status = shown?.status ?? "";
     dataset.compared = stage.compared?.revision ?? "";
   },
-  (cell) => void look(cell),
-);
+  pick: (cell) => void look(cell),
+  emptied(empty) {
+    page.element("empty").hidden = !empty;
+    if (empty) page.element("readout").hidden = true;
+  },
+});
 
 /**
  * Why a request failed, as a value; whatever is no refusal goes on.

@@ -4,7 +4,6 @@ import { isPrimary } from "./colour.js";
 import { Difference } from "./difference.js";
 import { LinePlot } from "./lineplot.js";
 import { MapPlot } from "./mapplot.js";
-import { element } from "./page.js";
 import { Panel } from "./panel.js";
 import { range } from "./scales.js";
 import { View } from "./view.js";
@@ -27,14 +26,24 @@ function titleOf({ name, title }) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-function readTheme() {
-  const style = getComputedStyle(document.documentElement);
+/** @param {Element} host */
+function readTheme(host) {
+  const style = getComputedStyle(host);
   const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
   return {
     text: colour("text"), muted: colour("muted"), line: colour("line"), accent: colour("accent"), hatch: colour("hatch"), ground: colour("ground"),
-    red: colour("red"), green: colour("green"), blue: colour("blue"), family: style.fontFamily, size: parseFloat(style.fontSize) * 0.75,
+    red: colour("red"), green: colour("green"), blue: colour("blue"), family: style.fontFamily, size: parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.75,
   };
 }
+
+/**
+ * What a stage asks of the page it is on, and tells it.
+ * @typedef {object} StageListener
+ * @property {() => Omit<import("./mapplot.js").Overlay, "cursor">} overlay asked at each drawing
+ * @property {() => void} drawn called after each drawing
+ * @property {(cell: number) => void} pick called when the person wants to look closer at a cell
+ * @property {(empty: boolean) => void} emptied called when its maps are taken off the page, and when others come
+ */
 
 export class Stage {
   /** The run. @type {RunModel | null} */ model = null;
@@ -47,14 +56,12 @@ export class Stage {
   #repaint = true;
 
   /**
-   * @param {() => Omit<import("./mapplot.js").Overlay, "cursor">} overlay asked at each drawing
-   * @param {() => void} drawn called after each drawing
-   * @param {(cell: number) => void} pick called when the person wants to look closer at a cell
+   * @param {HTMLElement} host what the maps are put into, of class `stage`
+   * @param {StageListener} listener
    */
-  constructor(overlay, drawn, pick) {
-    this.pick = pick;
-    this.overlay = overlay;
-    this.drawn = drawn;
+  constructor(host, listener) {
+    this.host = host;
+    this.listener = listener;
     const restyle = () => {
       this.#theme = null;
       this.redraw(false);
@@ -79,9 +86,8 @@ export class Stage {
     for (const panel of this.#panels) panel.remove();
     this.#panels = [];
     this.model = this.compared = this.view = this.cursor = null;
-    element("readout").hidden = true;
-    element("plots").hidden = true;
-    element("empty").hidden = false;
+    this.host.hidden = true;
+    this.listener.emptied(true);
   }
 
   /**
@@ -94,7 +100,7 @@ export class Stage {
     this.model = model;
     this.compared = compared;
     const view = (this.view = new View(compared ? new Difference(model, compared) : model));
-    const listener = { point: (/** @type {number | null} */ cell) => this.#point(cell), pick: this.pick, resized: () => this.redraw(false) };
+    const listener = { point: (/** @type {number | null} */ cell) => this.#point(cell), pick: this.listener.pick, resized: () => this.redraw(false) };
     const flat = view.y !== null;
     const { channels } = view.model;
     for (const channel of channels) {
@@ -153,7 +159,7 @@ export class Stage {
 
   /** @param {View} view */
   #arrange(view) {
-    const plots = element("plots");
+    const plots = this.host;
     plots.append(...this.#panels.map(({ figure }) => figure));
     const large = view.y !== null && this.#panels.length > 1;
     const small = this.#panels.length - Number(large);
@@ -164,7 +170,7 @@ export class Stage {
     plots.style.setProperty("--rows", String(Math.ceil(small / columns)));
     plots.style.setProperty("--aspect", String(view.y ? view.aspect : 0.5));
     plots.hidden = false;
-    element("empty").hidden = true;
+    this.listener.emptied(false);
   }
 
   /** @param {number | null} cell */
@@ -176,15 +182,15 @@ export class Stage {
 
   #draw() {
     this.#scheduled = false;
-    this.#theme ??= readTheme();
-    const overlay = { ...this.overlay(), cursor: this.cursor };
+    this.#theme ??= readTheme(this.host);
+    const overlay = { ...this.listener.overlay(), cursor: this.cursor };
     for (const panel of this.#panels) {
       panel.cursor = this.cursor;
       panel.draw(this.#theme, overlay, this.#repaint);
       if (this.#repaint && panel.name === "rgb" && !panel.plot.channel) panel.note.replaceChildren(...this.#legend());
     }
     this.#repaint = false;
-    this.drawn();
+    this.listener.drawn();
   }
 
   /** Which colour of the composite means what. */

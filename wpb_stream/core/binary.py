@@ -43,6 +43,9 @@ class PointsHeader(msgspec.Struct, tag="points", tag_field="type", frozen=True, 
     columns: list[Column]
     limits: dict[str, Limits] | None = None
     """Of each channel, over all rows there are; beyond the protocol's own fields. A channel without finite values has none."""
+    arrived: float | None = None
+    """When the document came that announced the last row, seconds since 1970 by the server's clock; beyond the protocol's own fields. Left
+    out where that is not known: of runs that ended, say."""
 
 
 class ArrayHeader(msgspec.Struct, tag="array", tag_field="type", frozen=True):
@@ -71,6 +74,7 @@ def encode_points(
     points_expected: int | None,
     channels: Sequence[str],
     limits: dict[str, Limits] | None = None,
+    arrived: float | None = None,
 ) -> bytes:
     """A slice of rows as one binary message.
 
@@ -86,7 +90,7 @@ def encode_points(
         part += b"\0" * (-len(part) % 8)
         parts.append(part)
         offset += len(part)
-    header = PointsHeader(subscription, run, revision, first_row, len(rows), points_expected, columns, limits)
+    header = PointsHeader(subscription, run, revision, first_row, len(rows), points_expected, columns, limits, arrived)
     return framed(msgspec.json.encode(header), parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from time import monotonic, time
 from weakref import WeakKeyDictionary, ref
 
 from wpb_stream.core.binary import encode_array, encode_points
@@ -51,6 +52,8 @@ class Slices:
                 points_expected=made.run.points_expected,
                 channels=channels,
                 limits=self._limits_of(made.table, channels),
+                # The walk's clock tells durations only; clients compare with the server's time of day.
+                arrived=time() - (monotonic() - made.arrived[last - 1]) if len(made.arrived) >= last else None,
             )
 
         return self._shared((ref(made.table), subscription, channels, first, last), encode)

@@ -1,9 +1,14 @@
 // The page: wires the feed to the model, and the model to what is drawn and said.
 import { Feed, FeedError } from "./client.js";
 import { incomparable } from "./difference.js";
+import { LevelsList, wireLook } from "./display.js";
+import { Look } from "./look.js";
 import { RunModel, obstacle } from "./model.js";
 import * as page from "./page.js";
 import { Rate } from "./rate.js";
+import { ReplayBar } from "./replaybar.js";
+import { number } from "./scales.js";
+import { cellsOf, lengthOf, summarise } from "./selection.js";
 import { Stage } from "./stage.js";
 import { fetchWithToken, keepToken, takeAway, token } from "./token.js";
 
@@ -20,15 +25,23 @@ let rate = new Rate();
 /** Whether the next rows are those that were there before: they say nothing about the rate. */
 let catchingUp = true;
 let reason = "";
+/** When the document arrived that announced the newest row not drawn yet, by the server's clock, in s; null if all are drawn. @type {number | null} */
+let newest = null;
+/** How long the newest row took from there to the screen, in s; null while none has come. @type {number | null} */
+let lag = null;
 /** The server's clock minus this machine's, in ms. */
 let clockOffset = 0;
 
-const stage = new Stage(page.element("plots"), {
-  overlay: () => ({ running: shown?.status === "running", path: pressed("path"), colours: colours.value }),
+const look = new Look(true);
+const stage = new Stage(page.element("plots"), look, {
+  running: () => shown?.status === "running",
+  selected: showSelection,
   drawn() {
     const { view, cursor } = stage;
-    const cell = cursor ?? stage.model?.latestCell ?? null;
+    const cell = cursor ?? view?.model.latestCell ?? null;
     if (view && cell !== null) page.showReadout(view, cell, cursor !== null);
+    if (newest !== null) lag = Math.max(0, (Date.now() + clockOffset) / 1000 - newest);
+    newest = null;
     // Told last: whoever waits for a row finds it drawn.
     const { dataset } = document.documentElement;
     dataset.rows = String(stage.model?.rows ?? 0);
@@ -36,7 +49,7 @@ const stage = new Stage(page.element("plots"), {
     dataset.status = shown?.status ?? "";
     dataset.compared = stage.compared?.revision ?? "";
   },
-  pick: (cell) => void look(cell),
+  pick: (cell) => void showFrame(cell),
   emptied(empty) {
     page.element("empty").hidden = !empty;
     if (empty) page.element("readout").hidden = true;
@@ -59,7 +72,7 @@ const FRAME_SIZE = 512;
  * Show the detector's frame of the point that is in a cell.
  * @param {number} cell
  */
-async function look(cell) {
+async function showFrame(cell) {
   const { model } = stage;
   const point = model?.pointAt[cell] ?? -1;
   if (!model || point < 0) return;
@@ -97,6 +110,7 @@ async function compare(revision) {
   if (why) page.addNotice("not_compared", `Revision ${revision.slice(0, 8)} cannot be subtracted. ${why}`, true);
   const subtracted = why ? null : other;
   if (!subtracted) compared.value = "";
+  replay.end(null);
   stage.show(model, subtracted);
   tick();
 }
@@ -125,6 +139,8 @@ function begin(run, revision) {
     page.showEmpty("Nothing to draw", why);
     stage.redraw(true);
   } else stage.show(new RunModel(run, revision));
+  lag = newest = null;
+  replay.end(null);
 }
 
 /**
@@ -142,7 +158,10 @@ function describe(model, run, revision) {
   page.showRun(run, revision);
   page.showStatus(run.status, reason);
   if (same) stage.redraw(false);
-  else stage.show(model, stage.compared);
+  else {
+    replay.end(null);
+    stage.show(model, stage.compared);
+  }
 }
 
 function tick() {
@@ -154,8 +173,11 @@ function tick() {
   const stale = shown.status === "running" && silence !== null && silence > Math.max(STALE_S, 5 / (perSecond || Infinity));
   const expected = model?.pointsExpected ?? shown.points_expected ?? 0;
   const measured = model?.measured ?? shown.rows;
-  page.showProgress(shown, { measured, expected, rate: perSecond, silence, stale, now: Date.now() + clockOffset });
+  page.showProgress(shown, { measured, expected, rate: perSecond, silence, stale, lag, missing: model?.missing ?? 0, now: Date.now() + clockOffset });
   stage.describe(measured, expected);
+  showLevels();
+  if (stage.selection && shown.status === "running") showSelection();
+  replay.grown();
 }
 
 /** @param {import("./client.js").Status} status */
@@ -218,25 +240,65 @@ function press(id, on) {
   page.element(id).setAttribute("aria-pressed", String(on));
 }
 
-const colours = /** @type {HTMLSelectElement} */ (page.element("colours"));
-try {
-  colours.value = localStorage.getItem("wpb.colours") ?? "hue";
-} catch {
-  // A browser that keeps nothing for this page: the choice lasts until it is closed.
-}
-if (!colours.value) colours.value = "hue";
-colours.addEventListener("change", () => {
+const levels = new LevelsList(page.element("levels"), look, () => {
   stage.redraw(true);
-  try {
-    localStorage.setItem("wpb.colours", colours.value);
-  } catch {
-    // As above.
-  }
+  showLevels();
 });
-page.element("path").addEventListener("click", () => {
-  press("path", !pressed("path"));
+
+/** Bring histograms and limits up to date, if they are on the page. */
+function showLevels() {
+  if (stage.view && !page.element("display").hidden) levels.show(stage.view);
+}
+
+wireLook(look, () => {
+  stage.arrange();
+  showLevels();
+});
+const replay = new ReplayBar((model) => stage.present(model));
+unfold("display", showLevels);
+unfold("replay", () => (page.element("replay").hidden ? replay.end(stage.model) : stage.model && replay.begin(stage.model)));
+
+/**
+ * Have a button show and hide what it controls.
+ * @param {string} id of what it controls
+ * @param {() => void} done
+ */
+function unfold(id, done) {
+  const button = page.element(`${id}-open`);
+  button.addEventListener("click", () => {
+    const target = page.element(id);
+    target.hidden = !target.hidden;
+    button.setAttribute("aria-expanded", String(!target.hidden));
+    done();
+  });
+}
+
+// ---- regions and lines on the maps
+
+const tool = /** @type {HTMLSelectElement} */ (page.element("tool"));
+tool.addEventListener("change", () => {
+  stage.tool = tool.value === "region" || tool.value === "line" ? tool.value : null;
+  page.element("plots").dataset.tool = tool.value;
+});
+page.element("selection-clear").addEventListener("click", () => {
+  stage.selection = null;
+  showSelection();
   stage.redraw(false);
 });
+
+/** Say what the cells come to that the person has drawn around. */
+function showSelection() {
+  const { view, selection } = stage;
+  page.element("selection").hidden = !view || !selection;
+  if (!view || !selection) return;
+  const cells = cellsOf(view, selection);
+  const isLine = selection.kind === "line";
+  const found = isLine ? lengthOf(view, selection) : null;
+  const length = found ? `${number(Number(found.length.toPrecision(4)))} ${found.units}`.trim() : "";
+  page.showSelection(`${isLine ? "Line" : "Region"} of ${cells.length} cells${length ? `, ${length}` : ""}`, summarise(view, cells));
+  if (isLine) stage.showProfile(cells, length);
+}
+
 page.element("follow").addEventListener("click", () => {
   if (!pressed("follow")) go(LATEST);
   else if (shown) go(shown.uid);
@@ -308,9 +370,12 @@ const watched = feed.watch(wanted(), {
     if (!model) return;
     model.append(block);
     if (!catchingUp || block.firstRow === 0) rate.add(model.measured, performance.now() / 1000);
+    // Rows that were there before did not lag: nobody waited for them.
+    if (!catchingUp) newest = block.arrived;
     catchingUp = false;
     tick();
-    stage.redraw(true);
+    if (replay.open) replay.grown();
+    else stage.redraw(true);
   },
   array(array) {
     stage.showArray(array);

@@ -1,7 +1,8 @@
 // An array that grows beside the maps: an image with row 0 at its top, or lines over the number of each value.
 import { bottomAxis, colourBar, leftAxis } from "./axes.js";
-import { colourMap, level, mapFor } from "./colour.js";
+import { colourMap, mapFor } from "./colour.js";
 import { offscreen } from "./mapplot.js";
+import { Norm } from "./norm.js";
 import { range } from "./scales.js";
 
 /** @typedef {import("./axes.js").Box} Box */
@@ -27,7 +28,7 @@ export class ArrayPlot {
   /** @type {Box} */ #box = { left: 0, top: 0, width: 0, height: 0 };
   #bar = offscreen(1, 256);
   #image = offscreen(1, 1);
-  /** @type {[number, number] | null} */ #limits = null;
+  /** @type {Norm | null} */ #norm = null;
 
   /** @param {ArrayBlock} array one that there is a {@link wayToDraw} for */
   constructor(array) {
@@ -47,22 +48,22 @@ export class ArrayPlot {
 
   /** What the picture shows, in words. */
   get summary() {
-    return `${this.array.shape.join(" × ")}${this.#limits ? `, ${range(this.#limits)}` : ""}`;
+    return `${this.array.shape.join(" × ")}${this.#norm ? `, ${range(this.#norm.limits)}` : ""}`;
   }
 
-  /** @param {string} colours */
-  paint(colours) {
+  /** @param {import("./look.js").Look} look */
+  paint({ chosen }) {
     const { values } = this.array;
     let [low, high] = [Infinity, -Infinity];
     for (const value of values) {
       if (Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
     }
-    this.#limits = low <= high ? [low, high] : null;
+    this.#norm = low <= high ? new Norm("linear", [low, high]) : null;
     if (wayToDraw(this.array) === "lines") return;
     if (this.#image.canvas.width !== this.#columns || this.#image.canvas.height !== this.#rows) this.#image = offscreen(this.#columns, this.#rows);
-    const table = colourMap(mapFor(colours, null));
+    const table = colourMap(mapFor(chosen.colours, null), chosen.inverted);
     const { pixels } = this.#image;
-    for (let i = 0; i < pixels.length; i++) pixels[i] = Number.isFinite(values[i]) ? table[level(values[i], low, high)] : 0;
+    for (let i = 0; i < pixels.length; i++) pixels[i] = this.#norm && Number.isFinite(values[i]) ? table[this.#norm.level(values[i])] : 0;
     this.#image.show();
     this.#bar.pixels.set([...table].reverse());
     this.#bar.show();
@@ -105,7 +106,7 @@ export class ArrayPlot {
     context.drawImage(this.#image.canvas, box.left, box.top, box.width, box.height);
     bottomAxis(context, box, -0.5, this.#columns - 0.5, "column", theme);
     leftAxis(context, box, -0.5, this.#rows - 0.5, "row", 1, theme, true);
-    colourBar(context, { left: box.left + box.width + 10, top: box.top, width: BAR, height: box.height }, this.#bar.canvas, this.#limits, theme);
+    colourBar(context, { left: box.left + box.width + 10, top: box.top, width: BAR, height: box.height }, this.#bar.canvas, this.#norm, theme);
   }
 
   /**
@@ -128,7 +129,7 @@ export class ArrayPlot {
    */
   #lines(context, theme) {
     const box = this.#box;
-    const [low, high] = this.#limits ?? [0, 1];
+    const [low, high] = this.#norm?.limits ?? [0, 1];
     const margin = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.05 || 1;
     const [bottom, top] = [low - margin, high + margin];
     const [rows, columns] = [this.#rows, this.#columns];

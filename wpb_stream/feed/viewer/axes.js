@@ -1,5 +1,5 @@
 // Axes and colour bars on a canvas.
-import { ticks } from "./scales.js";
+import { labelled, ticks } from "./scales.js";
 
 /** @typedef {CanvasRenderingContext2D} Context */
 /** Part of a canvas, in CSS pixels. @typedef {{left: number, top: number, width: number, height: number}} Box */
@@ -42,8 +42,9 @@ export function fitting(length, each) {
  * @param {number} high
  * @param {string} label
  * @param {Theme} theme
+ * @param {boolean} [leftwards] whether the lowest value is at the right
  */
-export function bottomAxis(context, box, low, high, label, theme) {
+export function bottomAxis(context, box, low, high, label, theme, leftwards = false) {
   const base = box.top + box.height;
   let most = fitting(box.width, theme.size * 3);
   let { values, labels, power } = ticks(low, high, most);
@@ -53,7 +54,8 @@ export function bottomAxis(context, box, low, high, label, theme) {
   context.textBaseline = "top";
   context.fillStyle = theme.muted;
   values.forEach((value, i) => {
-    const x = Math.round(box.left + ((value - low) / (high - low)) * box.width);
+    const share = (value - low) / (high - low);
+    const x = Math.round(box.left + (leftwards ? 1 - share : share) * box.width);
     context.fillRect(x, base + 1, 1, TICK);
     context.fillText(labels[i], x, base + TICK + 3);
   });
@@ -97,25 +99,38 @@ export function leftAxis(context, box, low, high, label, labelAt, theme, downwar
  * @param {Context} context
  * @param {Box} bar
  * @param {CanvasImageSource} colours one pixel wide, the highest value on top
- * @param {[number, number] | null} limits
+ * @param {import("./norm.js").Norm | null} norm
  * @param {Theme} theme
  */
-export function colourBar(context, bar, colours, limits, theme) {
+export function colourBar(context, bar, colours, norm, theme) {
   context.drawImage(colours, bar.left, bar.top, bar.width, bar.height);
-  if (!limits) return;
-  const [low, high] = limits;
-  const { values, labels, power } = ticks(low, high, fitting(bar.height, theme.size * 3));
+  if (!norm) return;
+  const { values, labels, power } = barTicks(norm, fitting(bar.height, theme.size * 3));
   context.font = `${theme.size}px ${theme.family}`;
   context.textAlign = "left";
   context.textBaseline = "middle";
   context.fillStyle = theme.muted;
   const right = bar.left + bar.width;
   values.forEach((value, i) => {
-    const share = high > low ? (value - low) / (high - low) : 0.5;
-    const y = Math.round(bar.top + bar.height * (1 - share));
+    const y = Math.round(bar.top + bar.height * (1 - norm.share(value)));
     context.fillRect(right, Math.min(y, bar.top + bar.height - 1), TICK - 1, 1);
     context.fillText(labels[i], right + TICK + 2, y + 1);
   });
   context.textBaseline = "bottom";
   if (power) context.fillText(power, bar.left, bar.top - 4);
+}
+
+/**
+ * Round values along the colours: where these do not rise evenly, at even distances on the bar.
+ * @param {import("./norm.js").Norm} norm
+ * @param {number} most about how many
+ * @returns {import("./scales.js").Ticks}
+ */
+function barTicks(norm, most) {
+  const [low, high] = norm.limits;
+  if ((norm.scale === "linear" && norm.gamma === 1) || !(high > low)) return ticks(low, high, most);
+  const steps = Math.min(most, 6);
+  const even = Array.from({ length: steps + 1 }, (_, i) => Number(norm.value(i / steps).toPrecision(2)));
+  const values = [...new Set(even)].filter((value) => value >= low && value <= high);
+  return labelled(values);
 }

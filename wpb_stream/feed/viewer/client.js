@@ -22,8 +22,9 @@
 /** @typedef {Float64Array | Float32Array | Uint32Array | Int32Array | Uint16Array | Int16Array | Uint8Array | Int8Array} Column */
 /**
  * The next rows, each a point of the scan. Columns have length `rows` and are views of the received message: `point` is its number in the scan,
- * `cell` its index into the flattened shape, then comes one column a channel, by the channel's name.
- * @typedef {{firstRow: number, rows: number, pointsExpected: number | null, columns: Map<string, Column>}} Block
+ * `cell` its index into the flattened shape, then comes one column a channel, by the channel's name. `arrived` is when the document came that
+ * announced the last row, seconds since 1970 by the server's clock; null where that is not known.
+ * @typedef {{firstRow: number, rows: number, pointsExpected: number | null, columns: Map<string, Column>, arrived: number | null}} Block
  */
 /**
  * An array, of which the latest version counts: a detector's frame, or what is accumulated over a run. Its values are a view of the received
@@ -76,7 +77,7 @@
  * @typedef {{binaryType: any, onopen: any, onmessage: any, onerror: any, onclose: any, send(text: string): void, close(): void}} Socket
  */
 /** @typedef {{id: number, run: string, revision: string}} About */
-/** @typedef {About & {type: "points", first_row: number, rows: number, points_expected?: number | null, columns: {name: string, dtype: string, offset: number}[]}} PointsHeader */
+/** @typedef {About & {type: "points", first_row: number, rows: number, points_expected?: number | null, arrived?: number, columns: {name: string, dtype: string, offset: number}[]}} PointsHeader */
 /** @typedef {About & {type: "array", name: string, version: number, dtype: string, shape: number[], offset: number}} ArrayHeader */
 
 /** Why something cannot be had: `code` is one of the feed's, or `not_authenticated`, `refused` or `closed`. */
@@ -257,7 +258,7 @@ class Follower {
       const { name, shape } = message.header;
       return mine ? this.listener.array?.({ name, shape, values: message.values }) : undefined;
     }
-    const { first_row: first, rows, points_expected: expected } = message.header;
+    const { first_row: first, rows, points_expected: expected, arrived = null } = message.header;
     if (!mine || first !== held.rows) return this.#fault(`Row ${first} came where row ${held.rows} was to come.`);
     const cells = message.columns.get("cell");
     const size = sizeOf(held.run.shape);
@@ -265,7 +266,7 @@ class Follower {
     const outside = cells.find((cell) => cell >= size);
     if (outside !== undefined) return this.#fault(`Cell ${outside} lies outside the shape ${held.run.shape.join(" × ")}.`);
     held.rows += rows;
-    this.listener.points?.({ firstRow: first, rows, pointsExpected: expected ?? null, columns: message.columns });
+    this.listener.points?.({ firstRow: first, rows, pointsExpected: expected ?? null, columns: message.columns, arrived });
   }
 
   #unsubscribe() {

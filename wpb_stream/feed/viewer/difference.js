@@ -44,8 +44,8 @@ export class Difference extends RunModel {
   constructor(model, other) {
     const channels = common(model, other).map((channel) => ({ ...channel, label: `Δ ${channel.label || channel.name}`, colour: null }));
     super({ ...model.run, channels }, model.revision);
-    const { pointAt, cells, arrays, rows, measured, seen, pointsExpected } = model;
-    Object.assign(this, { pointAt, cells, arrays, rows, measured, seen, pointsExpected });
+    const { pointAt, cells, points, arrays, rows, measured, furthest, seen, pointsExpected } = model;
+    Object.assign(this, { pointAt, cells, points, arrays, rows, measured, furthest, seen, pointsExpected });
     for (const { name } of channels) {
       const map = new DifferenceMap(this.size);
       const [minuend, subtrahend] = [model, other].map((each) => each.maps.get(name)?.values ?? new Float64Array());

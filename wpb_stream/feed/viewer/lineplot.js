@@ -83,7 +83,7 @@ export class LinePlot {
       context.fill();
     };
     if (values.length <= MARKED) values.forEach((_, cell) => dot(cell, 2.2));
-    if (overlay.running && model.latestCell !== null) dot(model.latestCell, 4.5);
+    if (overlay.growing && model.latestCell !== null) dot(model.latestCell, 4.5);
     if (overlay.cursor === null) return;
     const across = Math.round(this.#at(overlay.cursor, 0)[0]);
     context.fillStyle = theme.muted;

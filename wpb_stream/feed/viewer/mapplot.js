@@ -2,16 +2,31 @@
 import { axisLabel, bottomAxis, colourBar, fitting, leftAxis, widest } from "./axes.js";
 import { colourMap, mapFor, paintChannel, paintComposite } from "./colour.js";
 import { Difference } from "./difference.js";
+import { twoTone } from "./ink.js";
+import { Norm } from "./norm.js";
 import { ticks } from "./scales.js";
+import { drawSelection } from "./selection.js";
 
 /** @typedef {import("./axes.js").Box} Box */
 /** @typedef {import("./axes.js").Context} Context */
 /** @typedef {import("./axes.js").Theme} Theme */
 /** @typedef {import("./view.js").View} View */
 
-/** What is drawn over the data. @typedef {{cursor: number | null, running: boolean, path: boolean, colours: string}} Overlay */
+/** @typedef {import("./look.js").Look} Look */
+
+/**
+ * What is drawn over the data.
+ * @typedef {object} Overlay
+ * @property {number | null} cursor the cell pointed at
+ * @property {boolean} growing whether the latest cell is marked
+ * @property {number[] | null} path the cells that were measured, in their order
+ * @property {number[] | null} plan the cells to come
+ * @property {import("./selection.js").Selection | null} selection
+ */
 
 const BAR = 10;
+/** Cells of at least so many pixels are seen beside a path over them; over smaller ones it is thin. */
+const CLEAR = 5;
 /** Width left for the numbers of a colour bar, in digits: fixed, so that the map does not jump as its limits grow. */
 const BAR_DIGITS = 5.5;
 
@@ -39,10 +54,12 @@ export class MapPlot {
   constructor(view, channel) {
     this.view = view;
     this.channel = channel;
-    this.#image = offscreen(view.columns, view.rows);
+    const [slow, fast] = view.model.shape.slice(-2);
+    this.#image = offscreen(fast, slow);
   }
 
   #image;
+  /** Of a channel that can be drawn. @type {Norm | null} */ #norm = null;
 
   /** Whether there is a colour bar, rather than the composite's legend. */
   get #hasBar() {
@@ -51,19 +68,29 @@ export class MapPlot {
 
   /**
    * Compute the pixels anew: the data or the colours have changed.
-   * @param {string} colours
+   * @param {Look} look
    */
-  paint(colours) {
+  paint(look) {
     const { model, offset } = this.view;
     if (this.channel) {
-      const map = model.maps.get(this.channel.name);
-      const table = colourMap(model instanceof Difference ? "difference" : mapFor(colours, this.channel.colour));
-      if (map) paintChannel(this.#image.pixels, map, offset, table);
+      const { name, colour } = this.channel;
+      const map = model.maps.get(name);
+      const differs = model instanceof Difference;
+      const table = colourMap(differs ? "difference" : mapFor(look.chosen.colours, colour), look.chosen.inverted && !differs);
+      // Differences are of both signs, and zero is in their middle.
+      this.#norm = map ? (differs ? map.limits && new Norm("linear", map.limits) : look.norm(name, map)) : null;
+      if (map && this.#norm) paintChannel(this.#image.pixels, map, offset, table, this.#norm);
+      else this.#image.pixels.fill(0);
       this.#bar.pixels.set([...table].reverse());
       this.#bar.show();
     } else {
-      const parts = ["red", "green", "blue"].map((colour) => model.channels.find((channel) => channel.colour === colour));
-      paintComposite(this.#image.pixels, parts.map((channel) => channel && model.maps.get(channel.name)), offset);
+      const parts = ["red", "green", "blue"].map((colour) => {
+        const channel = model.channels.find((each) => each.colour === colour);
+        const map = channel && model.maps.get(channel.name);
+        const norm = map && look.norm(channel.name, map);
+        return norm ? { map, norm } : null;
+      });
+      paintComposite(this.#image.pixels, parts, offset);
     }
     this.#image.show();
   }
@@ -114,20 +141,25 @@ export class MapPlot {
     hatch(context, box, theme);
     context.save();
     context.imageSmoothingEnabled = false;
-    context.translate(box.left + (x.flipped ? box.width : 0), box.top + (y.flipped ? 0 : box.height));
-    context.scale(x.flipped ? -1 : 1, y.flipped ? 1 : -1);
-    context.drawImage(this.#image.canvas, 0, 0, box.width, box.height);
+    const [across, up] = [box.width / view.columns, box.height / view.rows];
+    context.translate(box.left + (view.fromRight ? box.width : 0), box.top + (view.fromTop ? 0 : box.height));
+    context.scale(view.fromRight ? -across : across, view.fromTop ? up : -up);
+    // Pixels are in the order of the cells: along the fast axis first.
+    if (view.swapped) context.transform(0, 1, 1, 0, 0, 0);
+    context.drawImage(this.#image.canvas, 0, 0);
     context.restore();
     context.strokeStyle = theme.line;
     context.strokeRect(box.left - 0.5, box.top - 0.5, box.width + 1, box.height + 1);
-    bottomAxis(context, box, x.low, x.high, axisLabel(x), theme);
-    leftAxis(context, box, y.low, y.high, axisLabel(y), this.#labelAt, theme);
+    bottomAxis(context, box, x.low, x.high, axisLabel(x), theme, view.leftwards);
+    leftAxis(context, box, y.low, y.high, axisLabel(y), this.#labelAt, theme, view.downwards);
     if (this.channel) {
       const bar = { left: this.#barLeft, top: box.top, width: BAR, height: box.height };
-      colourBar(context, bar, this.#bar.canvas, model.maps.get(this.channel.name)?.limits ?? null, theme);
+      colourBar(context, bar, this.#bar.canvas, this.#norm, theme);
     }
-    if (overlay.path) this.#path(context);
-    if (overlay.running && model.latestCell !== null) outline(context, this.rect(model.latestCell), 3);
+    if (overlay.plan) this.#path(context, overlay.plan, true);
+    if (overlay.path) this.#path(context, overlay.path, false);
+    if (overlay.growing && model.latestCell !== null) outline(context, this.rect(model.latestCell), 3);
+    if (overlay.selection) drawSelection(context, this, overlay.selection);
     if (overlay.cursor !== null) crosshair(context, box, this.rect(overlay.cursor));
   }
 
@@ -153,18 +185,40 @@ export class MapPlot {
   cellAt(x, y) {
     const { left, top, width, height } = this.#box;
     if (x < left || y < top || x >= left + width || y >= top + height) return null;
+    return this.cellNear(x, y);
+  }
+
+  /**
+   * The cell nearest to a place on the canvas, which may be beside the map.
+   * @param {number} x
+   * @param {number} y
+   */
+  cellNear(x, y) {
+    const { left, top, width, height } = this.#box;
     return this.view.cellAt(((x - left) / width) * this.view.columns, (1 - (y - top) / height) * this.view.rows);
   }
 
-  /** @param {Context} context */
-  #path(context) {
-    const { model } = this.view;
+  /**
+   * @param {Context} context
+   * @param {number[]} cells
+   * @param {boolean} ahead whether they are still to come
+   */
+  #path(context, cells, ahead) {
+    context.save();
+    if (ahead) context.setLineDash([3, 4]);
     context.beginPath();
-    for (let row = 0; row < model.rows; row++) {
-      const rect = this.rect(model.cells[row]);
+    for (const cell of cells) {
+      const rect = this.rect(cell);
       if (rect) context.lineTo(rect.x + rect.w / 2, rect.y + rect.h / 2);
     }
-    twoTone(context, 1);
+    const [across, up] = [this.#box.width / this.view.columns, this.#box.height / this.view.rows];
+    if (Math.min(across, up) >= CLEAR) twoTone(context, 1);
+    else {
+      context.lineWidth = 0.5;
+      context.strokeStyle = "rgb(255 255 255 / 0.6)";
+      context.stroke();
+    }
+    context.restore();
   }
 }
 
@@ -188,21 +242,6 @@ function hatch(context, { left, top, width, height }, theme) {
   context.globalAlpha = 0.5;
   context.stroke();
   context.restore();
-}
-
-/**
- * Stroke in white on black, seen over any colour.
- * @param {Context} context
- * @param {number} width
- */
-function twoTone(context, width) {
-  context.lineJoin = "round";
-  context.lineWidth = width + 2;
-  context.strokeStyle = "rgb(0 0 0 / 0.45)";
-  context.stroke();
-  context.lineWidth = width;
-  context.strokeStyle = "rgb(255 255 255 / 0.9)";
-  context.stroke();
 }
 
 /**

@@ -10,6 +10,7 @@ const MOST_CELLS = 2 ** 24;
 
 /** Values of one channel by cell; NaN where nothing has been measured. */
 export class ChannelMap {
+  /** All finite values, ascending, for as long as none comes. @type {Float64Array | null} */ #sorted = null;
   #stale = false;
   #low = Infinity;
   #high = -Infinity;
@@ -28,6 +29,7 @@ export class ChannelMap {
     // The replaced value may have been the lowest or highest: look at them all again, but only when asked.
     if (old === this.#low || old === this.#high) this.#stale = true;
     this.values[cell] = value;
+    this.#sorted = null;
     this.#widen(value);
   }
 
@@ -43,6 +45,38 @@ export class ChannelMap {
       for (const value of this.values) this.#widen(value);
     }
     return this.#low <= this.#high ? [this.#low, this.#high] : null;
+  }
+
+  /** All finite values, ascending. */
+  get sorted() {
+    return (this.#sorted ??= this.values.filter(Number.isFinite).sort());
+  }
+
+  /**
+   * The values that leave out as many of the lowest as of the highest, as `numpy.percentile` has them with the methods "lower" and "higher".
+   * @param {number} share per cent of the values, below 50
+   * @returns {[number, number] | null} null if there is none
+   */
+  percentiles(share) {
+    const { sorted } = this;
+    const last = sorted.length - 1;
+    return last < 0 ? null : [sorted[Math.floor((share / 100) * last)], sorted[Math.ceil((1 - share / 100) * last)]];
+  }
+
+  /** The lowest value above zero; null if there is none. */
+  get lowestPositive() {
+    return this.sorted.find((value) => value > 0) ?? null;
+  }
+
+  /**
+   * How many finite values lie in each of so many equal parts between the lowest and the highest.
+   * @param {number} bins
+   */
+  histogram(bins) {
+    const counts = new Uint32Array(bins);
+    const [low, high] = this.limits ?? [0, 0];
+    for (const value of this.values) if (Number.isFinite(value)) counts[high > low ? Math.min(bins - 1, Math.floor(((value - low) / (high - low)) * bins)) : 0]++;
+    return counts;
   }
 
   /** @param {number} value */
@@ -82,13 +116,17 @@ export class RunModel {
     this.maps = new Map(this.channels.map(({ name }) => [name, new ChannelMap(this.size)]));
     /** Point shown in each cell, or -1. */
     this.pointAt = new Int32Array(this.size).fill(-1);
-    /** Cell of each row, in order of arrival; longer than `rows`. */
+    /** Cell and point of each row, in order of arrival, and its values by channel; longer than `rows`. */
     this.cells = new Uint32Array(256);
+    this.points = new Uint32Array(256);
+    this.columns = new Map(this.channels.map(({ name }) => [name, new Float64Array(256)]));
     /** The latest version of each array. @type {Map<string, ArrayBlock>} */
     this.arrays = new Map();
     this.rows = 0;
     /** Points that have been measured; of a spiral several may share a cell, and of a masked grid cells stay without one. */
     this.measured = 0;
+    /** The highest point that has been measured; -1 for none. */
+    this.furthest = -1;
     /** By point, whether it has been measured. */
     this.seen = new Uint8Array(256);
     /** 0 where nobody knows. */
@@ -110,19 +148,42 @@ export class RunModel {
     const points = columns.get("point");
     if (!cells || !points) throw new TypeError("rows without a cell or a point");
     this.cells = enlarged(this.cells, this.rows + rows);
+    this.points = enlarged(this.points, this.rows + rows);
     for (let row = 0; row < rows; row++) {
       const cell = cells[row];
       if (cell >= this.size) throw new RangeError(`cell ${cell} lies outside the shape ${this.shape.join(" × ")}`);
       this.#count(points[row]);
       this.pointAt[cell] = points[row];
       this.cells[this.rows + row] = cell;
+      this.points[this.rows + row] = points[row];
     }
     for (const [name, map] of this.maps) {
       const values = columns.get(name);
+      const column = enlarged(this.columns.get(name) ?? new Float64Array(), this.rows + rows);
       if (values) for (let row = 0; row < rows; row++) map.set(cells[row], values[row]);
+      column.fill(NaN, this.rows, this.rows + rows);
+      if (values) column.set(values, this.rows);
+      this.columns.set(name, column);
     }
     this.rows += rows;
     if (pointsExpected !== null) this.pointsExpected = pointsExpected;
+  }
+
+  /**
+   * Rows that are here, as they came.
+   * @param {number} first
+   * @param {number} last exclusive
+   * @returns {Block}
+   */
+  block(first, last) {
+    const of = (/** @type {Float64Array | Uint32Array} */ column) => column.subarray(first, last);
+    const values = [...this.columns].map(([name, column]) => /** @type {const} */ ([name, of(column)]));
+    return { firstRow: first, rows: last - first, pointsExpected: null, arrived: null, columns: new Map([["point", of(this.points)], ["cell", of(this.cells)], ...values]) };
+  }
+
+  /** Points that were passed over: fewer than the one furthest on have been measured. */
+  get missing() {
+    return this.furthest + 1 - this.measured;
   }
 
   /**
@@ -134,12 +195,13 @@ export class RunModel {
     this.seen = enlarged(this.seen, point + 1);
     if (!this.seen[point]) this.measured++;
     this.seen[point] = 1;
+    if (point > this.furthest) this.furthest = point;
   }
 }
 
 /**
  * The array, or a copy with room for so many elements.
- * @template {Uint8Array | Uint32Array} T
+ * @template {Uint8Array | Uint32Array | Float64Array} T
  * @param {T} array
  * @param {number} length
  * @returns {T}

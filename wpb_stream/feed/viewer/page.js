@@ -86,6 +86,7 @@ export function showRun(run, revision) {
     return link;
   }));
   element("progress").hidden = false;
+  element("replay-open").hidden = !run.shape?.length;
 }
 
 /**
@@ -133,9 +134,9 @@ export function showStatus(status, reason) {
 
 /**
  * @param {Run} run
- * @param {{measured: number, expected: number, rate: number | null, silence: number | null, stale: boolean, now: number}} state `now` by the server's clock, in ms
+ * @param {{measured: number, expected: number, rate: number | null, silence: number | null, stale: boolean, lag: number | null, missing: number, now: number}} state `now` by the server's clock, in ms
  */
-export function showProgress(run, { measured, expected, rate, silence, stale, now }) {
+export function showProgress(run, { measured, expected, rate, silence, stale, lag, missing, now }) {
   const share = expected > 0 ? Math.min(1, measured / expected) : 0;
   const percent = `${Math.floor(share * 100)} %`;
   const running = run.status === "running";
@@ -150,6 +151,11 @@ export function showProgress(run, { measured, expected, rate, silence, stale, no
   const shown = stale ? `none for ${duration(silence ?? 0)}` : speed === null ? "–" : `${number(Number(speed.toPrecision(speed < 100 ? 2 : 3)))} /s`;
   text("rate", shown);
   element("rate").dataset.stale = String(stale);
+  element("freshness").hidden = !stale;
+  text("freshness", `No data for ${duration(silence ?? 0)}`);
+  text("lag", running && lag !== null ? duration(lag) : "–");
+  element("missing-stat").hidden = missing <= 0;
+  text("missing", number(missing));
   text("left", running ? (rate && !stale && expected > 0 ? duration((expected - measured) / rate) : "–") : "–");
   document.title = `${running && expected > 0 ? `${percent} ` : ""}${nameOf(run)} · ${STATUS_WORDS[run.status] ?? run.status}`;
 }
@@ -183,6 +189,22 @@ export function showReadout(view, cell, pointed) {
     if (unit.textContent !== units) unit.textContent = units;
   });
   element("readout").hidden = false;
+}
+
+/**
+ * @param {string} title
+ * @param {import("./selection.js").Summary[]} summaries
+ */
+export function showSelection(title, summaries) {
+  text("selection-title", title);
+  element("sums").replaceChildren(...summaries.map(({ name, units, sum, mean, low, high }) => {
+    const row = make("tr", "");
+    const heading = make("th", name);
+    heading.setAttribute("scope", "row");
+    heading.title = units;
+    row.append(heading, ...[sum, mean, low, high].map((value) => make("td", number(value))));
+    return row;
+  }));
 }
 
 function readoutRow() {

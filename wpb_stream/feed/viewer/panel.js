@@ -1,12 +1,17 @@
 // A figure on the page: caption, canvas, and what pointer and keys do on it.
 
-/** @typedef {import("./mapplot.js").MapPlot | import("./lineplot.js").LinePlot | import("./arrayplot.js").ArrayPlot} Plot */
+import { MapPlot } from "./mapplot.js";
+
+/** @typedef {MapPlot | import("./lineplot.js").LinePlot | import("./arrayplot.js").ArrayPlot} Plot */
 
 /**
  * What a panel tells the page.
  * @typedef {object} PanelListener
  * @property {(cell: number | null) => void} point the person points at this cell, or no longer at any
  * @property {(cell: number) => void} pick the person wants to look closer at this cell
+ * @property {() => "region" | "line" | null} tool what the person draws by dragging; null for nothing
+ * @property {(from: number, to: number) => void} select the person drags, or moves with the shift key, from one cell to another
+ * @property {() => void} enlarge the person wants to see this picture large
  * @property {() => void} resized it has to be drawn again
  */
 
@@ -35,7 +40,13 @@ export class Panel {
     const caption = document.createElement("figcaption");
     this.heading = document.createElement("h2");
     this.heading.textContent = title;
-    caption.append(this.heading, this.note);
+    this.enlarge = document.createElement("button");
+    this.enlarge.type = "button";
+    this.enlarge.className = "enlarge";
+    this.enlarge.title = this.enlarge.ariaLabel = `Enlarge ${title}`;
+    this.enlarge.textContent = "⤢";
+    this.enlarge.addEventListener("click", () => listener.enlarge());
+    caption.append(this.heading, this.note, this.enlarge);
     const frame = document.createElement("div");
     frame.append(this.canvas);
     this.figure.append(caption, frame);
@@ -61,6 +72,16 @@ export class Panel {
   }
 
   /**
+   * Show it or not, large or not.
+   * @param {"hidden" | "small" | "large"} size
+   */
+  size(size) {
+    this.figure.hidden = size === "hidden";
+    this.figure.dataset.size = size;
+    this.enlarge.hidden = size === "large";
+  }
+
+  /**
    * Say in words what the picture shows.
    * @param {string} summary
    */
@@ -74,10 +95,11 @@ export class Panel {
   /**
    * @param {import("./axes.js").Theme} theme
    * @param {import("./mapplot.js").Overlay} overlay
-   * @param {boolean} repaint whether data or colours have changed
+   * @param {import("./look.js").Look | null} repaint how to, if data or colours have changed
    */
   draw(theme, overlay, repaint) {
-    if (repaint) this.plot.paint(overlay.colours);
+    if (this.figure.hidden) return;
+    if (repaint) this.plot.paint(repaint);
     if (!this.#width || !this.#height) return;
     const ratio = devicePixelRatio;
     const { canvas } = this;
@@ -92,12 +114,21 @@ export class Panel {
 
   #listen() {
     const { canvas, listener } = this;
-    const point = (/** @type {PointerEvent} */ { offsetX, offsetY }) => listener.point(this.plot.cellAt(offsetX, offsetY));
+    const point = (/** @type {PointerEvent} */ { offsetX, offsetY }) => {
+      listener.point(this.plot.cellAt(offsetX, offsetY));
+      if (this.#anchor !== null && this.plot instanceof MapPlot) listener.select(this.#anchor, this.plot.cellNear(offsetX, offsetY));
+    };
     canvas.addEventListener("pointermove", point);
-    canvas.addEventListener("pointerdown", point);
+    canvas.addEventListener("pointerdown", (event) => {
+      this.#anchor = listener.tool() ? this.plot.cellAt(event.offsetX, event.offsetY) : null;
+      if (this.#anchor !== null) canvas.setPointerCapture(event.pointerId);
+      point(event);
+    });
+    canvas.addEventListener("pointerup", () => (this.#anchor = null));
+    canvas.addEventListener("pointercancel", () => (this.#anchor = null));
     canvas.addEventListener("click", ({ offsetX, offsetY }) => {
       const cell = this.plot.cellAt(offsetX, offsetY);
-      if (cell !== null) listener.pick(cell);
+      if (cell !== null && !listener.tool()) listener.pick(cell);
     });
     canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType === "mouse" && listener.point(null));
     canvas.addEventListener("blur", () => listener.point(null));
@@ -109,9 +140,18 @@ export class Panel {
       if (event.key === "Enter" && this.cursor !== null) listener.pick(this.cursor);
       if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
       event.preventDefault();
+      const from = this.cursor;
       this.#step(...step);
+      this.#anchor = event.shiftKey ? (this.#anchor ?? from) : null;
+      if (this.#anchor !== null && this.cursor !== null && listener.tool()) listener.select(this.#anchor, this.cursor);
+    });
+    canvas.addEventListener("keyup", ({ key }) => {
+      if (key === "Shift") this.#anchor = null;
     });
   }
+
+  /** Where the person began to draw. @type {number | null} */
+  #anchor = null;
 
   /** The cell pointed at, kept by the page for all panels. @type {number | null} */
   cursor = null;

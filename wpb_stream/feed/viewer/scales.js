@@ -46,6 +46,26 @@ function powerOfTen(power) {
 }
 
 /**
+ * The power of ten that values between these are written in: 0 for those that are short as they are.
+ * @param {number} low
+ * @param {number} high
+ */
+function sharedPower(low, high) {
+  const magnitude = Math.floor(Math.log10(Math.max(Math.abs(low), Math.abs(high)) || 1));
+  return magnitude >= 5 || magnitude <= -4 ? 3 * Math.floor(magnitude / 3) : 0;
+}
+
+/**
+ * Values as they are, of two digits, which share a power of ten as those of {@link ticks} do.
+ * @param {number[]} values
+ * @returns {Ticks}
+ */
+export function labelled(values) {
+  const power = sharedPower(Math.min(...values), Math.max(...values));
+  return { values, labels: values.map((value) => number(Number((value / 10 ** power).toPrecision(2)))), power: power ? powerOfTen(power) : "" };
+}
+
+/**
  * Round values between `low` and `high`: multiples of 1, 2 or 5 times a power of ten.
  * Very large or small values share a power of ten, given beside.
  * @param {number} low
@@ -55,8 +75,7 @@ function powerOfTen(power) {
  */
 export function ticks(low, high, most) {
   const span = high - low;
-  const magnitude = Math.floor(Math.log10(Math.max(Math.abs(low), Math.abs(high)) || 1));
-  const power = magnitude >= 5 || magnitude <= -4 ? 3 * Math.floor(magnitude / 3) : 0;
+  const power = sharedPower(low, high);
   const unit = 10 ** power;
   if (!(span > 0) || span < 1e-12 * Math.abs(high)) return { values: [low], labels: [number(low / unit)], power: power ? powerOfTen(power) : "" };
   const raw = span / Math.max(1, most);

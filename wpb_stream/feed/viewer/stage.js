@@ -5,10 +5,13 @@ import { Difference } from "./difference.js";
 import { LinePlot } from "./lineplot.js";
 import { MapPlot } from "./mapplot.js";
 import { Panel } from "./panel.js";
+import { planned } from "./planned.js";
 import { range } from "./scales.js";
 import { View } from "./view.js";
 
 /** @typedef {import("./model.js").RunModel} RunModel */
+/** @typedef {import("./look.js").Look} Look */
+/** @typedef {import("./selection.js").Selection} Selection */
 
 /** Arrays shown at once: a run may have dozens, of fits above all. */
 const MOST_ARRAYS = 6;
@@ -39,8 +42,10 @@ function readTheme(host) {
 /**
  * What a stage asks of the page it is on, and tells it.
  * @typedef {object} StageListener
- * @property {() => Omit<import("./mapplot.js").Overlay, "cursor">} overlay asked at each drawing
+ * @property {() => boolean} running asked at each drawing: whether the run goes on
  * @property {() => void} drawn called after each drawing
+ * @property {() => void} selected called when the person has drawn a region or a line
+ * @property {(cell: number | null) => void} [pointed] called when the person points at another cell, or at none
  * @property {(cell: number) => void} pick called when the person wants to look closer at a cell
  * @property {(empty: boolean) => void} emptied called when its maps are taken off the page, and when others come
  */
@@ -50,6 +55,10 @@ export class Stage {
   /** The revision that is subtracted from it. @type {RunModel | null} */ compared = null;
   /** @type {View | null} */ view = null;
   /** The cell that is pointed at. @type {number | null} */ cursor = null;
+  /** What the person draws by dragging. @type {"region" | "line" | null} */ tool = null;
+  /** What the person has drawn. @type {Selection | null} */ selection = null;
+  /** The map that is large, by its name; the first one if there is none of that name. @type {string | null} */ large = null;
+  /** The channel that a region or line was drawn on; empty for the composite. */ #drawnOn = "";
   /** @type {Panel[]} */ #panels = [];
   /** @type {import("./axes.js").Theme | null} */ #theme = null;
   #scheduled = false;
@@ -57,10 +66,12 @@ export class Stage {
 
   /**
    * @param {HTMLElement} host what the maps are put into, of class `stage`
+   * @param {Look} look
    * @param {StageListener} listener
    */
-  constructor(host, listener) {
+  constructor(host, look, listener) {
     this.host = host;
+    this.look = look;
     this.listener = listener;
     const restyle = () => {
       this.#theme = null;
@@ -85,7 +96,7 @@ export class Stage {
   clear() {
     for (const panel of this.#panels) panel.remove();
     this.#panels = [];
-    this.model = this.compared = this.view = this.cursor = null;
+    this.model = this.compared = this.view = this.cursor = this.selection = null;
     this.host.hidden = true;
     this.listener.emptied(true);
   }
@@ -99,23 +110,66 @@ export class Stage {
     this.clear();
     this.model = model;
     this.compared = compared;
-    const view = (this.view = new View(compared ? new Difference(model, compared) : model));
-    const listener = { point: (/** @type {number | null} */ cell) => this.#point(cell), pick: this.listener.pick, resized: () => this.redraw(false) };
+    const view = (this.view = new View(compared ? new Difference(model, compared) : model, this.look.chosen));
     const flat = view.y !== null;
     const { channels } = view.model;
     for (const channel of channels) {
       const plot = flat ? new MapPlot(view, channel) : new LinePlot(view, channel);
-      const panel = new Panel(plot, channel.name, channel.label || channel.name, listener);
+      const panel = this.#panel(plot, channel.name, channel.label || channel.name);
       panel.note.textContent = channel.units;
       panel.canvas.title = "Click a point for the detector's frame";
       this.#panels.push(panel);
     }
     if (flat && channels.filter(({ colour }) => isPrimary(colour)).length > 1) {
-      this.#panels.unshift(new Panel(new MapPlot(view, null), "rgb", "Composite", listener));
+      this.#panels.unshift(this.#panel(new MapPlot(view, null), "rgb", "Composite"));
     }
-    for (const array of drawable(model)) this.#panels.push(new Panel(new ArrayPlot(array), array.name, titleOf(array), listener));
-    this.#arrange(view);
+    this.#showArrays(model);
+    this.arrange();
     this.redraw(true);
+  }
+
+  /**
+   * Draw other rows of the run: those of an earlier time.
+   * @param {RunModel} model the run, or what it was
+   */
+  present(model) {
+    if (!this.view) return;
+    this.view.model = model;
+    this.redraw(true);
+  }
+
+  /**
+   * @param {import("./panel.js").Plot} plot
+   * @param {string} name
+   * @param {string} title
+   */
+  #panel(plot, name, title) {
+    return new Panel(plot, name, title, {
+      point: (cell) => this.point(cell),
+      pick: this.listener.pick,
+      resized: () => this.redraw(false),
+      tool: () => (plot instanceof MapPlot ? this.tool : null),
+      select: (from, to) => {
+        this.#drawnOn = plot.channel?.name ?? "";
+        this.#select(from, to);
+      },
+      enlarge: () => {
+        this.large = name;
+        this.arrange();
+      },
+    });
+  }
+
+  /**
+   * @param {number} from
+   * @param {number} to
+   */
+  #select(from, to) {
+    const { view, tool } = this;
+    if (!view || !tool) return;
+    this.selection = { kind: tool, from: from - view.offset, to: to - view.offset };
+    this.redraw(false);
+    this.listener.selected();
   }
 
   /**
@@ -126,12 +180,46 @@ export class Stage {
     const { model } = this;
     if (!model) return;
     model.arrays.set(array.name, array);
-    const panel = this.#panels.find(({ plot }) => plot instanceof ArrayPlot && plot.array.name === array.name);
+    const panel = this.#arrayPanel(array.name);
     if (panel?.plot instanceof ArrayPlot && wayToDraw(panel.plot.array) === wayToDraw(array)) {
       panel.plot.array = array;
       panel.retitle(titleOf(array));
       this.redraw(true);
-    } else if (drawable(model).includes(array)) this.show(model, this.compared);
+    } else if (drawable(model).includes(array)) {
+      this.#showArrays(model);
+      this.arrange();
+    }
+  }
+
+  /** @param {string} wanted */
+  #arrayPanel(wanted) {
+    return this.#panels.find(({ name, plot }) => plot instanceof ArrayPlot && name === wanted);
+  }
+
+  /**
+   * Have a panel for each array that is drawn, and for no other.
+   * @param {RunModel} model
+   */
+  #showArrays(model) {
+    const arrays = drawable(model);
+    const kept = this.#panels.filter(({ plot }) => !(plot instanceof ArrayPlot) || arrays.includes(plot.array));
+    for (const panel of this.#panels) if (!kept.includes(panel)) panel.remove();
+    const maps = kept.filter(({ plot }) => !(plot instanceof ArrayPlot));
+    this.#panels = [...maps, ...arrays.map((array) => kept.find(({ plot }) => plot instanceof ArrayPlot && plot.array === array) ?? this.#panel(new ArrayPlot(array), array.name, titleOf(array)))];
+  }
+
+  /**
+   * Draw the values of the channel on which a line was drawn, along it.
+   * @param {number[]} cells along the line
+   * @param {string} length for a person; empty where the axes have different units
+   */
+  showProfile(cells, length) {
+    const { view } = this;
+    const channel = view?.model.channels.find(({ name }) => name === this.#drawnOn) ?? view?.model.channels.at(-1);
+    const map = channel && view?.model.maps.get(channel.name);
+    if (!map || !channel) return;
+    const values = Float64Array.from(cells, (cell) => map.values[cell]);
+    this.showArray({ name: "profile", title: `${channel.label || channel.name} along the line${length ? `, ${length}` : ""}`, shape: [values.length], values });
   }
 
   /**
@@ -157,47 +245,71 @@ export class Stage {
     return this.#panels.find(({ name }) => name === channel)?.plot.rect(cell) ?? null;
   }
 
-  /** @param {View} view */
-  #arrange(view) {
-    const plots = this.host;
-    plots.append(...this.#panels.map(({ figure }) => figure));
-    const large = view.y !== null && this.#panels.length > 1;
-    const small = this.#panels.length - Number(large);
+  /** Give each picture its place and size. */
+  arrange() {
+    const { view, host } = this;
+    if (!view) return;
+    const { layout } = this.look.chosen;
+    const largest = this.#panels.find(({ name }) => name === this.large) ?? this.#panels[0];
+    const large = layout !== "even" && (layout === "one" || (view.y !== null && this.#panels.length > 1) || this.large !== null);
+    for (const panel of this.#panels) panel.size(large && panel === largest ? "large" : large && layout === "one" ? "hidden" : "small");
+    const small = layout === "one" ? 0 : this.#panels.length - Number(large);
     // Beside a large map there is less width than height.
     const columns = large ? Math.round(Math.sqrt(small) - 0.25) || 1 : Math.ceil(Math.sqrt(small));
-    plots.dataset.large = String(large);
-    plots.style.setProperty("--columns", `${large ? `minmax(0, ${columns}fr) ` : ""}repeat(${columns}, minmax(0, 1fr))`);
-    plots.style.setProperty("--rows", String(Math.ceil(small / columns)));
-    plots.style.setProperty("--aspect", String(view.y ? view.aspect : 0.5));
-    plots.hidden = false;
+    const many = `repeat(${columns}, minmax(0, 1fr))`;
+    host.dataset.large = String(large);
+    host.style.setProperty("--columns", large ? `minmax(0, ${columns}fr) ${small ? many : ""}` : many);
+    host.style.setProperty("--rows", String(Math.ceil(small / columns) || 1));
+    host.style.setProperty("--aspect", String(view.y ? view.aspect : 0.5));
+    // Moved only when it must be: what is moved loses the keyboard's focus.
+    const figures = this.#panels.map(({ figure }) => figure);
+    if (figures.some((figure, i) => host.children[i] !== figure)) host.replaceChildren(...figures);
+    host.hidden = false;
     this.listener.emptied(false);
+    this.redraw(true);
   }
 
-  /** @param {number | null} cell */
-  #point(cell) {
+  /** @param {number | null} cell the one to point at, or null for none */
+  point(cell) {
     if (cell === this.cursor) return;
     this.cursor = cell;
+    for (const panel of this.#panels) panel.cursor = cell;
     this.redraw(false);
+    this.listener.pointed?.(cell);
   }
 
   #draw() {
     this.#scheduled = false;
     this.#theme ??= readTheme(this.host);
-    const overlay = { ...this.listener.overlay(), cursor: this.cursor };
+    const overlay = this.#overlay();
     for (const panel of this.#panels) {
-      panel.cursor = this.cursor;
-      panel.draw(this.#theme, overlay, this.#repaint);
+      panel.draw(this.#theme, overlay, this.#repaint ? this.look : null);
       if (this.#repaint && panel.name === "rgb" && !panel.plot.channel) panel.note.replaceChildren(...this.#legend());
     }
     this.#repaint = false;
     this.listener.drawn();
   }
 
+  /** @returns {import("./mapplot.js").Overlay} */
+  #overlay() {
+    const { view, model, cursor, selection } = this;
+    const { path, plan } = this.look.chosen;
+    const drawn = view?.model;
+    return {
+      cursor,
+      selection,
+      growing: this.listener.running() || (drawn?.rows ?? 0) < (model?.rows ?? 0),
+      path: path && drawn ? [...drawn.cells.subarray(0, drawn.rows)] : null,
+      plan: plan && drawn ? planned(drawn) : null,
+    };
+  }
+
   /** Which colour of the composite means what. */
   #legend() {
-    const { channels = [], maps } = this.model ?? {};
+    const { channels = [], maps } = this.view?.model ?? {};
     return channels.filter(({ colour }) => isPrimary(colour)).map(({ name, label, colour }) => {
-      const limits = maps?.get(name)?.limits;
+      const map = maps?.get(name);
+      const limits = map && this.look.limits(name, map);
       const chip = document.createElement("span");
       chip.textContent = `${label || name} ${limits ? range(limits) : ""}`;
       chip.dataset.colour = colour ?? "";

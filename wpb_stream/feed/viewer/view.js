@@ -6,24 +6,77 @@ import { scaleOf } from "./scales.js";
 const EXTREME_RATIO = 4;
 
 /**
- * Cells of the model, as places on the screen counted from the lower left corner. Positions ascend to the right and upwards,
- * whichever way the motors went: for an axis with `start < stop` the first point is at the left or at the bottom.
+ * Which way up maps are drawn, whichever way the motors went.
+ * @typedef {object} Orientation
+ * @property {boolean} swapped the fast axis upwards, rather than to the right
+ * @property {boolean} leftwards positions ascend to the left, rather than to the right
+ * @property {boolean} downwards positions ascend downwards, rather than upwards
+ */
+
+/**
+ * Cells of the model, as places on the screen counted from the lower left corner. Unless the orientation says otherwise, positions ascend
+ * to the right and upwards: for an axis with `start < stop` the first point is at the left or at the bottom.
  */
 export class View {
-  /** @param {RunModel} model */
-  constructor(model) {
+  #fast;
+  #slow;
+
+  /**
+   * @param {RunModel} model what is drawn; another one of the same shape may take its place
+   * @param {Orientation} orientation asked at each drawing; a run of one dimension has none
+   */
+  constructor(model, orientation) {
     this.model = model;
+    this.orientation = orientation;
     const { shape } = model;
     const axes = model.run.axes ?? [];
     /** Positions along every dimension, slow axis first. */
     this.scales = shape.map((count, dimension) => scaleOf(axes[dimension], count));
-    this.x = this.scales[shape.length - 1];
-    /** Null for a run of one dimension. */
-    this.y = shape.length > 1 ? this.scales[shape.length - 2] : null;
-    this.columns = this.x.count;
-    this.rows = this.y?.count ?? 1;
+    this.#fast = this.scales[shape.length - 1];
+    this.#slow = shape.length > 1 ? this.scales[shape.length - 2] : null;
     /** Cells on screen. */
-    this.size = this.columns * this.rows;
+    this.size = this.#fast.count * (this.#slow?.count ?? 1);
+  }
+
+  get swapped() {
+    return this.orientation.swapped && this.#slow !== null;
+  }
+
+  get x() {
+    return this.swapped && this.#slow ? this.#slow : this.#fast;
+  }
+
+  /** Null for a run of one dimension. */
+  get y() {
+    return this.swapped ? this.#fast : this.#slow;
+  }
+
+  get columns() {
+    return this.x.count;
+  }
+
+  get rows() {
+    return this.y?.count ?? 1;
+  }
+
+  /** Whether positions descend to the right. */
+  get leftwards() {
+    return this.orientation.leftwards && this.y !== null;
+  }
+
+  /** Whether positions descend upwards. */
+  get downwards() {
+    return this.orientation.downwards && this.y !== null;
+  }
+
+  /** Whether the first point of the horizontal axis is at the right. */
+  get fromRight() {
+    return this.x.flipped !== this.leftwards;
+  }
+
+  /** Whether the first point of the vertical axis is at the top. */
+  get fromTop() {
+    return this.y !== null && this.y.flipped !== this.downwards;
   }
 
   /** The first cell of the slab on screen. */
@@ -48,9 +101,10 @@ export class View {
   place(cell) {
     const inside = cell - this.offset;
     if (inside < 0 || inside >= this.size) return null;
-    const column = inside % this.columns;
-    const row = (inside - column) / this.columns;
-    return { across: this.x.flipped ? this.columns - 1 - column : column, up: this.y?.flipped ? this.rows - 1 - row : row };
+    const fast = inside % this.#fast.count;
+    const slow = (inside - fast) / this.#fast.count;
+    const [column, row] = this.swapped ? [slow, fast] : [fast, slow];
+    return { across: this.fromRight ? this.columns - 1 - column : column, up: this.fromTop ? this.rows - 1 - row : row };
   }
 
   /**
@@ -61,9 +115,10 @@ export class View {
   cellAt(across, up) {
     const right = Math.min(this.columns - 1, Math.max(0, Math.floor(across)));
     const above = Math.min(this.rows - 1, Math.max(0, Math.floor(up)));
-    const column = this.x.flipped ? this.columns - 1 - right : right;
-    const row = this.y?.flipped ? this.rows - 1 - above : above;
-    return this.offset + row * this.columns + column;
+    const column = this.fromRight ? this.columns - 1 - right : right;
+    const row = this.fromTop ? this.rows - 1 - above : above;
+    const [fast, slow] = this.swapped ? [row, column] : [column, row];
+    return this.offset + slow * this.#fast.count + fast;
   }
 
   /**

@@ -9,7 +9,7 @@ import { Rate } from "./rate.js";
 import { ReplayBar } from "./replaybar.js";
 import { number } from "./scales.js";
 import { cellsOf, lengthOf, summarise } from "./selection.js";
-import { Stage } from "./stage.js";
+import { PROFILE, Stage } from "./stage.js";
 import { fetchWithToken, keepToken, takeAway, token } from "./token.js";
 
 /** @typedef {import("./client.js").Run} Run */
@@ -17,7 +17,9 @@ import { fetchWithToken, keepToken, takeAway, token } from "./token.js";
 const LATEST = "latest";
 const LISTED_RUNS = 30;
 const LIST_EVERY_S = 10;
+/** A running scan is stale after so long without a point, and as many times what it took from point to point. */
 const STALE_S = 10;
+const OVERDUE = 5;
 
 /** @type {Run[]} */ let runs = [];
 /** The run on screen. @type {Run | null} */ let shown = null;
@@ -170,13 +172,13 @@ function tick() {
   const now = performance.now() / 1000;
   const perSecond = rate.perSecond(now);
   const silence = rate.silence(now);
-  const stale = shown.status === "running" && silence !== null && silence > Math.max(STALE_S, 5 / (perSecond || Infinity));
+  const stale = shown.status === "running" && silence !== null && silence > Math.max(STALE_S, OVERDUE * (rate.interval ?? STALE_S));
   const expected = model?.pointsExpected ?? shown.points_expected ?? 0;
   const measured = model?.measured ?? shown.rows;
   page.showProgress(shown, { measured, expected, rate: perSecond, silence, stale, lag, missing: model?.missing ?? 0, now: Date.now() + clockOffset });
   stage.describe(measured, expected);
   showLevels();
-  if (stage.selection && shown.status === "running") showSelection();
+  if (stage.selection && shown.status === "running") showSelection(false);
   replay.grown();
 }
 
@@ -282,21 +284,25 @@ tool.addEventListener("change", () => {
 });
 page.element("selection-clear").addEventListener("click", () => {
   stage.selection = null;
-  showSelection();
+  showSelection(true);
   stage.redraw(false);
 });
 
-/** Say what the cells come to that the person has drawn around. */
-function showSelection() {
+/**
+ * Say what the cells come to that the person has drawn around.
+ * @param {boolean} done whether the person has let go: a profile is drawn then, as it makes other pictures move
+ */
+function showSelection(done) {
   const { view, selection } = stage;
   page.element("selection").hidden = !view || !selection;
-  if (!view || !selection) return;
+  if (!view || !selection) return stage.removeArray(PROFILE);
   const cells = cellsOf(view, selection);
   const isLine = selection.kind === "line";
   const found = isLine ? lengthOf(view, selection) : null;
   const length = found ? `${number(Number(found.length.toPrecision(4)))} ${found.units}`.trim() : "";
   page.showSelection(`${isLine ? "Line" : "Region"} of ${cells.length} cells${length ? `, ${length}` : ""}`, summarise(view, cells));
-  if (isLine) stage.showProfile(cells, length);
+  if (isLine && (done || stage.model?.arrays.has(PROFILE))) stage.showProfile(cells, length);
+  else if (!isLine) stage.removeArray(PROFILE);
 }
 
 page.element("follow").addEventListener("click", () => {

@@ -11,6 +11,7 @@ import { MapPlot } from "./mapplot.js";
  * @property {(cell: number) => void} pick the person wants to look closer at this cell
  * @property {() => "region" | "line" | null} tool what the person draws by dragging; null for nothing
  * @property {(from: number, to: number) => void} select the person drags, or moves with the shift key, from one cell to another
+ * @property {() => void} selected the person has let go
  * @property {() => void} enlarge the person wants to see this picture large
  * @property {() => void} resized it has to be drawn again
  */
@@ -124,8 +125,7 @@ export class Panel {
       if (this.#anchor !== null) canvas.setPointerCapture(event.pointerId);
       point(event);
     });
-    canvas.addEventListener("pointerup", () => (this.#anchor = null));
-    canvas.addEventListener("pointercancel", () => (this.#anchor = null));
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => this.#letGo());
     canvas.addEventListener("click", ({ offsetX, offsetY }) => {
       const cell = this.plot.cellAt(offsetX, offsetY);
       if (cell !== null && !listener.tool()) listener.pick(cell);
@@ -146,8 +146,13 @@ export class Panel {
       if (this.#anchor !== null && this.cursor !== null && listener.tool()) listener.select(this.#anchor, this.cursor);
     });
     canvas.addEventListener("keyup", ({ key }) => {
-      if (key === "Shift") this.#anchor = null;
+      if (key === "Shift") this.#letGo();
     });
+  }
+
+  #letGo() {
+    if (this.#anchor !== null && this.listener.tool()) this.listener.selected();
+    this.#anchor = null;
   }
 
   /** Where the person began to draw. @type {number | null} */

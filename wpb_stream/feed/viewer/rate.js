@@ -29,6 +29,13 @@ export class Rate {
     return (last[1] - first[1]) / (until - first[0]);
   }
 
+  /** Seconds from point to point, while they came; null while too few have. @type {number | null} */
+  get interval() {
+    const [first] = this.#samples;
+    const last = this.#samples[this.#samples.length - 1];
+    return first && last[1] > first[1] ? (last[0] - first[0]) / (last[1] - first[1]) : null;
+  }
+
   /**
    * Seconds since the last point.
    * @param {number} now seconds

@@ -13,6 +13,8 @@ import { View } from "./view.js";
 /** @typedef {import("./look.js").Look} Look */
 /** @typedef {import("./selection.js").Selection} Selection */
 
+/** The array that is made of the values along a line. */
+export const PROFILE = "profile along the line";
 /** Arrays shown at once: a run may have dozens, of fits above all. */
 const MOST_ARRAYS = 6;
 
@@ -44,7 +46,7 @@ function readTheme(host) {
  * @typedef {object} StageListener
  * @property {() => boolean} running asked at each drawing: whether the run goes on
  * @property {() => void} drawn called after each drawing
- * @property {() => void} selected called when the person has drawn a region or a line
+ * @property {(done: boolean) => void} selected called when the person draws a region or a line, and has let go
  * @property {(cell: number | null) => void} [pointed] called when the person points at another cell, or at none
  * @property {(cell: number) => void} pick called when the person wants to look closer at a cell
  * @property {(empty: boolean) => void} emptied called when its maps are taken off the page, and when others come
@@ -153,6 +155,7 @@ export class Stage {
         this.#drawnOn = plot.channel?.name ?? "";
         this.#select(from, to);
       },
+      selected: () => this.listener.selected(true),
       enlarge: () => {
         this.large = name;
         this.arrange();
@@ -169,7 +172,7 @@ export class Stage {
     if (!view || !tool) return;
     this.selection = { kind: tool, from: from - view.offset, to: to - view.offset };
     this.redraw(false);
-    this.listener.selected();
+    this.listener.selected(false);
   }
 
   /**
@@ -189,6 +192,13 @@ export class Stage {
       this.#showArrays(model);
       this.arrange();
     }
+  }
+
+  /** @param {string} name */
+  removeArray(name) {
+    if (!this.model?.arrays.delete(name)) return;
+    this.#showArrays(this.model);
+    this.arrange();
   }
 
   /** @param {string} wanted */
@@ -219,7 +229,7 @@ export class Stage {
     const map = channel && view?.model.maps.get(channel.name);
     if (!map || !channel) return;
     const values = Float64Array.from(cells, (cell) => map.values[cell]);
-    this.showArray({ name: "profile", title: `${channel.label || channel.name} along the line${length ? `, ${length}` : ""}`, shape: [values.length], values });
+    this.showArray({ name: PROFILE, title: `${channel.label || channel.name} along the line${length ? `, ${length}` : ""}`, shape: [values.length], values });
   }
 
   /**

@@ -2,6 +2,7 @@
 #
 #   PYTHON=...   the interpreter, else the newest of 3.13, 3.12, 3.11 found
 #   ARGS="..."   passed on to `wpb demo`, pytest or the benchmark
+#   WHOLE=1      `make faults` runs the long forms too: an hour or so
 #   WORKERS=...  processes that run the tests, else 3; 0 runs them one after the other, in pytest's own process
 
 SHELL := /bin/bash
@@ -9,7 +10,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types bench peers docs-pictures docs-gallery lock npm npm-lock clean setup chromium rabbitmq nginx node
+.PHONY: help demo test faults lint types bench peers docs-pictures docs-gallery lock npm npm-lock clean setup chromium rabbitmq nginx node
 
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -57,6 +58,9 @@ test: setup chromium rabbitmq nginx node ## Set up, then run all checks and all 
 	echo; echo "==== $(BIN)/pytest"; \
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=pytest; \
 	[ -z "$$failed" ]
+
+faults: setup chromium rabbitmq nginx ## Only the tests in which something goes wrong; `make faults WHOLE=1` those too that take minutes
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "faults$(if $(WHOLE),, and not whole)" $(ARGS)
 
 lint: setup ## Style, format and the direction of imports
 	$(BIN)/ruff check

@@ -58,6 +58,7 @@ async def test_postgres_starts_from_nothing_and_answers_every_driver_in_both_dat
         engine.dispose()
 
 
+@pytest.mark.faults
 async def test_postgres_keeps_its_data_over_a_kill_and_over_an_orderly_stop(tmp_path: Path) -> None:
     postgres = EmbeddedPostgres(tmp_path)
     async with Supervisor(handle_signals=False) as supervisor:

@@ -9,6 +9,7 @@ from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.replayed import ReplayedLetters
 from wpb_stream.catalogue.writer import CatalogueWriter
 from wpb_stream.core.board import Board
+from wpb_stream.failpoints import arm
 from wpb_stream.gateways.publisher import BoardPublisher, connection_to
 from wpb_stream.listeners import open_sources
 from wpb_stream.pipeline import Pipeline
@@ -21,8 +22,9 @@ log = logging.getLogger(__name__)
 async def stream(settings: Settings) -> None:
     """Run the streaming process until SIGINT or SIGTERM.
 
-    :raises ServiceError: something it cannot do without is missing
+    :raises ServiceError: something it cannot do without is missing, or the environment names a stage to die at that there is not
     """
+    arm()
     board = Board()
     gateways = connection_to(settings.gateway_topic, settings.kafka_options) if settings.gateway_topic else None
     async with served(settings, board, upgrade) as shown, CatalogueWriter(shown.database_url) as catalogue:

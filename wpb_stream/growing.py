@@ -18,6 +18,7 @@ from wpb_stream.core.reading import Steps, steps
 from wpb_stream.core.recipe import Notice
 from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.window import FrameRef, FrameStatus, WindowResult
+from wpb_stream.failpoints import reached
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,9 @@ class Growing:
             self.live.run.notice("internal", "wpb itself failed on frames of this run, whose points stay empty; its log says how.")
             values = np.full((len(window), len(recipe.channels)), np.nan)
             result = WindowResult(values, np.full(len(window), FrameStatus.BROKEN, np.uint8), reason="wpb failed to read it")
+        reached("read")
         self.live.place(window, result, monotonic())
+        reached("placed")
 
     async def _show(self) -> None:
         """Have the arrays made, which may take a while, no more than a fifth of the time; none is shown where that fails."""

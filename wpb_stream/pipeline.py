@@ -25,6 +25,7 @@ from wpb_stream.core.live import LiveRun, Pace
 from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.run import Run
 from wpb_stream.core.runs import Runs
+from wpb_stream.failpoints import reached
 from wpb_stream.frames.pool import FrameReaders
 from wpb_stream.growing import Growing
 from wpb_stream.sources import Source
@@ -63,10 +64,12 @@ class Pipeline:
         """Walk for ever; ends only by cancellation or by an error that a restart must cure."""
         async with asyncio.TaskGroup() as self._tasks:
             await insist(self._catalogue.take_over)  # from here on nobody else stores documents that we would not see
+            reached("taken_over")
             outdated: set[str] = set()
             for document in await insist(self._catalogue.unfinished):
                 outdated |= await self._apply(document)
             await self._make_anew(outdated)
+            reached("restored")
             self.restored.set()
             for source in self._sources:
                 self._tasks.create_task(self._listen(source))
@@ -84,13 +87,16 @@ class Pipeline:
 
     async def _take_in(self, messages: Sequence[Message], arrived_at: float) -> None:
         """Message -> Document: identified, stored together with the positions, then applied if it is new."""
+        reached("received")
         intake = sort_out(messages)
         intake.tell(log)
         owned = [(self._runs.owner(document), document) for document in intake.documents]
         new = await insist(lambda: self._catalogue.store(Batch(owned, intake.dead_letters, intake.positions)))
+        reached("stored")
         for source in self._sources:
             if positions := intake.positions_of(source.identity):
                 await source.stored(positions)
+        reached("acknowledged")
         self._counts.dead_letters += len(intake.dead_letters)
         async with self._applying:
             outdated: set[str] = set()
@@ -113,9 +119,11 @@ class Pipeline:
             self._growing[applied.run.uid].add(applied.frames, arrived_at)
         outdated = {applied.run.uid for applied in together if self._growing[applied.run.uid].live.outdated}
         self._board.changed()
+        reached("applied")
         for applied in together:
             if applied.document is not document or not stored_with_owner:
                 await insist(partial(self._catalogue.adopt, applied.run.uid, [applied.document]))
+                reached("adopted")
         if (parent := self._runs.first_to_wait(document)) is not None:
             outdated.update(await insist(lambda: self._catalogue.ended_runs_of(parent)))
         return outdated
@@ -124,6 +132,7 @@ class Pipeline:
         live = LiveRun.begin(run, "live", self._pace, monotonic(), counts=self._counts)
         made = live.reconstruction
         generation = await insist(lambda: self._catalogue.begin_run(made.run, float(run.start["time"])))
+        reached("begun")
         if generation > 1:
             made.revision = f"live.{generation}"  # rows already sent are gone: clients are told to begin anew
         if generation == 1 or self._board.latest is None:
@@ -147,8 +156,11 @@ class Pipeline:
             return
         live, made = growing.live, growing.live.reconstruction
         ended_at = await growing.end()
+        reached("ended")
         file = await growing.saved(self._results, self._board.changed) if made.run.recipe else None
+        reached("saved")
         await insist(lambda: self._catalogue.end_run(made, ended_at, file))
+        reached("kept")
         async with self._applying:
             made.ended = True  # no sooner: it could be forgotten, and with it what came while it was saved
             if live.outdated and self._growing.get(made.run.uid) is growing:

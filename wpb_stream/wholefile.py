@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wpb_stream.failpoints import reached
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -23,6 +25,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         _to_disk(unfinished)
+        reached("written")
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -306,6 +306,7 @@ async def test_a_run_is_drawn_whole_when_one_comes_back_to_it_from_an_address_wi
 # --- what goes wrong ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.faults
 async def test_a_server_killed_in_mid_scan_and_started_again_costs_no_pixel(
     settings: Settings, streaming_process: StreamingProcess, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def workers() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if _PROGRAM in child.cmdline()]
 
 
+@pytest.mark.faults
 def test_a_process_that_is_killed_costs_its_run_one_attempt_and_the_next_is_another_revision(
     beamline: Beamline, uids: list[str], given: Given
 ) -> None:
@@ -67,6 +68,7 @@ def test_a_process_that_is_killed_costs_its_run_one_attempt_and_the_next_is_anot
     assert workers() == []
 
 
+@pytest.mark.faults
 def test_a_process_that_is_killed_while_it_answers_costs_its_run_one_attempt_too(given: Given) -> None:
     worker = _Worker(given)
     worker.begin(Task("nobody", "r", "a test" * 2**18), WAIT_S)  # its answer names the task: more than a pipe holds

@@ -42,6 +42,7 @@ async def test_the_page_and_the_sign_of_life_need_no_thread(serving: Serving, al
     assert await serving.get(path) == b"HTTP/1.1 " + status
 
 
+@pytest.mark.faults
 async def test_a_live_run_is_followed_though_database_and_threads_are_away(serving: Serving, all_threads_busy: None) -> None:
     live(serving.board, 5)
     async with serving.client() as client:

@@ -90,6 +90,7 @@ async def test_warmed_up_readers_start_no_further_process_and_leave_none_behind(
     assert workers() == []
 
 
+@pytest.mark.faults
 async def test_a_killed_reader_is_replaced_and_the_frames_are_read(files: list[StreamFile], roots: DataRoots) -> None:
     async with FrameReaders(roots, 1, 30) as readers:
         await readers.warm_up()
@@ -103,6 +104,7 @@ async def test_a_killed_reader_is_replaced_and_the_frames_are_read(files: list[S
         assert victim not in workers()
 
 
+@pytest.mark.faults
 async def test_a_hung_reader_is_killed_at_its_deadline_and_the_frames_are_read_by_the_next(
     files: list[StreamFile], roots: DataRoots
 ) -> None:

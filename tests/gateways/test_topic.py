@@ -72,6 +72,7 @@ async def own_broker(tmp_path: Path) -> AsyncIterator[Broker]:
     await broker.kill()
 
 
+@pytest.mark.faults
 async def test_what_a_board_shows_while_the_broker_is_away_or_is_started_anew_without_its_topics_is_told_when_it_is_there(
     own_broker: Broker,
 ) -> None:

@@ -17,7 +17,7 @@ from wpb_stream.client import watch
 from wpb_stream.replay import publish
 from wpb_stream.settings import Settings
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
 WAIT_S = 60.0
 

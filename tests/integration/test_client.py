@@ -102,6 +102,7 @@ async def test_a_run_that_is_over_is_given_whole_to_who_comes_late(settings: Set
     assert (late.run.status, late.stopped.reason) == ("abort", "the beam was lost")
 
 
+@pytest.mark.faults
 async def test_watching_goes_on_across_a_killed_server_and_each_revision_is_whole(
     settings: Settings, streaming_process: StreamingProcess, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def assert_is_map_of(update: Update, run: Scan) -> None:
     np.testing.assert_array_equal(update.map("total"), run.map("total"))
 
 
+@pytest.mark.faults
 async def test_a_recording_is_shown_as_it_is_written_and_goes_on_after_each_kill_with_every_message_once(
     settings: Settings, streaming_process: StreamingProcess, folder: Path, tmp_path: Path
 ) -> None:

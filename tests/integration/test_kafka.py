@@ -198,6 +198,7 @@ async def test_a_run_comes_over_tls_with_a_login(
         await assert_arrives(settings, run)
 
 
+@pytest.mark.faults
 async def test_a_run_during_which_the_broker_is_killed_and_comes_back_becomes_the_map(
     settings: Settings, streaming, own_apache_kafka: ApacheKafka, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -21,7 +21,7 @@ from wpb_stream.pipeline import KEPT_ENDED
 from wpb_stream.replay import Recorded, publish, with_new_uids
 from wpb_stream.settings import Settings
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
 WAIT_S = 120.0
 RUNS = 30

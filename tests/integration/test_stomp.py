@@ -120,6 +120,7 @@ async def test_a_recorded_session_of_blueapi_gives_its_map_and_the_state_of_its_
     assert (update.run.plan.state, update.run.plan.failed) == ("IDLE", False)
 
 
+@pytest.mark.faults
 async def test_a_streaming_process_killed_in_mid_stream_misses_nothing_that_came_before_during_and_after(
     stomp_settings: Settings, rabbitmq: RabbitMQ, stomp_topic: str, frames: npt.NDArray[np.uint8], tmp_path: Path
 ) -> None:

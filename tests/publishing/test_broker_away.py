@@ -19,6 +19,8 @@ from wpb_stream.publishing.outbox import OVERHEAD_BYTES, Outbox
 from wpb_stream.publishing.spool import default_folder
 from wpb_stream.sources.file import FileSource
 
+pytestmark = pytest.mark.faults
+
 
 def test_without_a_broker_everything_is_in_the_spool_in_its_order_when_it_is_closed(
     make, nobody: str, caplog: pytest.LogCaptureFixture

@@ -10,6 +10,8 @@ from tests.helpers.apache_kafka import ApacheKafka
 from tests.helpers.publishing import auntil, publish, run, spooled
 from tests.helpers.topics import documents, make_topic, read_topic
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.integration
 async def test_a_broker_that_is_killed_and_comes_back_gets_every_document_in_order(make, own_apache_kafka: ApacheKafka) -> None:

@@ -14,6 +14,8 @@ from tests.helpers.topics import documents, make_topic, read_topic
 from wpb_stream.core.documents import MAX_BYTES
 from wpb_stream.publishing.plain import publishable
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.integration
 async def test_a_document_of_ten_megabytes_is_published(make, kafka_address: str, kafka_topic: str) -> None:

@@ -33,6 +33,7 @@ def activemq_source(activemq: ActiveMQ, topic: str, **options: object) -> StompS
 
 
 @pytest.mark.integration
+@pytest.mark.faults
 async def test_activemq_keeps_what_is_published_while_we_are_away_and_what_was_not_stored(
     activemq: ActiveMQ, stomp_topic: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -73,6 +73,7 @@ async def test_messages_of_the_last_connection_that_are_stored_late_do_not_stand
 
 
 @pytest.mark.integration
+@pytest.mark.faults
 async def test_what_is_published_while_we_are_away_is_kept_unless_the_subscription_is_not_durable(
     rabbitmq: RabbitMQ, stomp_topic: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -25,6 +25,7 @@ from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.documents import Document
 from wpb_stream.core.exceptions import Fenced
 from wpb_stream.core.messages import RunInfo
+from wpb_stream.failpoints import reached
 
 CURSOR_LOCK = 0x77706202
 """Key of the advisory lock under which ``started_seq``, ``ended_seq`` and the ids of revisions are given out, so that no cursor skips
@@ -116,6 +117,7 @@ class CatalogueWriter:
         async with self._writing() as connection:
             new = await _insert_documents(connection, batch.documents)
             await self._shelf.store(connection, batch)
+            reached("documents")
             async with connection.cursor() as cursor:
                 await cursor.executemany(
                     """INSERT INTO positions VALUES (%s, %s, %s)
@@ -126,6 +128,7 @@ class CatalogueWriter:
                         if source != REPLAYED  # letters are asked for by their marks
                     ],
                 )
+            reached("positions")
         return new
 
     async def begin_run(self, info: RunInfo, started_at: float) -> int:
@@ -168,6 +171,7 @@ class CatalogueWriter:
                 ended_seq = nextval('runs_ended_seq') WHERE uid = %s""",
                 [to_json(info), info.status, ended_at, made.reason.replace("\0", ""), to_json(list(made.notices)), info.uid],
             )
+            reached("ending")
 
     async def adopt(self, run: str, documents: Sequence[Document]) -> None:
         """Say which run documents belong to that were stored before anyone could know."""

@@ -46,6 +46,7 @@ from wpb_stream.core.messages import (
     parse_request,
 )
 from wpb_stream.core.recipe import Notice
+from wpb_stream.failpoints import reached
 from wpb_stream.feed import asyncapi, openapi
 from wpb_stream.feed.api import Api
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
@@ -334,6 +335,7 @@ class Feed:
             if not subscription.behind:
                 # Catching up is not paced; what grows is, so that rows merge into fewer slices.
                 if subscription.next_row > first_row:
+                    reached("told")
                     subscription.rhythm.beat(monotonic())
                 await changed.wait()
                 if pause_s := subscription.rhythm.pause_s(monotonic()):

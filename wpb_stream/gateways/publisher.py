@@ -22,6 +22,7 @@ from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.owed import Owed
 from wpb_stream.core.topic import Record
+from wpb_stream.failpoints import reached
 from wpb_stream.publishing.connection import Connection
 from wpb_stream.sources.kafka_settings import KafkaAddress, KafkaOptions
 
@@ -124,6 +125,7 @@ class BoardPublisher:
                 await self._taken(under_way)
                 under_way, size = [], 0
         await self._taken(under_way)
+        reached("published")
         return sent
 
     async def _taken(self, under_way: Sequence[asyncio.Future[RecordMetadata]]) -> None:

@@ -15,6 +15,9 @@ from websockets.typing import Subprotocol
 
 from tests.helpers.rawfeed import WAIT_S, Array, Points, RawClient, understood
 
+AGAIN_S = 0.02
+"""How soon it comes back: a server that is away would otherwise be asked for ever, and nobody else get to anything."""
+
 
 @dataclass
 class Held:
@@ -152,12 +155,16 @@ class Stranger:
         if self._reading is not None and self._reading.done():
             self._reading.result()
 
-    async def until_ended(self, uid: str, url: str) -> None:
-        """Wait until that run is told to its end, and come back as often as that takes."""
-        async with asyncio.timeout(WAIT_S):
+    async def until_ended(self, uid: str, url: str, within_s: float | None = WAIT_S) -> None:
+        """Wait until that run is told to its end, and come back as often as that takes.
+
+        :param within_s: seconds that it may take; None if somebody else sees to that
+        """
+        async with asyncio.timeout(within_s):
             while (held := self.held.get(uid)) is None or held.status is None:
                 self.check()
                 if self._reading is None or self._reading.done():
+                    await asyncio.sleep(AGAIN_S)
                     await self.connect(url)
                     continue
                 heard = asyncio.ensure_future(self._heard.wait())

@@ -82,6 +82,7 @@ async def subscribed(client: RawClient, run: str, **request: Any) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.faults
 async def test_clients_of_two_gateways_get_the_map_while_it_grows_and_one_whose_gateway_is_killed_goes_on_at_the_other(
     site: Site, running: Scan
 ) -> None:
@@ -136,6 +137,7 @@ async def get(place: Settings, path: str) -> bytes:
         return answer.read()
 
 
+@pytest.mark.faults
 async def test_a_streaming_process_that_is_killed_is_followed_by_the_clients_of_gateways_into_its_next_revision(
     site: Site, running: Scan
 ) -> None:
@@ -180,6 +182,7 @@ async def balanced(site: Site, tmp_path: Path) -> AsyncIterator[str]:
     await process.wait()
 
 
+@pytest.mark.faults
 async def test_a_client_behind_nginx_goes_on_when_its_gateway_is_killed_for_good(site: Site, running: Scan, balanced: str) -> None:
     in_front = site.settings.model_copy(update={"listen": balanced})
     await site.publish(*running.head, *running.at(0, 5))

@@ -25,7 +25,7 @@ from tests.integration.feed.walking import Bus, Walk
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.core.documents import Document
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
 SHAPE = (4, 6)
 POINTS = SHAPE[0] * SHAPE[1]

@@ -16,7 +16,7 @@ from tests.integration.conftest import StreamingProcess, feed_url, until_serving
 from wpb_stream.replay import publish
 from wpb_stream.settings import Settings
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module"), pytest.mark.faults]
 
 
 @pytest.mark.asyncio(loop_scope="function")

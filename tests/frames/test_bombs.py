@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+import zarr.codecs
 
 from wpb_stream.core.exceptions import FrameBroken
 from wpb_stream.core.window import FrameStatus, StreamFile
@@ -74,7 +75,7 @@ def tiff(path: Path, bomb: bytes) -> None:
     end = path.stat().st_size
     with path.open("ab") as file:
         file.write(bomb)
-    with tifffile.TiffFile(path, mode="r+b") as file:
+    with tifffile.TiffFile(path, mode="r+") as file:
         for name, value in (("StripOffsets", end), ("StripByteCounts", len(bomb))):
             file.pages[0].tags[name].overwrite(value)  # type: ignore[union-attr]
 

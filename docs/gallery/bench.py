@@ -99,7 +99,7 @@ class Bench:
         engine.subscribe(self._remember)
         devices = ("stage", "piezo", "slit", "theta", "jittery", "camera", "xspress3", "diode", "i0", "trajectory")
         names = {name: getattr(self, name) for name in devices}
-        exec(self._section.plan, {"RE": engine, "bp": bp, "bps": bps, "bpp": bpp, "TriggerInfo": TriggerInfo, "np": np, **names})
+        exec(self._section.plan, {"RE": engine, "bp": bp, "bps": bps, "bpp": bpp, "TriggerInfo": TriggerInfo, "np": np, **names})  # noqa: S102  our own pages
         return self.again()
 
     def again(self, without: Sequence[str] = ()) -> Made:

@@ -72,7 +72,7 @@ class CatalogueReader:
     def run(self, uid: str) -> RunRow | None:
         """One run; None if there is none of that uid."""
         with self._connection() as connection:
-            row = connection.execute(f"SELECT {_RUN_COLUMNS} FROM runs WHERE uid = %s", [uid]).fetchone()
+            row = connection.execute(f"SELECT {_RUN_COLUMNS} FROM runs WHERE uid = %s", [uid]).fetchone()  # noqa: S608  constants
             return _run_row(row) if row else None
 
     def runs(
@@ -116,7 +116,7 @@ class CatalogueReader:
 
     def _select_runs(self, condition: str, values: Sequence[Any]) -> list[RunRow]:
         with self._connection() as connection:
-            query = f"SELECT {_RUN_COLUMNS} FROM runs WHERE {condition}".encode()
+            query = f"SELECT {_RUN_COLUMNS} FROM runs WHERE {condition}".encode()  # noqa: S608  constants
             return [_run_row(row) for row in connection.execute(query, values)]
 
     def documents(self, run: str) -> list[Document]:
@@ -149,7 +149,7 @@ class CatalogueReader:
 
     def live_revision(self, run: str) -> RevisionRow | None:
         """The finished live revision of a run; None if it has none (yet)."""
-        query = f"SELECT revision FROM revisions WHERE run_uid = %s AND {LIVE} ORDER BY id DESC LIMIT 1"
+        query = f"SELECT revision FROM revisions WHERE run_uid = %s AND {LIVE} ORDER BY id DESC LIMIT 1"  # noqa: S608  constants
         with self._connection() as connection:
             row = connection.execute(query.encode(), [run]).fetchone()
         return self.revision(run, row[0]) if row else None
@@ -160,7 +160,7 @@ class CatalogueReader:
             CASE WHEN NOT v.finished THEN v.created_at END
             FROM runs r JOIN documents d ON d.name = 'start' AND d.uid = r.uid
             LEFT JOIN LATERAL (SELECT * FROM revisions WHERE run_uid = r.uid AND NOT {LIVE} ORDER BY id DESC LIMIT 1) v ON true
-            WHERE r.ended_seq IS NOT NULL AND r.info->>'recipe' IS NOT NULL ORDER BY r.started_seq"""
+            WHERE r.ended_seq IS NOT NULL AND r.info->>'recipe' IS NOT NULL ORDER BY r.started_seq"""  # noqa: S608  constants
         with self._connection() as connection, connection.cursor("ended_runs") as cursor:  # named: rows come as they are asked for
             for uid, ended_seq, ended_at, body, found, *made_with, unfinished_since in cursor.execute(query.encode()):
                 start = unpack("start", body).doc

@@ -52,7 +52,7 @@ class Retention:
             ), placed AS (SELECT *, row_number() OVER (PARTITION BY run_uid, live ORDER BY id DESC) AS place FROM marked)
             SELECT id, run_uid, revision, file, created_at FROM placed
             WHERE NOT coalesce(last_live, false) AND (live OR place > 1)
-            AND (live OR place > %s OR (%s > 0 AND created_at < clock_timestamp() - %s * interval '1 day')) ORDER BY id"""
+            AND (live OR place > %s OR (%s > 0 AND created_at < clock_timestamp() - %s * interval '1 day')) ORDER BY id"""  # noqa: S608  constants
         with self._connection() as connection, connection.cursor(row_factory=class_row(OldRevision)) as cursor:
             return cursor.execute(query.encode(), [self._most, self._days, self._days]).fetchall()
 

@@ -64,7 +64,7 @@ def look_at_port(host: str, port: int, path: str, ours: str, setting: str, tls: 
 
 
 def _answer(host: str, port: int, path: str, tls: bool) -> str:
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked, not bound
     if tls:
         unverified = ssl.create_default_context()  # asked by its address: the certificate is for its name
         unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE

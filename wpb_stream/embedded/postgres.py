@@ -140,7 +140,7 @@ class EmbeddedPostgres:
             return self._cluster
         # The same at each start, so that other processes can tell it from the data folder.
         name = hashlib.sha256(os.fsencode(self._cluster)).hexdigest()[:16]
-        return Path("/tmp") / f"wpb-{name}"
+        return Path("/tmp") / f"wpb-{name}"  # noqa: S108  whose it is, is looked at before it is used
 
     def _argv(self) -> Sequence[str]:
         settings = {

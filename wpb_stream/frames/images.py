@@ -104,6 +104,8 @@ class ImageFile:
             raise type(error)(f"{self.path}: {error}") from error
         except IndexError:
             raise
+        except MemoryError as error:
+            raise FrameBroken(f"{self.path} takes more memory than a reader may have: {error}") from error
         except Exception as error:  # decoders raise nearly anything for half a file
             raise FrameNotYet(f"{self.path} is not complete, or damaged: {type(error).__name__}: {error}") from error
 

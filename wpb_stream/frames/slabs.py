@@ -21,6 +21,8 @@ SLAB_LIMIT_BYTES = 2**28
 """Frames that share chunks are read and kept together up to this size, else one by one."""
 
 _TAIL_BYTES = 64
+_OVERHEAD_BYTES = 64 * 1024
+"""Of a chunk's filters: their headers and tables."""
 
 
 class Slabs:
@@ -86,6 +88,7 @@ class ChunkedSlabs(Slabs):
     def __init__(self, dataset: h5py.Dataset, entry: tuple[int, ...], dtype: np.dtype[Any], descriptor: int, *, check_end: bool) -> None:
         super().__init__(dataset, entry, dtype, descriptor)
         self._chunk: list[int] = list(dataset.chunks or ())
+        self._chunk_bytes = prod(self._chunk) * dataset.dtype.itemsize
         self._check_end = check_end
         self._unfiltered = 0
         """A bit for each filter that the last chunk was written without."""
@@ -125,6 +128,11 @@ class ChunkedSlabs(Slabs):
             if self._dataset.id.get_chunk_info_by_coord(offset).byte_offset is None:
                 return None
             raise FrameBroken(f"the chunk at {offset} of {self._dataset.name!r} cannot be read: {error}") from error
+        # No filter makes much more of what it cannot compress: this would be inflated to anything.
+        if len(stored) > 2 * self._chunk_bytes + _OVERHEAD_BYTES:
+            raise FrameBroken(
+                f"the chunk at {offset} of {self._dataset.name!r} is stored in {len(stored)} bytes, of {self._chunk_bytes} that it holds"
+            )
         # Zeros at its end may be what HDF5 reads beyond the end of a file.
         if self._check_end and not any(stored[-_TAIL_BYTES:]):
             place = self._dataset.id.get_chunk_info_by_coord(offset)

@@ -1,8 +1,8 @@
 """What a reader process may not do any more, whatever a hostile file makes HDF5 do.
 
-Second to the checks in :mod:`~wpb_stream.frames.roots` and :mod:`~wpb_stream.frames.hdf5`: no secrets in reach, no writing, no
-files outside the roots, no network. Each wall is built where the kernel has it, and left out without a word where not: the checks
-stand without them.
+Second to the checks in :mod:`~wpb_stream.frames.roots` and :mod:`~wpb_stream.frames.hdf5`: no secrets in reach, no writing, no files
+outside the roots, no network, no more memory than frames take. Each wall is built where the kernel has it, and left out without a word
+where not: the checks stand without them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+MEMORY_LIMIT_BYTES = 8 * 2**30
+"""What a reader process may hold at most: the largest frame that is read, as floating point. Or half of the machine's, if that is less: a
+few megabytes of compressed data can be inflated to all that there is, and then the kernel chooses who has to go."""
 
 _KEPT = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"})
 """Environment variables that stay, beside ``LC_*``: what is not known to be harmless may carry a secret."""
@@ -47,6 +51,8 @@ def wall_in(roots: Iterable[str | os.PathLike[str]]) -> bool:
         if name not in _KEPT and not name.startswith("LC_"):
             del os.environ[name]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold frames, and fill a disk
+    memory = min(MEMORY_LIMIT_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))  # not RLIMIT_AS: libraries reserve addresses that they never use
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a hung reader must not outlive a killed service
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False

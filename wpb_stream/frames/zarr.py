@@ -129,6 +129,8 @@ class ZarrArray:
             return np.asarray(self._array[part])
         except FrameError:
             raise
+        except MemoryError as error:
+            raise FrameBroken(f"{self.path} takes more memory than a reader may have: {error}") from error
         except Exception as error:  # a codec raises nearly anything for half a chunk
             raise FrameNotYet(f"{self.path} is not complete, or damaged: {type(error).__name__}: {error}") from error
 

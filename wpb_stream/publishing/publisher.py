@@ -123,7 +123,7 @@ class Publisher:
             if thread is None or delivery is None or not thread.is_alive():
                 delivery = self._start()
             delivery.wake()
-        except Exception:  # the interpreter is ending, say: closing puts the document into the spool
+        except Exception:  # noqa: S110  the interpreter is ending, say: closing puts the document into the spool
             pass
 
     def _start(self) -> Delivery:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo
-from wpb_stream.pictures import GAP, HATCH_DARK, HATCH_LIGHT, PANEL, TITLE, composite, draw, shaded
+from wpb_stream.pictures import GAP, HATCH_DARK, HATCH_LIGHT, PANEL, THUMBNAIL, TITLE, composite, draw, shaded, thumbnail
 
 HATCH = {HATCH_LIGHT, HATCH_DARK}
 
@@ -101,3 +101,23 @@ def test_a_run_without_channels_gives_an_empty_picture() -> None:
 
 def test_a_large_map_makes_a_picture_of_bounded_size() -> None:
     assert picture(run_info((2000, 3000)), maps_of(np.zeros((2000, 3000)))).width < 2500
+
+
+def test_a_thumbnail_is_the_composite_and_transparent_where_nothing_was_measured() -> None:
+    info, values = run_info((2, 3)), np.array([[0.0, 1.0, 2.0], [np.nan, 4.0, 8.0]])
+    image = Image.open(io.BytesIO(thumbnail(info, maps_of(values) | {"green": np.where(np.isnan(values), np.nan, 0)})))
+    cell = image.width // 3
+    assert (image.mode, image.size) == ("RGBA", (THUMBNAIL // 2, 2 * cell))
+    # Row 0 is at the bottom.
+    assert [image.getpixel((x * cell + 3, cell + 3)) for x in range(3)] == [(0, 128, 0, 255), (32, 128, 32, 255), (64, 128, 64, 255)]
+    assert image.getpixel((3, 3))[3] == 0  # type: ignore[index]
+    assert image.getpixel((2 * cell + 3, 3)) == (255, 128, 255, 255)
+
+
+def test_the_thumbnail_of_a_large_map_is_thinned_out_and_that_of_a_line_shows_the_line() -> None:
+    large = Image.open(io.BytesIO(thumbnail(run_info((300, 200)), {"total": np.arange(60_000.0).reshape(300, 200)})))
+    assert max(large.size) <= THUMBNAIL
+    line = Image.open(io.BytesIO(thumbnail(run_info((5,)), {"total": np.array([0, 1, np.nan, 3, 4.0])})))
+    assert line.getpixel((2, line.height - 3))[3] == 255  # type: ignore[index]
+    assert line.getpixel((line.width - 3, 2))[3] == 255  # type: ignore[index]
+    assert line.getpixel((2, 2))[3] == 0  # type: ignore[index]

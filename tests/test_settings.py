@@ -134,10 +134,15 @@ def test_a_file_that_was_named_and_is_not_there_is_an_error(monkeypatch: pytest.
     "flags",
     [
         {},
-        {"sources": "kafka://a:9092/x kafka://b:9092/y", "origins": "https://a https://b", "path_map": "/dls=/mnt"},
+        {
+            "sources": "kafka://a:9092/x kafka://b:9092/y",
+            "origins": "https://a https://b",
+            "path_map": "/dls=/mnt",
+        },
         {"data": "/data/wpb", "data_roots": "/dls:/data/my scans", "viewer_url": "https://viewer/", "database_url": "postgresql://u:p@h/d"},
         {"window_seconds": 0.1, "run_idle_s": 1e6, "dagster_port": 0, "log_level": "DEBUG", "kafka_start": "latest"},
         {"kafka_options": {"security_protocol": "SSL", "sasl_plain_password": 'a "quoted" pass:word', "retries": 5}},
+        {"embed_origins": "https://c:1 http://*.d"},
         {"plans": {}},
         {"insecure": True, "tls_certificate": "c.pem", "tls_key": "k.pem", "max_requests_per_s": 0.5, "max_connections": 7},
         {"token": "wpb_x", "oidc": {"issuer": "https://i", "audience": "wpb", "jwks": "keys.json", "admin": ["staff"]}, "hosts": "a b"},
@@ -150,6 +155,12 @@ def test_another_process_gets_equal_settings_through_its_environment(flags: dict
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     assert load() == settings
+
+
+@pytest.mark.parametrize("origin", ["portal.example.org", "https://a;script-src", "https://a/page", "https://a,https://b", "*", "'self'"])
+def test_what_may_frame_the_viewer_is_an_origin_and_nothing_that_a_header_would_take_otherwise(origin: str) -> None:
+    with pytest.raises(ServiceError, match="is no web origin"):
+        load(embed_origins=origin)
 
 
 TOKENS = [{"name": "alice", "sha256": 64 * "a"}]

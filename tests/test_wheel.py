@@ -34,7 +34,7 @@ def test_the_wheel_holds_every_file_of_the_package(installed: Path, package: str
 
 def test_the_dagster_project_and_the_viewer_load_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     load = (
-        "import wpb_dagster.definitions as d, wpb_stream.feed.http as h;"
+        "import wpb_dagster.definitions as d, wpb_stream.feed.pages as h;"
         "print(d.__file__, d.defs.resolve_job_def('reconstruct_scan').name, '/index.html' in h.viewer_files())"
     )
     environment = {"PYTHONPATH": str(installed), "PATH": "/usr/bin:/bin", "DAGSTER_DISABLE_TELEMETRY": "1"}

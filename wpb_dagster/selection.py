@@ -72,9 +72,10 @@ def _named(reader: CatalogueReader, uids: Sequence[str]) -> list[RunRow]:
 
 def _fitting(reader: CatalogueReader, selection: Selection) -> list[RunRow]:
     rows: list[RunRow] = []
-    conditions = {"plan_name": selection.plan, "status": selection.status}
     before: int | None = None
-    while page := reader.runs(limit=_PAGE, before=before, since=selection.since, until=selection.until, **conditions):
+    while page := reader.runs(
+        limit=_PAGE, before=before, plan_name=selection.plan, status=selection.status, since=selection.since, until=selection.until
+    ):
         rows += page
         before = page[-1].started_seq
     return rows

@@ -28,6 +28,10 @@ BACKGROUND, INK = (255, 255, 255), (40, 44, 52)
 HATCH_LIGHT, HATCH_DARK = (224, 226, 230), (190, 194, 200)
 HATCH_STEP = 6
 COLOURS = ("red", "green", "blue")
+THUMBNAIL = 96
+"""Pixels of a thumbnail's longer side, at most."""
+LINE = (88, 140, 220)
+"""Told from a light ground as from a dark one."""
 
 _STOPS = {
     "viridis": "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1fa088 28ae80 3fbc73 5ec962 84d44b addc30 d8e219 fde725",
@@ -55,6 +59,25 @@ def draw(info: RunInfo, maps: Mapping[str, Map]) -> bytes:
         if channel.name in flat:
             panels.append((channel.label, *shaded(flat[channel.name], channel.colour or "viridis")))
     return as_png(_side_by_side(panels))
+
+
+def thumbnail(info: RunInfo, maps: Mapping[str, Map]) -> bytes:
+    """The run at a glance: the three colours together, or else its first channel; of a scan along one axis a line.
+
+    :param maps: as in :func:`draw`, of at least one channel
+    :returns: PNG, transparent where nothing was measured
+    """
+    coloured = {c.colour: maps[c.name] for c in info.channels if c.colour in COLOURS and c.name in maps}
+    first = next(channel for channel in info.channels if channel.name in maps)
+    if len(info.shape) == 1:
+        return as_png(_curve(maps[first.name]))
+    if len(coloured) > 1:
+        flat = {colour: upright(info, values) for colour, values in coloured.items()}
+        pixels, measured = composite([flat.get(colour) for colour in COLOURS])
+    else:
+        pixels, measured = shaded(upright(info, maps[first.name]), first.colour or "viridis")
+    pixels, measured = _scaled(pixels, measured, THUMBNAIL // 2, THUMBNAIL)
+    return as_png(Image.fromarray(np.dstack([pixels, np.where(measured, 255, 0).astype(np.uint8)])))
 
 
 def draw_images(images: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -131,14 +154,32 @@ def _side_by_side(panels: list[tuple[str, Pixels, npt.NDArray[np.bool_]]]) -> Im
     return page
 
 
-def _enlarge(pixels: Pixels, measured: npt.NDArray[np.bool_]) -> Image.Image:
-    """Whole pixels a cell, cells kept sharp; unmeasured ones hatched."""
-    step = -(-max(measured.shape) // LARGEST)
+def _curve(values: Map) -> Image.Image:
+    """Values along one axis, as a line from the lowest to the highest."""
+    image = Image.new("RGBA", (THUMBNAIL, THUMBNAIL * 2 // 3))
+    known = np.flatnonzero(np.isfinite(values))
+    across = 2 + known / max(1, len(values) - 1) * (image.width - 5)
+    up = image.height - 3 - _levels(values)[known] / 255 * (image.height - 5)
+    pen = ImageDraw.Draw(image)
+    places = list(zip(across.tolist(), up.tolist(), strict=True))
+    pen.line(places, LINE, 2, "curve")
+    for x, y in places if len(places) < THUMBNAIL // 4 else ():
+        pen.ellipse((x - 2, y - 2, x + 2, y + 2), LINE)
+    return image
+
+
+def _scaled(pixels: Pixels, measured: npt.NDArray[np.bool_], least: int, largest: int) -> tuple[Pixels, npt.NDArray[np.bool_]]:
+    """Whole pixels a cell, cells kept sharp: the longer side has at least so many pixels, and at most."""
+    step = -(-max(measured.shape) // largest)
     pixels, measured = pixels[::step, ::step], measured[::step, ::step]
-    factor = max(1, -(-PANEL // max(measured.shape)))
+    factor = max(1, -(-least // max(measured.shape)))
     tall = max(factor, -(-THINNEST // measured.shape[0]))  # a line scan is one row
-    large = pixels.repeat(tall, 0).repeat(factor, 1)
-    there = measured.repeat(tall, 0).repeat(factor, 1)
+    return pixels.repeat(tall, 0).repeat(factor, 1), measured.repeat(tall, 0).repeat(factor, 1)
+
+
+def _enlarge(pixels: Pixels, measured: npt.NDArray[np.bool_]) -> Image.Image:
+    """As :func:`_scaled`; cells that were not measured are hatched."""
+    large, there = _scaled(pixels, measured, PANEL, LARGEST)
     if there.all():
         return Image.fromarray(large)
     stripes = np.add.outer(np.arange(there.shape[0]), np.arange(there.shape[1])) // (HATCH_STEP // 2) % 2

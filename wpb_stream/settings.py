@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from tomllib import TOMLDecodeError
@@ -60,6 +61,9 @@ class Settings(BaseSettings):
     tls_certificate: Path | None = Field(None, description="PEM file: serve https and wss with this certificate, and those after it.")
     tls_key: Path | None = Field(None, description="PEM file of its key, without a password; if absent, it is in the certificate's file.")
     origins: Words = Field((), description="Other web origins that may open the feed, separated by spaces; pages of its own always may.")
+    embed_origins: Words = Field(
+        (), description="Other web origins whose pages may show the viewer in a frame (`?embed=1`), separated by spaces."
+    )
     tokens: tuple[Token, ...] = Field(
         (),
         description="Who may watch: name, sha256, scopes, sessions; `wpb token` makes them. If there are none, whoever reaches LISTEN may. "
@@ -156,7 +160,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
-    @field_validator("sources", "path_map", "origins", "hosts", mode="before")
+    @field_validator("sources", "path_map", "origins", "embed_origins", "hosts", mode="before")
     @classmethod
     def _split_words(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
@@ -172,6 +176,15 @@ class Settings(BaseSettings):
         for pair in value:
             if "=" not in pair:
                 raise ValueError(f"{pair!r} is not of the form FROM=TO")
+        return value
+
+    @field_validator("embed_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # They become part of a header, in which other characters would mean something else.
+        for origin in value:
+            if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]*-]+", origin):
+                raise ValueError(f"{origin!r} is no web origin, as https://portal.example.org or http://localhost:5173")
         return value
 
     @field_validator("plans")

@@ -1,4 +1,4 @@
-"""HTTP beside the feed: the viewer's files and small answers, nothing else."""
+"""HTTP beside the feed: files and small answers, nothing else."""
 
 from __future__ import annotations
 
@@ -6,29 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wpb_stream.feed.http import CONTENT_TYPES, SECURITY_HEADERS, answer, is_public, same_origin, viewer_files
+from wpb_stream.feed.http import SECURITY_HEADERS, answer, is_public, same_origin
+from wpb_stream.feed.pages import page_of, viewer_files
 
 STATIC = viewer_files()
 
 
 def get(target: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
-    return answer(method, target, STATIC)
-
-
-@pytest.mark.parametrize("target", ["/", "/?run=latest", "/index.html"])
-def test_the_viewer_is_at_the_root(target: str) -> None:
-    status, headers, body = get(target)
-    assert (status, headers["Content-Type"]) == (200, CONTENT_TYPES[".html"])
-    assert b"<html" in body.lower()
-
-
-def test_every_file_of_the_viewer_is_served_with_its_type_and_its_length() -> None:
-    assert {path.rpartition(".")[2] for path in STATIC} >= {"html", "js", "css"}
-    for path in STATIC:
-        status, headers, body = get(path)
-        assert status == 200
-        assert headers["Content-Type"] in CONTENT_TYPES.values()
-        assert headers["Content-Length"] == str(len(body))
+    return answer(method, page_of(target), STATIC)
 
 
 @pytest.mark.parametrize("target", ["/", "/app.js", "/nothing", "/healthz"])
@@ -38,12 +23,6 @@ def test_every_answer_has_the_security_headers(target: str, method: str) -> None
     assert SECURITY_HEADERS.items() <= headers.items()
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
-
-
-def test_pages_elsewhere_may_import_the_client_and_read_nothing_else() -> None:
-    shared = [path for path in [*STATIC, "/healthz", "/nothing"] if "Access-Control-Allow-Origin" in get(path)[1]]
-    assert shared == ["/client.js"]
-    assert get("/client.js")[1]["Access-Control-Allow-Origin"] == "*"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", ""])
@@ -61,9 +40,10 @@ def test_what_is_not_there_is_answered_404(target: str) -> None:
 
 
 def test_anybody_may_have_the_viewer_and_the_signs_of_life_and_nothing_else() -> None:
-    assert all(is_public(target, STATIC) for target in [*STATIC, "/?run=u", "/healthz", "/readyz"])
+    assert all(is_public(page_of(target), STATIC) for target in [*STATIC, "/?run=u", "/runs/u?channel=red", "/healthz", "/readyz"])
     others = ["/api/runs", "/api/runs/u", "/api/runs/u/preview.png", "/api/../healthz", "/healthz/x", "/ws", "/metrics", "//", ""]
-    assert not any(is_public(target, STATIC) for target in others)
+    others += ["/runs/u/map.csv"]
+    assert not any(is_public(page_of(target), STATIC) for target in others)
 
 
 def test_the_service_says_that_it_is_alive() -> None:

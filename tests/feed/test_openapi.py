@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.helpers.described import PUBLISHED, assert_described
 from wpb_stream.core.messages import ListRuns
-from wpb_stream.feed.http import viewer_files
+from wpb_stream.feed.pages import viewer_files
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "http.md"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -37,6 +38,13 @@ _RUN_COLUMNS = "uid, started_seq, ended_seq, info, status, started_at, ended_at,
 LIVE = "(revision = 'live' OR starts_with(revision, 'live.'))"
 """Whether a row of ``revisions`` was made by the streaming process, in SQL."""
 _OF_SESSIONS = "(" + " OR ".join(f"info->'metadata'->'{key}' = ANY(%s::jsonb[])" for key in SESSION_KEYS) + ")"
+
+_WORDS = """jsonb_to_tsvector('simple', info->'metadata', '["string", "numeric"]') @@ to_tsquery('simple', %s)"""
+
+
+def _in_quotes(word: str) -> str:
+    """A word as PostgreSQL's ``to_tsquery`` reads it between single quotes: none of its characters is an operator."""
+    return re.sub(r"([\\'])", r"\1\1", word)
 
 
 def _run_row(row: TupleRow) -> RunRow:
@@ -84,11 +92,15 @@ class CatalogueReader:
         status: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        scan_id: int | None = None,
+        session: str | None = None,
+        text: str | None = None,
         sessions: Collection[str] | None = None,
     ) -> list[RunRow]:
         """Runs, newest first, that meet all the conditions given.
 
         :param before: only runs that started before the one with this ``started_seq``
+        :param text: words, each of which a word or number in the metadata begins with; or the beginning of the uid
         :param sessions: only runs of these, as :meth:`Grant.sees` tells
         """
         conditions, values = ["true"], list[Any]()
@@ -98,11 +110,16 @@ class CatalogueReader:
             ("status = %s", status),
             ("started_at >= %s", since),
             ("started_at < %s", until),
-            (_OF_SESSIONS, None if sessions is None else [Jsonb(session) for session in sessions]),
+            ("info->'scan_id' = %s", None if scan_id is None else Jsonb(scan_id)),
+            (_OF_SESSIONS, None if session is None else [Jsonb(session)]),
+            (_OF_SESSIONS, None if sessions is None else [Jsonb(seen) for seen in sessions]),
         ):
             if value is not None:
                 conditions.append(condition)
                 values += [value] * condition.count("%s")
+        if text is not None and (words := text.split()):
+            conditions.append(f"({_WORDS} OR uid LIKE %s)")
+            values += [" & ".join(f"'{_in_quotes(word)}':*" for word in words), re.sub(r"([\\%_])", r"\\\1", text.strip()) + "%"]
         where = " AND ".join(conditions)
         return self._select_runs(f"{where} ORDER BY started_seq DESC LIMIT %s", [*values, limit])
 

@@ -64,6 +64,11 @@ class ListRuns(msgspec.Struct, tag="list_runs", tag_field="type", frozen=True):
     status: str | None = None
     since: str | None = None
     until: str | None = None
+    scan_id: int | None = None
+    session: str | None = None
+    """As the start document has it under one of :data:`SESSION_KEYS`."""
+    text: str | None = None
+    """Words, each of which a word or number in the run's metadata begins with; or the beginning of its uid."""
 
 
 class GetFrame(msgspec.Struct, tag="get_frame", tag_field="type", frozen=True):

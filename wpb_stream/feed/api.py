@@ -26,6 +26,9 @@ STATUS = {"unknown_run": 404, "unknown_revision": 404, "bad_message": 400}
 DOWNLOAD_THREADS = 2
 """Files made at once, in threads of their own: a large map takes long, and live runs need those of the event loop."""
 
+PICTURE_MAX_AGE_S = 300
+"""How long a browser may show a picture of a run that is over without asking: the run may be made again."""
+
 
 class Api:
     """Answers what needs the catalogue, the results, or counts.
@@ -78,14 +81,12 @@ class Api:
         return await sight.latest() or text if text == "latest" else text
 
     async def _runs(self, sight: Sight, asked: dict[str, str]) -> RunsAnswer:
-        try:
-            limit = int(asked.get("limit", 50))
-        except ValueError:
-            limit = 0
+        limit = _whole("limit", asked.get("limit", "50"))
         if not 0 < limit <= 500:
             raise ProtocolError("bad_message", "limit must be a whole number from 1 to 500.")
-        named = {name: asked.get(name) for name in ("before", "plan_name", "status", "since", "until")}
-        page = await sight.runs(**conditions_of(ListRuns(0, limit, **named)))
+        scan_id = _whole("scan_id", asked["scan_id"]) if "scan_id" in asked else None
+        named = {name: asked.get(name) for name in ("before", "plan_name", "status", "since", "until", "session", "text")}
+        page = await sight.runs(**conditions_of(ListRuns(0, limit, **named, scan_id=scan_id)))
         return RunsAnswer([run for _, run in page], str(page[-1][0]) if len(page) == limit else None)
 
     async def _made(self, sight: Sight, uid: str, revision: str) -> Reconstruction:
@@ -109,7 +110,17 @@ class Api:
         status, headers, body = plain(200, content_type, await asyncio.get_running_loop().run_in_executor(self._threads, make, made))
         kept = "inline" if content_type.startswith("image/") else "attachment"
         scan = "" if made.run.scan_id is None else f"{made.run.scan_id}-"
-        return status, headers | {"Content-Disposition": f'{kept}; filename="scan-{scan}{name}"'}, body
+        headers |= {"Content-Disposition": f'{kept}; filename="scan-{scan}{name}"'}
+        if made.ended and kept == "inline":  # lists show many of them, again and again
+            headers |= {"Cache-Control": f"private, max-age={PICTURE_MAX_AGE_S}", "Vary": "Authorization"}
+        return status, headers, body
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ProtocolError("bad_message", f"{name} must be a whole number.") from None
 
 
 def _json(value: msgspec.Struct, status: int = 200) -> Answer:

@@ -22,6 +22,7 @@ from wpb_stream.core.messages import SUBPROTOCOL, Authenticate, parse_request
 from wpb_stream.feed.api import Api
 from wpb_stream.feed.http import Answer, answer, is_public, refused, same_origin, served_here, unauthorized
 from wpb_stream.feed.limits import FeedLimits, Guesses, Seats
+from wpb_stream.feed.pages import packed, page_of, takes_gzip
 from wpb_stream.feed.provider import Provider
 from wpb_stream.feed.sight import Sight
 
@@ -102,7 +103,7 @@ class Door:
     ) -> None:
         self.access, self._provider, self._guesses = access, provider, Guesses(limits.max_wrong_tokens_per_minute)
         self._origins, self._hosts = tuple(origins), hosts
-        self._static, self._api, self._sight = static, api, sight
+        self._static, self._packed, self._api, self._sight = static, packed(static), api, sight
 
     async def request(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         """The answer to a request over HTTP; None lets a websocket in."""
@@ -118,7 +119,7 @@ class Door:
         opens = request.path.partition("?")[0] == "/ws" and request.headers.get("Upgrade", "").lower() == "websocket"
         if opens and not same_origin(request.headers.get("Origin"), request.headers.get("Host"), self._origins):
             return refused(403, "This origin may not open the feed; see WPB_ORIGINS.")
-        if not opens and is_public(request.path, self._static):
+        if not opens and is_public(page_of(request.path), self._static):
             return await self._answer(request, EVERYTHING)
         if self._guesses.too_many(socket.address, monotonic()):
             return refused(429, "Too many tokens that are not known came from this address.", Retry_After=str(GUESS_AFTER_S))
@@ -155,7 +156,8 @@ class Door:
     async def _answer(self, request: HttpRequest, grant: Grant) -> Answer:
         """The answer to a plain request of somebody who was let in."""
         found = await self._api.answer(request.method, request.path, self._sight(grant))
-        return found or answer(request.method, request.path, self._static)
+        static = self._packed if takes_gzip(", ".join(request.headers.get_all("Accept-Encoding"))) else self._static
+        return found or answer(request.method, page_of(request.path), static)
 
     async def admit(self, socket: Socket) -> Grant | None:
         """What a client's handshake or else its first message lets it in for; None if neither shows a token that is known, or in time."""

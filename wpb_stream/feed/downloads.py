@@ -15,7 +15,7 @@ from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.derived import grid_of
 from wpb_stream.core.recipe import Channel
 from wpb_stream.frames.nexus import write_nexus
-from wpb_stream.pictures import draw
+from wpb_stream.pictures import draw, thumbnail
 
 
 def as_csv(made: Reconstruction) -> bytes:
@@ -81,10 +81,16 @@ def as_picture(made: Reconstruction) -> bytes:
     return draw(made.run, made.table.maps(made.run.shape))
 
 
+def as_thumbnail(made: Reconstruction) -> bytes:
+    """As :func:`thumbnail` draws it."""
+    return thumbnail(made.run, made.table.maps(made.run.shape))
+
+
 FORMATS: dict[str, tuple[str, Callable[[Reconstruction], bytes]]] = {
     "map.csv": ("text/csv; charset=utf-8", as_csv),
     "map.npz": ("application/octet-stream", as_npz),
     "map.nxs": ("application/x-hdf5", as_nexus),
     "map.png": ("image/png", as_picture),
+    "thumbnail.png": ("image/png", as_thumbnail),
 }
 """By name: content type, and what makes it."""

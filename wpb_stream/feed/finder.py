@@ -30,6 +30,8 @@ AWAY = "The server cannot reach its catalogue at the moment; please try again."
 """What clients are told while that is so."""
 CATALOGUE_THREADS = 4
 """Questions to the catalogue at once: as many as its reader has connections."""
+LONGEST_TEXT = 200
+"""Characters of what runs are searched for."""
 
 
 class Finder:
@@ -168,6 +170,9 @@ def conditions_of(request: ListRuns) -> dict[str, Any]:
             "before": None if request.before is None else _cursor(request.before),
             "since": None if request.since is None else _time(request.since),
             "until": None if request.until is None else _time(request.until),
+            "scan_id": request.scan_id,
+            "session": request.session,
+            "text": None if request.text is None else _text(request.text),
         }
     except ValueError as error:
         raise ProtocolError("bad_message", f"list_runs: {error}.") from None
@@ -178,6 +183,12 @@ def _cursor(text: str) -> int:
     if not 0 <= cursor < 2**63:
         raise ValueError(f"{text[:40]!r} is no cursor that was given out here")
     return cursor
+
+
+def _text(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"text of {len(text)} characters; at most {LONGEST_TEXT} can be looked for")
+    return text
 
 
 def _time(text: str) -> datetime:

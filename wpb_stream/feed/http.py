@@ -1,9 +1,8 @@
-"""HTTP beside the feed: the viewer's files, prepared once, and small answers. A pure function of path and headers."""
+"""HTTP beside the feed: files and small answers. Pure functions of path and headers."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from importlib.resources import files
 from urllib.parse import unquote, urlsplit
 
 from wpb_stream.core.access import is_loopback
@@ -19,38 +18,22 @@ CONTENT_TYPES = {
 SECURITY_HEADERS = {
     # Everything from this server alone; a page elsewhere may show its pictures but not frame it.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "base-uri 'self'; form-action 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-
-SHARED = ("/client.js",)
-"""Files of the viewer that pages of other origins may import: the client of the feed, which is the same for everybody.
-
-Whether such a page may then open the feed is decided at ``/ws``."""
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers, body."""
 
 
-def viewer_files() -> dict[str, Answer]:
-    """The viewer, as it ships in the package: path to answer."""
-    answers: dict[str, Answer] = {}
-    for file in files("wpb_stream.feed").joinpath("viewer").iterdir():
-        suffix = "." + file.name.rpartition(".")[2]
-        if suffix in CONTENT_TYPES:
-            answers["/" + file.name] = plain(200, CONTENT_TYPES[suffix], file.read_bytes())
-    for path in SHARED:
-        answers[path][1]["Access-Control-Allow-Origin"] = "*"
-    answers["/"] = answers["/index.html"]
-    return answers
+def answer(method: str, path: str, static: Mapping[str, Answer]) -> Answer:
+    """What a plain HTTP request gets for which neither the catalogue nor a disk is asked.
 
-
-def answer(method: str, target: str, static: Mapping[str, Answer]) -> Answer:
-    """What a plain HTTP request gets for which neither the catalogue nor a disk is asked."""
+    :param path: decoded
+    """
     if method not in ("GET", "HEAD"):
         return refused(405, "Only GET here; everything else goes over the websocket at /ws.", Allow="GET, HEAD")
-    path = path_of(target)
     if path in static:
         return static[path]
     if path.strip("/") == "healthz":
@@ -88,9 +71,11 @@ def path_of(target: str) -> str:
     return unquote(target.partition("?")[0])
 
 
-def is_public(target: str, static: Mapping[str, Answer]) -> bool:
-    """Whether anybody may have it: it tells nothing of runs."""
-    path = path_of(target)
+def is_public(path: str, static: Mapping[str, Answer]) -> bool:
+    """Whether anybody may have it: it tells nothing of runs.
+
+    :param path: decoded
+    """
     return path in static or path.strip("/") in ("healthz", "readyz")
 
 

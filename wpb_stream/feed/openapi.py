@@ -118,6 +118,7 @@ def _parameter(name: str, place: str, schema: dict[str, Any], description: str =
 def _conditions() -> list[dict[str, Any]]:
     """Those of :class:`ListRuns`."""
     schemas: dict[str, dict[str, Any]] = {
+        "scan_id": {"type": "integer"},
         "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": ListRuns(0).limit},
         "since": {**_TEXT_SCHEMA, "format": "date-time"},
         "until": {**_TEXT_SCHEMA, "format": "date-time"},

@@ -54,9 +54,10 @@ from wpb_stream.feed.door import Door, Socket, select_subprotocol
 from wpb_stream.feed.errands import Errand, Errands, error_of
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
-from wpb_stream.feed.http import plain, viewer_files
+from wpb_stream.feed.http import plain
 from wpb_stream.feed.limits import Allowance, FeedLimits, Seats
 from wpb_stream.feed.metrics import Metrics
+from wpb_stream.feed.pages import viewer_files
 from wpb_stream.feed.places import Place, Places
 from wpb_stream.feed.provider import Provider
 from wpb_stream.feed.remaking import Remaking
@@ -81,6 +82,7 @@ class Feed:
     """Serves the board and the catalogue to any number of clients.
 
     :param origins: other web origins whose pages may open the feed
+    :param embed_origins: other web origins whose pages may show the viewer in a frame
     :param access: whom tokens of the settings let in; anybody, to watch, by default
     :param provider: knows tokens that others signed
     :param hosts: names that are served here; any by default
@@ -105,6 +107,7 @@ class Feed:
         hindrance: Callable[[], str | None] = lambda: None,
         remaking: Remaking | None = None,
         *,
+        embed_origins: Sequence[str] = (),
         compression: bool = False,
     ) -> None:
         self._board, self._finder, self._frames, self._remaking, self._version = board, finder, frames, remaking, version
@@ -119,7 +122,7 @@ class Feed:
             self._limits,
             origins,
             hosts,
-            {**viewer_files(), **answers},
+            {**viewer_files(embed_origins), **answers},
             Api(Metrics(board, self._sent, self._places, version), results, hindrance),
             self._sight,
         )

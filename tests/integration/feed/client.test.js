@@ -102,6 +102,8 @@ test("runs are listed page by page, and by what they are", () => over(async (fee
   assert.deepEqual([...first.runs, ...second.runs].map(({ uid }) => uid), scans.map(({ uid }) => uid).reverse());
   assert.deepEqual((await feed.listRuns({ planName: "fly", until: second.runs.at(-1).started })).runs, []);
   assert.deepEqual((await feed.listRuns({ status: "abort" })).runs.map(({ uid }) => uid), [aborted.uid]);
+  assert.deepEqual((await feed.listRuns({ scanId: 7, text: newest.uid.slice(0, 9) })).runs.map(({ uid }) => uid), [newest.uid]);
+  assert.deepEqual((await feed.listRuns({ scanId: 8 })).runs, []);
   await assert.rejects(feed.listRuns({ limit: 0 }), { code: "bad_message" });
 }));
 

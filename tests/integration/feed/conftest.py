@@ -99,10 +99,18 @@ async def past(beamline: Beamline) -> list[Scan]:
     """Four finished runs, oldest first, an hour apart."""
     times = [(MORNING + timedelta(hours=hours)).timestamp() for hours in range(4)]
     scans = [
-        scan(beamline.folder, seed=1, time=times[0]),
+        scan(beamline.folder, seed=1, time=times[0], data_session="cm40001-2"),
         scan(beamline.folder, seed=2, time=times[1], exit_status="abort", reason="the beam was lost"),
         scan(beamline.folder, seed=3, time=times[2], plan_name="fly"),
-        scan(beamline.folder, seed=4, time=times[3], plan_name="fly"),
+        scan(
+            beamline.folder,
+            seed=4,
+            time=times[3],
+            plan_name="fly",
+            scan_id=812,
+            instrument_session="cm40001-2",
+            sample={"name": "Titanium foil"},
+        ),
     ]
     await beamline.take(*scans)
     return scans

@@ -44,7 +44,7 @@ async def test_the_example_of_the_documentation_prints_a_line_for_each_run(beaml
     code = example.replace("ws://127.0.0.1:8000/ws", beamline.url).replace('"websockets-plotting-blue"', json.dumps(CLIENT.as_uri()))
     (tmp_path / "example.mjs").write_text(code.replace("grid_scan", "fly"))
     said = await node(tmp_path / "example.mjs")
-    assert said.splitlines() == [f"7 success {one.map('total').max():.0f}" for one in (past[3], past[2])]
+    assert said.splitlines() == [f"{scan_id} success {one.map('total').max():.0f}" for scan_id, one in ((812, past[3]), (7, past[2]))]
 
 
 @pytest.mark.asyncio(loop_scope="function")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 
 import pytest
 
@@ -43,9 +44,14 @@ async def test_every_file_the_viewer_names_is_there_with_its_type(beamline: Beam
         "/style.css": "text/css",
         "/favicon.svg": "image/svg+xml",
         "/?run=abc": "text/html",
+        "/runs/abc?channel=red": "text/html",
     }.items():
-        status, headers, _ = await _http(beamline, f"GET {path} HTTP/1.1")
+        status, headers, plain = await _http(beamline, f"GET {path} HTTP/1.1")
         assert (status, headers["content-type"].split(";")[0]) == (200, kind)
+        assert "content-encoding" not in headers
+        status, headers, packed = await _http(beamline, f"GET {path} HTTP/1.1\r\nAccept-Encoding: br, gzip")
+        assert (gzip.decompress(packed) if headers.get("content-encoding") == "gzip" else packed) == plain
+        assert path == "/favicon.svg" or headers["content-encoding"] == "gzip"
 
 
 async def test_health_is_answered(beamline: Beamline) -> None:

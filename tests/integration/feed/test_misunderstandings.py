@@ -45,6 +45,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
         ('{"type":"list_runs","id":3,"before":"yesterday"}', "bad_message", 3),
         ('{"type":"list_runs","id":3,"before":"99999999999999999999"}', "bad_message", 3),
         ('{"type":"list_runs","id":3,"since":"yesterday"}', "bad_message", 3),
+        ('{"type":"list_runs","id":3,"scan_id":"7"}', "bad_message", 3),
+        ('{"type":"list_runs","id":3,"text":"' + "x " * 101 + '"}', "bad_message", 3),
         ('{"type":"subscribe","id":3,"run":"no such run"}', "unknown_run", 3),
         ('{"type":"subscribe","id":3,"run":""}', "unknown_run", 3),
         ('{"type":"subscribe","id":3,"run":"../../etc/passwd"}', "unknown_run", 3),

@@ -76,6 +76,21 @@ async def test_list_runs_is_paged_by_the_cursor_of_the_last_answer_without_gap_o
         ({"until": "2026-03-01T11:00:00Z"}, [1, 0]),
         ({"since": "2026-03-01T11:00:00+01:00", "until": "2026-03-01T12:00:00+01:00"}, [1]),
         ({"since": "2026-03-01T11:00:00"}, [3, 2]),
+        ({"scan_id": 7}, [2, 1, 0]),
+        ({"scan_id": 70}, []),
+        ({"scan_id": 10**30}, []),
+        ({"session": "cm40001-2"}, [3, 0]),
+        ({"session": "cm40001"}, []),
+        ({"text": "foil"}, [3]),
+        ({"text": "  FOIL tit "}, [3]),
+        ({"text": "grid_scan cm4"}, [0]),
+        ({"text": "foil grid_scan"}, []),
+        ({"text": "cm40001-2"}, [3, 0]),
+        ({"text": "812"}, [3]),
+        ({"text": "it's & | ! ( : * \\' %"}, []),
+        ({"text": "%"}, []),
+        ({"text": "'"}, []),
+        ({"text": ""}, [3, 2, 1, 0]),
     ],
 )
 async def test_list_runs_gives_only_the_runs_that_meet_every_condition(
@@ -84,3 +99,9 @@ async def test_list_runs_gives_only_the_runs_that_meet_every_condition(
     bounded = {"until": (MORNING + timedelta(hours=9)).isoformat()} | conditions
     answer = await client.answer("list_runs", **bounded)
     assert [run["uid"] for run in answer["runs"]] == [past[index].uid for index in expected]
+
+
+async def test_a_run_is_found_by_the_beginning_of_its_uid(client: RawClient, past: list[Scan]) -> None:
+    for beginning in (past[1].uid[:9], past[1].uid):
+        answer = await client.answer("list_runs", text=beginning)
+        assert [run["uid"] for run in answer["runs"]] == [past[1].uid]

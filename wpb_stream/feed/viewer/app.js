@@ -1,4 +1,5 @@
 // The page: wires the feed to the model, and the model to what is drawn and said.
+import { LATEST, hrefOf, read } from "./address.js";
 import { Feed, FeedError } from "./client.js";
 import { incomparable } from "./difference.js";
 import { LevelsList, wireLook } from "./display.js";
@@ -14,7 +15,6 @@ import { fetchWithToken, keepToken, takeAway, token } from "./token.js";
 
 /** @typedef {import("./client.js").Run} Run */
 
-const LATEST = "latest";
 const LISTED_RUNS = 30;
 const LIST_EVERY_S = 10;
 /** A running scan is stale after so long without a point, and as many times what it took from point to point. */
@@ -207,24 +207,26 @@ async function listRuns() {
 
 // ---- which run: the address says it, so that it can be shared
 
-/** @returns {string} */
-function wanted() {
-  return new URLSearchParams(location.search).get("run") || LATEST;
+/** What is on the page. */
+let here = read(location.href);
+history.replaceState(null, "", hrefOf(here));
+
+/** @param {Partial<import("./address.js").Address>} there */
+function go(there) {
+  const href = hrefOf(there);
+  if (href !== location.href) history.pushState(null, "", href);
+  arrive();
 }
 
-/** @param {string} target */
-function go(target) {
-  const address = new URL(location.href);
-  address.searchParams.delete("run");
-  if (target !== LATEST) address.searchParams.set("run", target);
-  if (address.href !== location.href) history.pushState(null, "", address);
-  watchWanted();
-}
-
-function watchWanted() {
-  const target = wanted();
-  press("follow", target === LATEST);
-  if (target !== watched.target) watched.watch(target);
+/** Show what the address says. */
+function arrive() {
+  const { run, revision } = here;
+  here = read(location.href);
+  press("follow", here.run === LATEST);
+  if (here.revision !== revision) {
+    watched.close();
+    watched = watch();
+  } else if (here.run !== run) watched.watch(here.run);
 }
 
 // ---- controls
@@ -306,14 +308,14 @@ function showSelection(done) {
 }
 
 page.element("follow").addEventListener("click", () => {
-  if (!pressed("follow")) go(LATEST);
-  else if (shown) go(shown.uid);
+  if (!pressed("follow")) go({});
+  else if (shown) go({ run: shown.uid });
 });
 page.element("runs").addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a") : null;
   if (!link?.dataset.run || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go(link.dataset.run);
+  go({ run: link.dataset.run });
 });
 page.element("downloads").addEventListener("click", async (event) => {
   const link = event.target instanceof HTMLAnchorElement ? event.target : null;
@@ -329,13 +331,13 @@ page.element("ask").addEventListener("submit", (event) => {
   input.value = "";
   feed.reopen();
 });
-addEventListener("popstate", watchWanted);
+addEventListener("popstate", arrive);
 
 // ---- the feed
 
-press("follow", wanted() === LATEST);
+press("follow", here.run === LATEST);
 
-const feed = new Feed("ws", {
+const feed = new Feed(new URL("ws", document.baseURI), {
   token,
   connection(state, sentence) {
     page.element("connection").dataset.state = state;
@@ -358,7 +360,8 @@ const feed = new Feed("ws", {
   },
 });
 
-const watched = feed.watch(wanted(), {
+/** @type {import("./client.js").Listener} */
+const listener = {
   run(run, revision, resumed) {
     catchingUp = true;
     if (resumed && stage.model) describe(stage.model, run, revision);
@@ -404,7 +407,12 @@ const watched = feed.watch(wanted(), {
     page.text("subtitle", "");
     stage.redraw(true);
   },
-}, { maxRate: 60 });
+};
+
+function watch() {
+  return feed.watch(here.run, listener, { maxRate: 60, revision: here.revision || undefined });
+}
+let watched = watch();
 
 setInterval(tick, 250);
 setInterval(listRuns, LIST_EVERY_S * 1000);

@@ -399,13 +399,14 @@ export class Feed {
 
   /**
    * The runs, newest first. As all requests it waits for the connection, and is asked again after an interruption.
-   * @param {{limit?: number, before?: string, planName?: string, status?: Status, since?: string, until?: string}} [conditions] at most so many
-   *   (50, up to 500); of the page after that which gave the cursor `before`; times are ISO 8601
+   * @param {{limit?: number, before?: string, planName?: string, status?: Status, since?: string, until?: string, scanId?: number,
+   *   session?: string, text?: string}} [conditions] at most so many (50, up to 500); of the page after that which gave the cursor `before`;
+   *   times are ISO 8601; `text` is words, each of which a word or number in the metadata begins with, or the beginning of the uid
    * @returns {Promise<{runs: Run[], before: string | null}>}
    * @throws {FeedError}
    */
-  async listRuns({ planName, ...conditions } = {}) {
-    return this.#promise((resolve) => ({ message: { type: "list_runs", plan_name: planName, ...conditions }, resolve }));
+  async listRuns({ planName, scanId, ...conditions } = {}) {
+    return this.#promise((resolve) => ({ message: { type: "list_runs", plan_name: planName, scan_id: scanId, ...conditions }, resolve }));
   }
 
   /**

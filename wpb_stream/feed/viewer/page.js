@@ -1,4 +1,5 @@
 // The words on the page. Whatever comes from a run is hostile: it is only ever set as text.
+import { write } from "./address.js";
 import { duration, number } from "./scales.js";
 
 /** @typedef {import("./client.js").Run} Run */
@@ -75,9 +76,10 @@ export function showRun(run, revision) {
   const shape = run.recipe && run.points_expected === null && run.status === "running" ? "of unknown length" : (run.shape ?? []).join(" × ");
   const parts = [sampleOf(run), shape, run.recipe ?? "", revision === "live" ? "" : `revision ${revision.slice(0, 12)}`, ...planOf(run)];
   const subtitle = element("subtitle");
-  const uid = make("span", run.uid.slice(0, 8));
-  uid.title = run.uid;
+  const uid = /** @type {HTMLAnchorElement} */ (make("a", run.uid.slice(0, 8)));
+  uid.title = `A link to this run alone: ${run.uid}`;
   uid.className = "uid";
+  uid.href = write({ run: run.uid });
   subtitle.replaceChildren(...parts.filter(Boolean).map((part) => make("span", part)), uid);
   text("started", clock(run.started, true));
   element("downloads").replaceChildren(...Object.entries(DOWNLOADS).map(([title, file]) => {
@@ -272,7 +274,7 @@ export function showRuns(runs, current) {
   const focused = document.activeElement instanceof HTMLAnchorElement ? document.activeElement.dataset.run : undefined;
   const items = runs.map((run) => {
     const link = /** @type {HTMLAnchorElement} */ (make("a", "", { run: run.uid, status: run.status }));
-    link.href = `?run=${encodeURIComponent(run.uid)}`;
+    link.href = write({ run: run.uid });
     if (run.uid === current) link.setAttribute("aria-current", "true");
     link.append(make("b", nameOf(run)), make("span", (run.shape ?? []).join(" × ")), make("time", clock(run.started, true)), make("em", STATUS_WORDS[run.status] ?? run.status));
     const item = document.createElement("li");

@@ -116,6 +116,7 @@ async def served(
                 limits,
                 hindrance,
                 Remaking(finder, reader, recipe_for, DagsterWeb(settings.dagster)),
+                dagster=settings.dagster_url,
                 compression=settings.compression,
             )
             yield Served(settings, database_url, results, readers, recipe_for, feed, tls, revisions, provider)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs
 
@@ -14,7 +14,7 @@ from wpb_stream.catalogue.results import Results
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import ListRuns
-from wpb_stream.feed.answers import ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
+from wpb_stream.feed.answers import DetectorsAnswer, ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
 from wpb_stream.feed.downloads import FORMATS
 from wpb_stream.feed.finder import AWAY, conditions_of
 from wpb_stream.feed.http import Answer, path_of, plain
@@ -31,10 +31,17 @@ class Api:
     """Answers what needs the catalogue, the results, or counts.
 
     :param hindrance: gives why clients are better served elsewhere, if they are: a sentence
+    :param detectors: gives those of a run
     """
 
-    def __init__(self, metrics: Metrics, results: Results, hindrance: Callable[[], str | None]) -> None:
-        self._metrics, self._results, self._hindrance = metrics, results, hindrance
+    def __init__(
+        self,
+        metrics: Metrics,
+        results: Results,
+        hindrance: Callable[[], str | None],
+        detectors: Callable[[str], Awaitable[DetectorsAnswer]],
+    ) -> None:
+        self._metrics, self._results, self._hindrance, self._detectors = metrics, results, hindrance, detectors
         self._threads = ThreadPoolExecutor(DOWNLOAD_THREADS, thread_name_prefix="downloads")
 
     async def answer(self, method: str, target: str, sight: Sight) -> Answer | None:
@@ -63,6 +70,10 @@ class Api:
                     return _json(RunAnswer(made.run, made.revision, made.produced_by, list(made.notices)))
                 case ["api", "runs", uid, "revisions"]:
                     return _json(RevisionsAnswer(await sight.revisions(await self._uid(sight, uid))))
+                case ["api", "runs", uid, "detectors"]:
+                    uid = await self._uid(sight, uid)
+                    await sight.check(uid)
+                    return _json(await self._detectors(uid))
                 case ["api", "runs", uid, "preview.png"]:
                     return await self._preview(sight, await self._uid(sight, uid))
                 case ["api", "runs", uid, name] if name in FORMATS:

@@ -12,7 +12,7 @@ import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from wpb_stream.core.messages import ListRuns
-from wpb_stream.feed.answers import ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
+from wpb_stream.feed.answers import DetectorsAnswer, ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
 from wpb_stream.feed.downloads import FORMATS
 
 JSON, TEXT, PNG = "application/json", "text/plain", "image/png"
@@ -33,7 +33,7 @@ def document(version: str) -> dict[str, Any]:
 
     :param version: of the server
     """
-    kinds = (RunsAnswer, RunAnswer, RevisionsAnswer, ErrorAnswer)
+    kinds = (RunsAnswer, RunAnswer, RevisionsAnswer, DetectorsAnswer, ErrorAnswer)
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     run = _parameter("uid", "path", _TEXT_SCHEMA, "Uid of the run, or `latest`.")
     of_run = [run, _parameter("revision", "query", {**_TEXT_SCHEMA, "default": "newest"}, "Name of the revision.")]
@@ -56,6 +56,7 @@ def document(version: str) -> dict[str, Any]:
             "/api/runs": _get("Runs, newest first.", _json(RunsAnswer), _conditions(), errors=(400, 503)),
             "/api/runs/{uid}": _get("One revision of a run.", _json(RunAnswer), of_run, errors=(400, 404, 503)),
             "/api/runs/{uid}/revisions": _get("Revisions of a run.", _json(RevisionsAnswer), [run], errors=(400, 404, 503)),
+            "/api/runs/{uid}/detectors": _get("Detectors of a run.", _json(DetectorsAnswer), [run], errors=(400, 404, 503)),
             **{
                 f"/api/runs/{{uid}}/{name}": _get(
                     "All maps of a revision, as a file.",

@@ -2,6 +2,7 @@
 import { Feed, FeedError } from "./client.js";
 import { incomparable } from "./difference.js";
 import { LevelsList, wireLook } from "./display.js";
+import { FrameWindow } from "./framewindow.js";
 import { Look } from "./look.js";
 import { RunModel, obstacle } from "./model.js";
 import * as page from "./page.js";
@@ -48,8 +49,9 @@ const stage = new Stage(page.element("plots"), look, {
     dataset.run = shown?.uid ?? "";
     dataset.status = shown?.status ?? "";
     dataset.compared = stage.compared?.revision ?? "";
+    frames.follow(stage.model, view, cursor);
   },
-  pick: (cell) => void showFrame(cell),
+  pick: (cell) => frames.open(cell),
   emptied(empty) {
     page.element("empty").hidden = !empty;
     if (empty) page.element("readout").hidden = true;
@@ -65,22 +67,16 @@ function refusal(error) {
   throw error;
 }
 
-/** Rows and columns that a frame is shown with at most. */
-const FRAME_SIZE = 512;
-
-/**
- * Show the detector's frame of the point that is in a cell.
- * @param {number} cell
- */
-async function showFrame(cell) {
-  const { model } = stage;
-  const point = model?.pointAt[cell] ?? -1;
-  if (!model || point < 0) return;
-  const answer = await feed.frame(model.run.uid, point, { maxSize: [FRAME_SIZE, FRAME_SIZE] }).catch(refusal);
-  if (stage.model !== model) return;
-  if (answer instanceof FeedError) page.addNotice(answer.code, answer.message, false);
-  else stage.showArray({ ...answer, title: `Frame of point ${point}` });
-}
+const frames = new FrameWindow({
+  async frame(run, point, options) {
+    const answer = await feed.frame(run, point, options).catch(refusal);
+    return answer instanceof FeedError ? answer.message : answer;
+  },
+  async detectors(run) {
+    const answer = await fetchWithToken(`api/runs/${encodeURIComponent(run)}/detectors`).catch(() => null);
+    return answer?.ok ? answer.json() : null;
+  },
+});
 
 // ---- another revision beside it
 
@@ -411,5 +407,6 @@ Object.assign(window, {
       return stage.model;
     },
     cellRect: stage.cellRect.bind(stage),
+    pixelAt: frames.picture.at.bind(frames.picture),
   },
 });

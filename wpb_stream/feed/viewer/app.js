@@ -41,6 +41,7 @@ const stage = new Stage(page.element("plots"), look, {
     const { view, cursor } = stage;
     const cell = cursor ?? view?.model.latestCell ?? null;
     if (view && cell !== null) page.showReadout(view, cell, cursor !== null);
+    frames.follow(stage.model, view, cursor);
     if (newest !== null) lag = Math.max(0, (Date.now() + clockOffset) / 1000 - newest);
     newest = null;
     // Told last: whoever waits for a row finds it drawn.
@@ -49,7 +50,6 @@ const stage = new Stage(page.element("plots"), look, {
     dataset.run = shown?.uid ?? "";
     dataset.status = shown?.status ?? "";
     dataset.compared = stage.compared?.revision ?? "";
-    frames.follow(stage.model, view, cursor);
   },
   pick: (cell) => frames.open(cell),
   emptied(empty) {

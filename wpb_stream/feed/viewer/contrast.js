@@ -1,5 +1,6 @@
 // Which values of a frame are drawn with the darkest and the lightest colour, and how those between.
 import { percentilesOf, rangeOf } from "./framestats.js";
+import { CHOICES } from "./look.js";
 import { Norm } from "./norm.js";
 import { element } from "./page.js";
 
@@ -26,6 +27,8 @@ export class Contrast {
   /** @param {() => void} changed */
   constructor(changed) {
     this.changed = changed;
+    // A channel's own hue is no choice: a frame is no channel.
+    element("frame-colours").replaceChildren(...CHOICES.colours.filter((name) => name !== "hue").map((name) => new Option(String(name))));
     FIELDS.forEach((id, end) => input(id).addEventListener("change", () => this.#typed(end, input(id).valueAsNumber)));
     SLIDERS.forEach((id, end) => input(id).addEventListener("input", () => this.#typed(end, this.#range[0] + ((this.#range[1] - this.#range[0]) * input(id).valueAsNumber) / STEPS)));
     element("frame-auto").addEventListener("click", () => {

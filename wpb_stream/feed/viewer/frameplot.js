@@ -1,5 +1,5 @@
 // A detector's frame on a canvas: its pixels, as large as wanted, axes that count them, and what is drawn over them.
-import { bottomAxis, leftAxis } from "./axes.js";
+import { bottomAxis, colourBar, leftAxis } from "./axes.js";
 import { offscreen } from "./mapplot.js";
 import { isRectangle, rectangleOf } from "./regionshape.js";
 
@@ -18,10 +18,14 @@ import { isRectangle, rectangleOf } from "./regionshape.js";
 /** Pixels across that are left of the shorter side at the largest zoom. */
 const FEWEST = 2;
 const ZOOM_STEP = 1.25;
+/** Width of the colour bar. */
+const BAR = 10;
 
 export class FramePlot {
   /** @type {Box} */ #box = { left: 0, top: 0, width: 1, height: 1 };
   #image = offscreen(1, 1);
+  #bar = offscreen(1, 256);
+  /** @type {import("./norm.js").Norm | null} */ #norm = null;
   #zoom = 1;
   /** The upper left corner of what is shown, in pixels from that of the frame. */ #corner = { row: 0, column: 0 };
 
@@ -52,6 +56,9 @@ export class FramePlot {
     const { pixels } = this.#image;
     for (let i = 0; i < pixels.length; i++) pixels[i] = norm && Number.isFinite(values[i]) ? table[norm.level(values[i])] : 0;
     this.#image.show();
+    this.#norm = norm;
+    this.#bar.pixels.set([...table].reverse());
+    this.#bar.show();
   }
 
   /**
@@ -60,8 +67,9 @@ export class FramePlot {
    * @param {Theme} theme
    */
   layout(width, height, theme) {
-    const [left, top, bottom] = [Math.round(theme.size * 4.6), 4, Math.round(theme.size * 2.6 + 8)];
-    const [across, down] = [Math.max(1, width - left - theme.size), Math.max(1, height - top - bottom)];
+    const [left, top, bottom] = [Math.round(theme.size * 4.6), Math.round(theme.size * 1.5), Math.round(theme.size * 2.6 + 8)];
+    const right = BAR + 16 + theme.size * 3.3;
+    const [across, down] = [Math.max(1, width - left - right), Math.max(1, height - top - bottom)];
     const [rows, columns] = this.frame.full;
     const scale = Math.min(across / columns, down / rows);
     const [w, h] = [Math.max(1, Math.round(scale * columns)), Math.max(1, Math.round(scale * rows))];
@@ -94,6 +102,7 @@ export class FramePlot {
     context.strokeRect(box.left - 0.5, box.top - 0.5, box.width + 1, box.height + 1);
     bottomAxis(context, box, column - 0.5, column + columns - 0.5, "column", theme);
     leftAxis(context, box, row - 0.5, row + rows - 0.5, "row", Math.max(1, box.left - theme.size * 4.4), theme, true);
+    colourBar(context, { left: box.left + box.width + 10, top: box.top, width: BAR, height: box.height }, this.#bar.canvas, this.#norm, theme);
   }
 
   /**

@@ -41,6 +41,13 @@ class DetectorsAnswer(msgspec.Struct, frozen=True):
     """The one that the maps are made of, and that is meant where none is named; null where there is none."""
 
 
+class DagsterRunAnswer(msgspec.Struct, frozen=True):
+    """A run of Dagster, which makes runs again."""
+
+    status: str
+    """In Dagster's words: ``QUEUED``, ``STARTED``, ``SUCCESS``, ``FAILURE``, ``CANCELED``, ..."""
+
+
 class ErrorAnswer(msgspec.Struct, frozen=True):
     """Why there is no other answer: a code of the feed, and a sentence a person can act on."""
 

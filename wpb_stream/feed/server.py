@@ -121,7 +121,7 @@ class Feed:
             origins,
             hosts,
             {**viewer_files(), **answers},
-            Api(Metrics(board, self._sent, self._places, version), results, hindrance, frames.detectors),
+            Api(Metrics(board, self._sent, self._places, version), results, hindrance, frames.detectors, remaking),
             self._sight,
         )
         self._sockets = set[Socket]()

@@ -7,6 +7,7 @@ import { Look } from "./look.js";
 import { RunModel, obstacle } from "./model.js";
 import * as page from "./page.js";
 import { Rate } from "./rate.js";
+import { Remake } from "./remake.js";
 import { ReplayBar } from "./replaybar.js";
 import { number } from "./scales.js";
 import { cellsOf, lengthOf, summarise } from "./selection.js";
@@ -75,6 +76,17 @@ const frames = new FrameWindow({
   async detectors(run) {
     const answer = await fetchWithToken(`api/runs/${encodeURIComponent(run)}/detectors`).catch(() => null);
     return answer?.ok ? answer.json() : null;
+  },
+});
+
+const remake = new Remake(frames.editor, {
+  async ask(run, recipe) {
+    const answer = await feed.reprocess(run, recipe).catch(refusal);
+    return answer instanceof FeedError ? answer.message : answer;
+  },
+  async status(dagsterRun) {
+    const answer = await fetchWithToken(`api/dagster/${encodeURIComponent(dagsterRun)}`).catch(() => null);
+    return answer?.ok ? (await answer.json()).status : null;
   },
 });
 
@@ -161,6 +173,7 @@ function describe(model, run, revision) {
 }
 
 function tick() {
+  remake.show(shown);
   if (!shown) return;
   const { model } = stage;
   const now = performance.now() / 1000;
@@ -340,7 +353,8 @@ const feed = new Feed("ws", {
       page.element("token").focus();
     } else if (!shown && state !== "connected") page.showEmpty(state === "connecting" ? "Connecting…" : "No connection", state === "connecting" ? "" : sentence);
   },
-  welcome(time) {
+  welcome(time, { scopes }) {
+    remake.may(scopes);
     const server = Date.parse(time);
     clockOffset = Number.isFinite(server) ? server - Date.now() : 0;
     if (!shown) page.showEmpty("Waiting for a scan…", "Its maps appear here as soon as a run starts.");
@@ -358,6 +372,7 @@ const watched = feed.watch(wanted(), {
     listRuns();
   },
   revised(revision, producedBy) {
+    remake.revised(revision);
     if (shown) begin(shown, revision);
     page.addNotice("revised", `Reconstructed again${producedBy ? ` by ${producedBy}` : ""}.`, false);
   },

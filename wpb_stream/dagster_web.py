@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
@@ -19,6 +20,7 @@ _VERDICT = """query ($uid: String!) {
     eventConnection(limit: 1000) { events { ... on AssetCheckEvaluationEvent { evaluation { checkName success } } } }
   } } }
 }"""
+_STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 _JOBS = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } jobs { name } } } } }"
 _LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
   __typename
@@ -67,12 +69,20 @@ class DagsterWeb:
         made = [event["evaluation"] for event in run["eventConnection"]["events"] if event]
         return Verdict(run["runId"], run["status"], {check["checkName"]: check["success"] for check in made})
 
+    async def status(self, run_id: str) -> str | None:
+        """What Dagster says of one of its runs: ``QUEUED``, ``STARTED``, ``SUCCESS``, ``FAILURE``, ...; None if it knows none of that id.
+
+        :raises ServiceError: Dagster cannot be reached
+        """
+        with self._answering():
+            return (await self._ask(_STATUS, id=run_id))["data"]["runOrError"].get("status")
+
     async def launch(self, job: str, run_config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Have a job run, wherever it is defined; gives the id of the Dagster run, which has only begun.
 
         :raises ServiceError: Dagster cannot be reached, or refuses
         """
-        try:
+        with self._answering():
             found = (await self._ask(_JOBS))["data"]["repositoriesOrError"].get("nodes") or []
             places = [place for place in found if job in (each["name"] for each in place["jobs"])]
             if not places:
@@ -81,14 +91,23 @@ class DagsterWeb:
             metadata = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
             asked = {"selector": where, "runConfigData": run_config, "executionMetadata": metadata}
             launched = (await self._ask(_LAUNCH, params=asked))["data"]["launchRun"]
-        except (OSError, HTTPException) as error:
-            raise ServiceError(f"Dagster cannot be reached at {self._url} ({error}); see to it, or to WPB_DAGSTER_URL") from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ServiceError(f"what is at {self._url} does not answer as Dagster does; check WPB_DAGSTER_URL") from error
         if launched["__typename"] != "LaunchRunSuccess":
             told = [each["message"] for each in launched.get("errors") or [launched]]
             raise ServiceError(f"Dagster refuses to run the job {job!r}: {' '.join(' '.join(told).split())[:500]}")
         return launched["run"]["runId"]
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Say in a sentence what is wrong with the server that is asked.
+
+        :raises ServiceError: it cannot be reached, or is none of Dagster's
+        """
+        try:
+            yield
+        except (OSError, HTTPException) as error:
+            raise ServiceError(f"Dagster cannot be reached at {self._url} ({error}); see to it, or to WPB_DAGSTER_URL") from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ServiceError(f"what is at {self._url} does not answer as Dagster does; check WPB_DAGSTER_URL") from error
 
     def page(self, run_id: str) -> str:
         """The page of a Dagster run."""

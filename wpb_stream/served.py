@@ -117,6 +117,7 @@ async def served(
                 hindrance,
                 Remaking(finder, reader, recipe_for, DagsterWeb(settings.dagster)),
                 embed_origins=settings.embed_origins,
+                dagster=settings.dagster_url,
                 compression=settings.compression,
             )
             yield Served(settings, database_url, results, readers, recipe_for, feed, tls, revisions, provider)

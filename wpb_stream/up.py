@@ -122,7 +122,9 @@ def _with_services(settings: Settings) -> tuple[Settings, list[Service]]:
     host, wanted = split_address(settings.listen)
     port = free_port(host, wanted, besides=given)
     found["listen"] = f"{host}:{port}"
-    found["dagster_port"] = free_port("127.0.0.1", settings.dagster_port, besides={*given, port})
+    found["dagster_port"] = dagster_port = free_port("127.0.0.1", settings.dagster_port, besides={*given, port})
+    if settings.dagster_url is None:
+        found["dagster_url"] = f"http://127.0.0.1:{dagster_port}"  # said, so that the viewer leads there: here it is for sure
     if settings.token is None:  # Dagster's processes watch the feed too, perhaps once there are tokens
         found["token"], _ = new_token("wpb up")
     if not settings.data_roots:

@@ -44,22 +44,3 @@ async def test_the_mean_of_all_frames_is_drawn_with_its_first_row_at_the_top(set
         assert label is not None
         assert label.startswith("Mean frame: 6 \N{MULTIPLICATION SIGN} 4, ")
         assert viewer.complaints == []
-
-
-async def test_a_click_on_a_point_shows_its_frame_and_the_next_click_another(settings: Settings, streaming, lab: Laboratory) -> None:
-    async with streaming(settings), viewer_page(f"http://{settings.listen}/") as viewer:
-        await asyncio.to_thread(lab.engine, bp.grid_scan([lab.camera], lab.y, 0, 2, 3, lab.x, 1, 4, 4, snake_axes=True))
-        await viewer.wait_until(run=lab.uid, rows=12, status="success")
-        await viewer.page.select_option("#colours", "grey")
-        frames = [shot.frame for shot in lab.films["camera"].shots]
-        for cell, point in ((5, 6), (0, 0)):  # the second row runs backwards
-            place = await viewer.cell_rectangle("total", cell)
-            at = {"x": place["x"] + place["w"] / 2, "y": place["y"] + place["h"] / 2}
-            await viewer.page.locator('canvas[data-channel="total"]').click(position=at)
-            await viewer.page.get_by_role("heading", name=f"Frame of point {point}", exact=True).wait_for()
-            held = await viewer.page.evaluate("[...window.wpb.model.arrays.get('frame').values]")
-            assert held == frames[point].ravel().tolist()
-        await viewer.page.locator('canvas[data-channel="total"]').press("ArrowRight")
-        await viewer.page.locator('canvas[data-channel="total"]').press("Enter")
-        await viewer.page.get_by_role("heading", name="Frame of point").wait_for()
-        assert viewer.complaints == []

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import dagster as dg
 import psycopg
 import pytest
+from playwright.async_api import expect
 
+from tests.browser.pages import Viewer, viewer_page
 from tests.dagster.scans import Beamline
 from tests.dagster.test_reprocess import acquire
 from tests.integration.conftest import feed_url, streaming_here
 from tests.integration.recomputed import reconstructed
+from tests.integration.watching import until_stopped
 from wpb_dagster.home import services
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.reader import CatalogueReader
@@ -29,7 +33,34 @@ from wpb_stream.host import free_port
 from wpb_stream.settings import environment, load
 from wpb_stream.supervisor import Supervisor
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.browser]
+
+DRAWN = {"top": {"rows": [0, 2]}, "red": {"rows": [0, 2], "columns": [1, 3]}}
+"""What is drawn on the page, with the region that the maps have by then."""
+
+
+async def asked_on_the_page(viewer: Viewer, rows: int) -> str:
+    """Draw a region on a frame, and have the maps made again with it; gives the revision that comes of it, which the page shows."""
+    page = viewer.page
+    await viewer.wait_until(rows=rows, status="success")
+    await page.locator('canvas[data-channel="total"]').click()
+    await page.get_by_label("Region", exact=True).check()
+    ask = page.get_by_role("button", name="Make the maps again")
+    await expect(ask).to_have_attribute("title", "Draw a region for a channel first")
+    await page.get_by_label("Channel of the region").select_option("red")
+    for name, value in zip(("Row, from", "Row, to", "Column, from", "Column, to"), (0, 2, 1, 3), strict=True):
+        await page.get_by_label(name).fill(str(value))
+    await ask.click()
+    await expect(page.locator("#remake-said a")).to_have_attribute("href", re.compile("/runs/"))
+    made_by = (await page.locator("#remake-said a").get_attribute("href") or "").rpartition("/")[2]
+    await expect(page.locator("#remake-said")).to_have_text("The maps that were made again are on the page.", timeout=90_000)
+    await page.locator('canvas[data-channel="red"]').wait_for()
+    await viewer.wait_until(rows=rows, status="success")
+    await expect(page.locator('#frame-regions tr[data-region="red"] td').first).to_have_text(
+        await page.locator('#frame-regions tr[data-region="red"] td').last.inner_text()
+    )
+    assert viewer.complaints == []
+    return made_by
 
 
 async def until_final(web: DagsterWeb, uid: str) -> Verdict:
@@ -71,6 +102,9 @@ async def test_a_run_that_ends_is_materialised_and_checked_and_whoever_watches_i
                 if update.revision == begun.dagster_run and update.stopped:
                     break
             await watching.aclose()
+            async with viewer_page(f"http://{settings.listen}/?run={uid}") as viewer:
+                remade = await asked_on_the_page(viewer, update.rows)
+            after = await until_stopped(settings, uid)
         with pytest.raises(ServiceError, match=r"Dagster refuses to run the job 'reprocess': .*nonsense"):
             await web.launch("reprocess", {"nonsense": 1}, {})
         with pytest.raises(ServiceError, match="has no job 'dance' now"):
@@ -86,6 +120,9 @@ async def test_a_run_that_ends_is_materialised_and_checked_and_whoever_watches_i
     with dg.DagsterInstance.from_config(str(settings.data / "dagster")) as instance:
         made_by = instance.get_run_by_id(begun.dagster_run)
     assert made_by is not None
+    (drawn,) = reconstructed([Document("start", {**start.doc, "wpb": {"regions": DRAWN}}), *documents], frames)
+    assert after.revision == remade
+    assert after.map("red").tobytes() == drawn.table.maps(drawn.info.shape)["red"].tobytes()
     assert made_by.tags[ASKED_BY] == ON_THIS_MACHINE.name
     database = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
     with psycopg.connect(postgres_cluster.url("postgres"), autocommit=True) as connection:

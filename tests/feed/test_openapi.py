@@ -23,7 +23,7 @@ def test_it_is_valid() -> None:
 
 def test_it_has_every_path_of_the_reference_but_the_viewer() -> None:
     told = set(re.findall(r"^\| `(/[^`]*)` \|", PAGE.read_text(), re.MULTILINE))
-    assert {path.replace("{uid}", "UID") for path in PUBLISHED["paths"]} == told - viewer_files().keys()
+    assert {path.replace("{uid}", "UID").replace("{run}", "RUN") for path in PUBLISHED["paths"]} == told - viewer_files().keys()
 
 
 def test_it_has_every_condition_of_the_feeds_list_of_runs() -> None:

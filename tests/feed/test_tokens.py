@@ -44,6 +44,7 @@ def bearer(token: str) -> dict[str, str]:
 async def test_a_token_in_the_handshake_lets_in(serving: Serving) -> None:
     async with serving.client(additional_headers=bearer(TOKEN)) as client:
         assert client.welcome["latest"] == "theirs"
+        assert (client.welcome["scopes"], client.welcome["dagster"]) == (["watch"], None)
         assert (await client.answer("subscribe", run="mine"))["type"] == "run"
 
 
@@ -144,7 +145,7 @@ async def test_runs_of_other_sessions_sound_like_those_that_there_never_were(ser
             assert (told["code"], told["message"]) == ("unknown_run", "There is no run 'theirs'.")
         told = await client.answer("get_frame", run="theirs", point=0)
         assert (told["code"], told["message"]) == ("unknown_run", "There is no run 'theirs'.")
-    for path in ("", "/revisions", "/map.csv", "/map.csv?revision=x", "/preview.png"):
+    for path in ("", "/revisions", "/detectors", "/map.csv", "/map.csv?revision=x", "/preview.png"):
         assert await serving.get(f"/api/runs/theirs{path}", **bearer(VISIT)) == b"HTTP/1.1 404 Not Found"
 
 

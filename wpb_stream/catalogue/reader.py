@@ -142,6 +142,12 @@ class CatalogueReader:
             rows = connection.execute("SELECT name, body FROM documents WHERE run_uid = %s ORDER BY id", [run])
             return [unpack(name, body) for name, body in rows]
 
+    def descriptors(self, run: str) -> list[dict[str, Any]]:
+        """The descriptors of a run, in the order they came."""
+        with self._connection() as connection:
+            rows = connection.execute("SELECT name, body FROM documents WHERE run_uid = %s AND name = 'descriptor' ORDER BY id", [run])
+            return [unpack(*row).doc for row in rows]
+
     def start(self, run: str) -> dict[str, Any]:
         """The start document of a run; empty if it is not there."""
         with self._connection() as connection:

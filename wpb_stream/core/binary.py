@@ -48,7 +48,7 @@ class PointsHeader(msgspec.Struct, tag="points", tag_field="type", frozen=True, 
     out where that is not known: of runs that ended, say."""
 
 
-class ArrayHeader(msgspec.Struct, tag="array", tag_field="type", frozen=True):
+class ArrayHeader(msgspec.Struct, tag="array", tag_field="type", frozen=True, omit_defaults=True):
     """Header of an array; its latest version wins."""
 
     id: int
@@ -59,6 +59,8 @@ class ArrayHeader(msgspec.Struct, tag="array", tag_field="type", frozen=True):
     dtype: str
     shape: list[_Count]
     offset: _Count
+    full_shape: list[_Count] | None = None
+    """Of a frame that was made smaller, before it was; beyond the protocol's own fields."""
 
 
 _header_decoder = msgspec.json.Decoder(PointsHeader | ArrayHeader)
@@ -94,10 +96,23 @@ def encode_points(
     return framed(msgspec.json.encode(header), parts)
 
 
-def encode_array(values: npt.NDArray[Any], *, subscription: int, run: str, revision: str, name: str, version: int) -> bytes:
-    """An array as one binary message, in C order and little-endian."""
+def encode_array(
+    values: npt.NDArray[Any],
+    *,
+    subscription: int,
+    run: str,
+    revision: str,
+    name: str,
+    version: int,
+    full_shape: tuple[int, int] | None = None,
+) -> bytes:
+    """An array as one binary message, in C order and little-endian.
+
+    :param full_shape: of a frame that was made smaller, before it was
+    """
     part = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
-    header = ArrayHeader(subscription, run, revision, name, version, part.dtype.str, list(values.shape), 0)
+    full = None if full_shape is None else list(full_shape)
+    header = ArrayHeader(subscription, run, revision, name, version, part.dtype.str, list(values.shape), 0, full)
     payload = part.tobytes()
     return framed(msgspec.json.encode(header), [payload, b"\0" * (-len(payload) % 8)])
 

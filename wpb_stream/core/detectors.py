@@ -59,6 +59,11 @@ class Detectors:
         """The one that the maps are made of; None while none is described."""
         return min(self._candidates.values()).key if self._candidates else None
 
+    @property
+    def keys(self) -> list[Key]:
+        """All that may be meant, the one that is chosen first."""
+        return [candidate.key for candidate in sorted(self._candidates.values())]
+
     def writes_files(self, key: Key) -> bool:
         """Whether a detector is described as one whose values are in files."""
         return key in self._candidates and self._candidates[key].external

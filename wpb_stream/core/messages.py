@@ -217,6 +217,10 @@ class Welcome(msgspec.Struct, tag="welcome", tag_field="type", frozen=True):
     time: str
     latest: str | None
     protocol: str = SUBPROTOCOL
+    scopes: list[str] = []
+    """What the client may do: ``watch``, ``admin``; beyond the protocol's own fields."""
+    dagster: str | None = None
+    """Dagster's web server, for links to its pages; null where none is known. Beyond the protocol's own fields."""
 
 
 class RunMessage(msgspec.Struct, tag="run", tag_field="type", frozen=True):

@@ -32,6 +32,22 @@ class RevisionsAnswer(msgspec.Struct, frozen=True):
     revisions: list[KnownRevision]
 
 
+class DetectorsAnswer(msgspec.Struct, frozen=True):
+    """The detectors of a run that write to files: a frame of each can be asked for."""
+
+    data_keys: list[str]
+    """Those that write images first."""
+    chosen: str | None
+    """The one that the maps are made of, and that is meant where none is named; null where there is none."""
+
+
+class DagsterRunAnswer(msgspec.Struct, frozen=True):
+    """A run of Dagster, which makes runs again."""
+
+    status: str
+    """In Dagster's words: ``QUEUED``, ``STARTED``, ``SUCCESS``, ``FAILURE``, ``CANCELED``, ..."""
+
+
 class ErrorAnswer(msgspec.Struct, frozen=True):
     """Why there is no other answer: a code of the feed, and a sentence a person can act on."""
 

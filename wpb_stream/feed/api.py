@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs
 
@@ -14,14 +14,15 @@ from wpb_stream.catalogue.results import Results
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import ListRuns
-from wpb_stream.feed.answers import ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
+from wpb_stream.feed.answers import DagsterRunAnswer, DetectorsAnswer, ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
 from wpb_stream.feed.downloads import FORMATS
 from wpb_stream.feed.finder import AWAY, conditions_of
 from wpb_stream.feed.http import Answer, path_of, plain
 from wpb_stream.feed.metrics import Metrics
+from wpb_stream.feed.remaking import Remaking
 from wpb_stream.feed.sight import Sight
 
-STATUS = {"unknown_run": 404, "unknown_revision": 404, "bad_message": 400}
+STATUS = {"unknown_run": 404, "unknown_revision": 404, "bad_message": 400, "not_allowed": 403}
 """HTTP status of each error code; 503 for all others, which may pass."""
 DOWNLOAD_THREADS = 2
 """Files made at once, in threads of their own: a large map takes long, and live runs need those of the event loop."""
@@ -34,10 +35,19 @@ class Api:
     """Answers what needs the catalogue, the results, or counts.
 
     :param hindrance: gives why clients are better served elsewhere, if they are: a sentence
+    :param detectors: gives those of a run
+    :param remaking: knows what has become of runs that are made again; None where none are
     """
 
-    def __init__(self, metrics: Metrics, results: Results, hindrance: Callable[[], str | None]) -> None:
-        self._metrics, self._results, self._hindrance = metrics, results, hindrance
+    def __init__(
+        self,
+        metrics: Metrics,
+        results: Results,
+        hindrance: Callable[[], str | None],
+        detectors: Callable[[str], Awaitable[DetectorsAnswer]],
+        remaking: Remaking | None,
+    ) -> None:
+        self._metrics, self._results, self._hindrance, self._detectors, self._remaking = metrics, results, hindrance, detectors, remaking
         self._threads = ThreadPoolExecutor(DOWNLOAD_THREADS, thread_name_prefix="downloads")
 
     async def answer(self, method: str, target: str, sight: Sight) -> Answer | None:
@@ -59,6 +69,8 @@ class Api:
                     return plain(200, "text/plain", b"ready\n")
                 case ["metrics"] if sight.whole:
                     return plain(200, CONTENT_TYPE_PLAIN_0_0_4, self._metrics.text())
+                case ["api", "dagster", dagster_run] if self._remaking is not None:
+                    return _json(DagsterRunAnswer(await self._remaking.status(dagster_run, sight)))
                 case ["api", "runs"]:
                     return _json(await self._runs(sight, asked))
                 case ["api", "runs", uid]:
@@ -66,6 +78,10 @@ class Api:
                     return _json(RunAnswer(made.run, made.revision, made.produced_by, list(made.notices)))
                 case ["api", "runs", uid, "revisions"]:
                     return _json(RevisionsAnswer(await sight.revisions(await self._uid(sight, uid))))
+                case ["api", "runs", uid, "detectors"]:
+                    uid = await self._uid(sight, uid)
+                    await sight.check(uid)
+                    return _json(await self._detectors(uid))
                 case ["api", "runs", uid, "preview.png"]:
                     return await self._preview(sight, await self._uid(sight, uid))
                 case ["api", "runs", uid, name] if name in FORMATS:

@@ -9,17 +9,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy.typing as npt
-
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.core.board import Board
+from wpb_stream.core.detectors import Detectors
 from wpb_stream.core.exceptions import FrameError, ProtocolError
 from wpb_stream.core.messages import GetFrame
 from wpb_stream.core.recipe import Recipe
 from wpb_stream.core.runs import replay
 from wpb_stream.core.window import FrameRef
-from wpb_stream.feed.finder import Finder
+from wpb_stream.feed.answers import DetectorsAnswer
+from wpb_stream.feed.finder import Finder, unknown
 from wpb_stream.frames.pool import FrameReaders
+from wpb_stream.frames.reader import Looked
 
 KEPT_RUNS = 4
 """Runs of which it is kept where their frames are: people click through one run after the other."""
@@ -44,7 +45,7 @@ class Frames:
         self._kept: OrderedDict[tuple[str, int, str | None], Mapping[int, FrameRef]] = OrderedDict()
         """By run, which end of it (it may end anew), and data key."""
 
-    async def of(self, request: GetFrame) -> npt.NDArray[Any]:
+    async def of(self, request: GetFrame) -> Looked:
         """The frame that a client asks for.
 
         :raises ProtocolError: ``unknown_run``, or ``frame_unavailable`` and why
@@ -59,16 +60,34 @@ class Frames:
             told = f"There is no frame{named} in a file for point {request.point} of run {request.run[:80]}."
             raise ProtocolError("frame_unavailable", told, request.id)
         try:
-            frame = await self._readers.look(ref, request.max_size)
+            looked = await self._readers.look(ref, request.max_size)
         except FrameError as error:
             raise ProtocolError("frame_unavailable", f"The frame of point {request.point} cannot be read: {error}.", request.id) from error
-        return frame.astype(_SENT.get(frame.dtype.name, frame.dtype))
+        kind = looked.values.dtype
+        return replace(looked, values=looked.values.astype(_SENT.get(kind.name, kind)))
+
+    async def detectors(self, uid: str) -> DetectorsAnswer:
+        """The detectors whose frames can be asked for, as far as the catalogue has their descriptors.
+
+        :raises ProtocolError: ``unknown_run``
+        :raises ServiceError: the catalogue cannot be reached
+        """
+        start = await self._finder.ask(partial(self._reader.start, uid))
+        if not start:
+            raise unknown(uid)
+        recipe = self._recipe_for(start)
+        every, chosen = Detectors(), Detectors(recipe.data_key if recipe else None)
+        for descriptor in await self._finder.ask(partial(self._reader.descriptors, uid)):
+            every.see(descriptor)
+            chosen.see(descriptor)
+        named = dict.fromkeys(data_key for _, data_key in every.keys)
+        return DetectorsAnswer(list(named), chosen.chosen[1] if chosen.chosen else None)
 
     async def _find(self, uid: str, data_key: str | None) -> Mapping[int, FrameRef]:
         """Where the newest frame of each point is, by the documents in the catalogue."""
         row = await self._finder.ask(partial(self._reader.run, uid))
         if row is None:
-            raise ProtocolError("unknown_run", f"There is no run {uid[:80]!r}.")
+            raise unknown(uid)
         if row.ended_seq is not None and (kept := self._kept.get((uid, row.ended_seq, data_key))) is not None:
             self._kept.move_to_end((uid, row.ended_seq, data_key))
             return kept

@@ -12,7 +12,7 @@ import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from wpb_stream.core.messages import ListRuns
-from wpb_stream.feed.answers import ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
+from wpb_stream.feed.answers import DagsterRunAnswer, DetectorsAnswer, ErrorAnswer, RevisionsAnswer, RunAnswer, RunsAnswer
 from wpb_stream.feed.downloads import FORMATS
 
 JSON, TEXT, PNG = "application/json", "text/plain", "image/png"
@@ -33,7 +33,7 @@ def document(version: str) -> dict[str, Any]:
 
     :param version: of the server
     """
-    kinds = (RunsAnswer, RunAnswer, RevisionsAnswer, ErrorAnswer)
+    kinds = (RunsAnswer, RunAnswer, RevisionsAnswer, DetectorsAnswer, DagsterRunAnswer, ErrorAnswer)
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     run = _parameter("uid", "path", _TEXT_SCHEMA, "Uid of the run, or `latest`.")
     of_run = [run, _parameter("revision", "query", {**_TEXT_SCHEMA, "default": "newest"}, "Name of the revision.")]
@@ -53,9 +53,16 @@ def document(version: str) -> dict[str, Any]:
             "/metrics": _get("What it counts, for Prometheus.", {CONTENT_TYPE_PLAIN_0_0_4: {"schema": _TEXT_SCHEMA}}),
             "/asyncapi.json": _public("The feed's protocol, as AsyncAPI 3.", {JSON: published}),
             "/openapi.json": _public("This document.", {JSON: published}),
+            "/api/dagster/{run}": _get(
+                "What has become of a Dagster run; for tokens of scope admin.",
+                _json(DagsterRunAnswer),
+                [_parameter("run", "path", _TEXT_SCHEMA, "Id of the Dagster run, as `reprocessing` told it.")],
+                errors=(400, 403, 503),
+            ),
             "/api/runs": _get("Runs, newest first.", _json(RunsAnswer), _conditions(), errors=(400, 503)),
             "/api/runs/{uid}": _get("One revision of a run.", _json(RunAnswer), of_run, errors=(400, 404, 503)),
             "/api/runs/{uid}/revisions": _get("Revisions of a run.", _json(RevisionsAnswer), [run], errors=(400, 404, 503)),
+            "/api/runs/{uid}/detectors": _get("Detectors of a run.", _json(DetectorsAnswer), [run], errors=(400, 404, 503)),
             **{
                 f"/api/runs/{{uid}}/{name}": _get(
                     "All maps of a revision, as a file.",

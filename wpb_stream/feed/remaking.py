@@ -58,6 +58,21 @@ class Remaking:
         log.info("run %s is made again for %s, by the Dagster run %s", uid, sight.grant.name, dagster_run)
         return Reprocessing(request.id, uid, dagster_run, self._dagster.page(dagster_run))
 
+    async def status(self, dagster_run: str, sight: Sight) -> str:
+        """What has become of a Dagster run, in Dagster's words.
+
+        :raises ProtocolError: ``not_allowed``, ``bad_message`` if there is none of that id, ``internal`` if Dagster is away
+        """
+        if not sight.grant.may("admin"):
+            raise ProtocolError("not_allowed", "To be told of Dagster's runs takes a token with scope admin.")
+        try:
+            status = await self._dagster.status(dagster_run)
+        except ServiceError as error:
+            raise ProtocolError("internal", f"What has become of the Dagster run cannot be told now: {error}.") from error
+        if status is None:
+            raise ProtocolError("bad_message", f"Dagster has no run {dagster_run[:80]!r}.")
+        return status
+
     async def _check(self, uid: str, recipe: dict[str, Any]) -> None:
         """See that it can be done: Dagster would say so too late, and in its own log."""
         row = await self._finder.ask(partial(self._reader.run, uid))

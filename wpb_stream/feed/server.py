@@ -89,6 +89,7 @@ class Feed:
     :param limits: what clients may ask for at most
     :param hindrance: gives why clients are better served elsewhere, if they are: a sentence
     :param remaking: has runs made again; none can be by default
+    :param dagster: Dagster's web server, as browsers reach it, for links to its pages; None where there is none
     :param compression: whether messages are compressed for clients that offer it
     """
 
@@ -108,11 +109,12 @@ class Feed:
         remaking: Remaking | None = None,
         *,
         embed_origins: Sequence[str] = (),
+        dagster: str | None = None,
         compression: bool = False,
     ) -> None:
         self._board, self._finder, self._frames, self._remaking, self._version = board, finder, frames, remaking, version
         self._slices, self._places, self._sent = Slices(), Places(), Sent()
-        self._compression = compression
+        self._dagster, self._compression = dagster, compression
         self._limits = limits or FeedLimits()
         published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
         answers = {path: plain(200, "application/json", msgspec.json.encode(document)) for path, document in published.items()}
@@ -123,7 +125,7 @@ class Feed:
             origins,
             hosts,
             {**viewer_files(embed_origins), **answers},
-            Api(Metrics(board, self._sent, self._places, version), results, hindrance),
+            Api(Metrics(board, self._sent, self._places, version), results, hindrance, frames.detectors, remaking),
             self._sight,
         )
         self._sockets = set[Socket]()
@@ -216,7 +218,8 @@ class Feed:
         async with asyncio.TaskGroup() as tasks:
             errands = Errands(client, tasks)
             expiring = None if grant.expires is None else tasks.create_task(_close_at(socket, grant.expires))
-            await client.tell(Welcome(self._version, uuid4().hex, _now(), await self._latest(sight)))
+            may = [scope for scope in ("watch", "admin") if grant.may(scope)]
+            await client.tell(Welcome(self._version, uuid4().hex, _now(), await self._latest(sight), scopes=may, dagster=self._dagster))
             async for text in socket:
                 await self._serve_request(client, sight, text, following, errands, tasks, allowance)
             for task in (*following.values(), *filter(None, [expiring])):
@@ -294,10 +297,11 @@ class Feed:
         if request.run == "latest" and (latest := await sight.latest()) is not None:
             request = msgspec.structs.replace(request, run=latest)
         await sight.check(request.run)
-        frame = await self._frames.of(request)
+        looked = await self._frames.of(request)
         live = self._board.live.get(request.run)
         about = {"run": request.run, "revision": live.revision if live else "", "name": FRAME, "version": 1}
-        return encode_array(frame, subscription=request.id, **about)
+        full_shape = None if looked.values.shape == looked.shape else looked.shape
+        return encode_array(looked.values, subscription=request.id, **about, full_shape=full_shape)
 
     async def _follow(self, client: Connection, sight: Sight, request: Subscribe) -> None:
         """One subscription, from its request to the end of the connection."""

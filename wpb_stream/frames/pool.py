@@ -17,11 +17,10 @@ from functools import partial
 from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import anyio
 import numpy as np
-import numpy.typing as npt
 from anyio import to_process
 
 from wpb_stream.core.accumulation import Accumulation, merged
@@ -29,6 +28,7 @@ from wpb_stream.core.exceptions import FrameBroken, ServiceError
 from wpb_stream.core.reducers import Reducer
 from wpb_stream.core.window import FrameRef, FrameStatus, StreamFile, WindowResult, window_request
 from wpb_stream.frames import worker
+from wpb_stream.frames.reader import Looked
 from wpb_stream.frames.roots import DataRoots
 
 logger = logging.getLogger(__name__)
@@ -144,15 +144,15 @@ class FrameReaders:
         self._statistics.broken += int(counts[FrameStatus.BROKEN])
         return WindowResult(values, status, shape, worst[0].reason if worst else None, merged(result.tally for result in results))
 
-    async def look(self, ref: FrameRef, max_size: tuple[int, int] | None) -> npt.NDArray[Any]:
+    async def look(self, ref: FrameRef, max_size: tuple[int, int] | None) -> Looked:
         """The frames of one point, as :meth:`FrameReader.look` gives them.
 
         :raises FrameError: they cannot be read
         """
         call = partial(worker.look, ref.file, ref.index, max_size, self.roots, self.idle_s)
-        pid, frame = await self._in_reader(call, f"index {ref.index} of {ref.file.uri}")
+        pid, looked = await self._in_reader(call, f"index {ref.index} of {ref.file.uri}")
         self._seen.add(pid)
-        return frame
+        return looked
 
     async def _share(self, refs: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None) -> WindowResult:
         request = window_request(refs, reducer, accumulation)

@@ -55,6 +55,16 @@ class _Answer:
         self.faults.append(fault)
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A frame to be looked at."""
+
+    values: npt.NDArray[Any]
+    """Shape (rows, columns)."""
+    shape: tuple[int, int]
+    """Rows and columns of the frame before it was made smaller."""
+
+
 class FrameReader:
     """Reads frames and keeps the last files open. Safe to call from several threads, which wait for each other, as HDF5 has them do."""
 
@@ -125,12 +135,12 @@ class FrameReader:
                 raise FrameBroken(f"the frames of {file.uri} have different shapes, or indices different numbers of them: {sorted(shapes)}")
             return np.stack([np.stack(read[index]) for index in indices])
 
-    def look(self, file: StreamFile, index: int, max_size: tuple[int, int] | None) -> npt.NDArray[Any]:
+    def look(self, file: StreamFile, index: int, max_size: tuple[int, int] | None) -> Looked:
         """The frames of one index, added up, made smaller until they fit.
 
         :param max_size: rows, columns; None for as they are
-        :returns: shape (rows, columns); in the file's dtype if it is one frame and fits, else int64 or float64 for a sum; float32, or
-            float64 for wide numbers, for means over blocks of n x n pixels, n the smallest that fits
+        :returns: in the file's dtype if it is one frame and fits, else int64 or float64 for a sum; float32, or float64 for wide numbers,
+            for means over blocks of n x n pixels, n the smallest that fits
         :raises FrameError: they cannot be read
         """
         with self._lock:
@@ -145,9 +155,10 @@ class FrameReader:
             rows, columns = shape_of(total)
             block = max(1, -(-rows // max_size[0]), -(-columns // max_size[1])) if max_size else 1
             if block == 1:
-                return total
+                return Looked(total, (rows, columns))
             counts = counts_of((rows, columns), NO_BAD_PIXELS, (block, block))
-            return means_of(sums_of(total.astype(np.float64), None, (block, block)), counts).astype(np.result_type(total, np.float32))
+            means = means_of(sums_of(total.astype(np.float64), None, (block, block)), counts)
+            return Looked(means.astype(np.result_type(total, np.float32)), (rows, columns))
 
     def close_idle(self, idle_s: float) -> None:
         """Close the files that nobody asked for in the last ``idle_s`` seconds; they are opened anew when somebody does."""

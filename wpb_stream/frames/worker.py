@@ -12,13 +12,11 @@ from pathlib import Path
 from threading import Thread
 from time import sleep
 from types import ModuleType
-from typing import Any
 
 import h5py
-import numpy.typing as npt
 
 from wpb_stream.core.window import StreamFile, WindowRequest, WindowResult
-from wpb_stream.frames.reader import FrameReader, reader_of
+from wpb_stream.frames.reader import FrameReader, Looked, reader_of
 from wpb_stream.frames.roots import DataRoots
 from wpb_stream.frames.walls import wall_in
 
@@ -84,9 +82,7 @@ def _close_idle(reader: FrameReader, idle_s: float) -> None:
             reader.close_idle(idle_s)
 
 
-def look(
-    file: StreamFile, index: int, max_size: tuple[int, int] | None, roots: DataRoots, idle_s: float = IDLE_S
-) -> tuple[int, npt.NDArray[Any]]:
+def look(file: StreamFile, index: int, max_size: tuple[int, int] | None, roots: DataRoots, idle_s: float = IDLE_S) -> tuple[int, Looked]:
     """This process's id, and the frames of an index as :meth:`FrameReader.look` gives them.
 
     :raises FrameError: they cannot be read

@@ -46,6 +46,19 @@ async def test_a_run_is_told_with_its_revision_and_notices(beamline: Beamline, p
     assert {notice["code"] for notice in told["notices"]} == {"regions_guessed"}
 
 
+async def test_its_detectors_are_told_with_the_one_that_the_maps_are_made_of(beamline: Beamline, past: list[Scan]) -> None:
+    _, _, body = await got(beamline, f"/api/runs/{past[0].uid}/detectors")
+    assert json.loads(body) == {"data_keys": ["camera"], "chosen": "camera"}
+    two = scan(beamline.folder, seed=31, wpb={"data_key": "wide"})
+    keys = two.head[1].doc["data_keys"]
+    keys["wide"] = {**keys["camera"], "source": "sim://wide"}
+    await beamline.take(two)
+    _, _, body = await got(beamline, f"/api/runs/{two.uid}/detectors")
+    assert json.loads(body) == {"data_keys": ["camera", "wide"], "chosen": "wide"}
+    status, _, body = await got(beamline, "/api/runs/nobody/detectors")
+    assert (status, json.loads(body)["error"]) == (404, "unknown_run")
+
+
 async def test_its_maps_are_files_that_others_read(beamline: Beamline, past: list[Scan]) -> None:
     one = past[0]
     _, headers, body = await got(beamline, f"/api/runs/{one.uid}/map.npz?revision=live")

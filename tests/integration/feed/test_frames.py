@@ -36,8 +36,10 @@ async def test_a_frame_is_made_smaller_by_the_means_of_blocks_until_it_fits(clie
     assert (rows, columns) == (6, 4)
     fits = await client.frame(run=past[1].uid, point=3, max_size=[6, 4])
     np.testing.assert_array_equal(fits.values, whole)
+    assert "full_shape" not in fits.header
     halves = await client.frame(run=past[1].uid, point=3, max_size=[4, 100])
     np.testing.assert_array_equal(halves.values, whole.reshape(3, 2, 2, 2).mean(axis=(1, 3), dtype=np.float64).astype(np.float32))
+    assert halves.header["full_shape"] == [6, 4]
     narrow = await client.frame(run=past[1].uid, point=3, max_size=[100, 2])
     np.testing.assert_array_equal(narrow.values, halves.values)
     one = await client.frame(run=past[1].uid, point=3, max_size=[1, 1])

@@ -41,6 +41,7 @@ async def serving(beamline: Beamline, past: list[Scan]) -> AsyncIterator[Serving
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(serving: Serving) -> AsyncIterator[RawClient]:
     async with serving.client(additional_headers=bearer(STAFF)) as client:
+        assert client.welcome["scopes"] == ["watch", "admin"]
         yield client
 
 

@@ -3,10 +3,12 @@ import { LATEST, hrefOf, read } from "./address.js";
 import { Feed, FeedError } from "./client.js";
 import { incomparable } from "./difference.js";
 import { LevelsList, wireLook } from "./display.js";
+import { FrameWindow } from "./framewindow.js";
 import { Look } from "./look.js";
 import { RunModel, obstacle } from "./model.js";
 import * as page from "./page.js";
 import { Rate } from "./rate.js";
+import { Remake } from "./remake.js";
 import { ReplayBar } from "./replaybar.js";
 import { number } from "./scales.js";
 import { cellsOf, lengthOf, summarise } from "./selection.js";
@@ -42,6 +44,7 @@ const stage = new Stage(page.element("plots"), look, {
     const { view, cursor } = stage;
     const cell = cursor ?? view?.model.latestCell ?? null;
     if (view && cell !== null) page.showReadout(view, cell, cursor !== null);
+    frames.follow(stage.model, view, cursor);
     if (newest !== null) lag = Math.max(0, (Date.now() + clockOffset) / 1000 - newest);
     newest = null;
     // Told last: whoever waits for a row finds it drawn.
@@ -51,7 +54,7 @@ const stage = new Stage(page.element("plots"), look, {
     dataset.status = shown?.status ?? "";
     dataset.compared = stage.compared?.revision ?? "";
   },
-  pick: (cell) => void showFrame(cell),
+  pick: (cell) => frames.open(cell),
   emptied(empty) {
     page.element("empty").hidden = !empty;
     if (empty) page.element("readout").hidden = true;
@@ -67,22 +70,27 @@ function refusal(error) {
   throw error;
 }
 
-/** Rows and columns that a frame is shown with at most. */
-const FRAME_SIZE = 512;
+const frames = new FrameWindow({
+  async frame(run, point, options) {
+    const answer = await feed.frame(run, point, options).catch(refusal);
+    return answer instanceof FeedError ? answer.message : answer;
+  },
+  async detectors(run) {
+    const answer = await fetchWithToken(`api/runs/${encodeURIComponent(run)}/detectors`).catch(() => null);
+    return answer?.ok ? answer.json() : null;
+  },
+});
 
-/**
- * Show the detector's frame of the point that is in a cell.
- * @param {number} cell
- */
-async function showFrame(cell) {
-  const { model } = stage;
-  const point = model?.pointAt[cell] ?? -1;
-  if (!model || point < 0) return;
-  const answer = await feed.frame(model.run.uid, point, { maxSize: [FRAME_SIZE, FRAME_SIZE] }).catch(refusal);
-  if (stage.model !== model) return;
-  if (answer instanceof FeedError) page.addNotice(answer.code, answer.message, false);
-  else stage.showArray({ ...answer, title: `Frame of point ${point}` });
-}
+const remake = new Remake(frames.editor, {
+  async ask(run, recipe) {
+    const answer = await feed.reprocess(run, recipe).catch(refusal);
+    return answer instanceof FeedError ? answer.message : answer;
+  },
+  async status(dagsterRun) {
+    const answer = await fetchWithToken(`api/dagster/${encodeURIComponent(dagsterRun)}`).catch(() => null);
+    return answer?.ok ? (await answer.json()).status : null;
+  },
+});
 
 // ---- another revision beside it
 
@@ -167,6 +175,7 @@ function describe(model, run, revision) {
 }
 
 function tick() {
+  remake.show(shown);
   if (!shown) return;
   const { model } = stage;
   const now = performance.now() / 1000;
@@ -352,7 +361,8 @@ const feed = new Feed(new URL("ws", document.baseURI), {
       page.element("token").focus();
     } else if (!shown && state !== "connected") page.showEmpty(state === "connecting" ? "Connecting…" : "No connection", state === "connecting" ? "" : sentence);
   },
-  welcome(time) {
+  welcome(time, { scopes }) {
+    remake.may(scopes);
     const server = Date.parse(time);
     clockOffset = Number.isFinite(server) ? server - Date.now() : 0;
     if (!shown) page.showEmpty("Waiting for a scan…", "Its maps appear here as soon as a run starts.");
@@ -371,6 +381,7 @@ const listener = {
     listRuns();
   },
   revised(revision, producedBy) {
+    remake.revised(revision);
     if (shown) begin(shown, revision);
     page.addNotice("revised", `Reconstructed again${producedBy ? ` by ${producedBy}` : ""}.`, false);
   },
@@ -425,5 +436,6 @@ Object.assign(window, {
       return stage.model;
     },
     cellRect: stage.cellRect.bind(stage),
+    pixelAt: frames.picture.at.bind(frames.picture),
   },
 });

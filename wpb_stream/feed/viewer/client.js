@@ -28,9 +28,14 @@
  */
 /**
  * An array, of which the latest version counts: a detector's frame, or what is accumulated over a run. Its values are a view of the received
- * message, in C order.
- * @typedef {{name: string, shape: number[], values: Column}} ArrayBlock
+ * message, in C order. A frame that was made smaller has the rows and columns that it had before as `fullShape`.
+ * @typedef {{name: string, shape: number[], values: Column, fullShape?: number[]}} ArrayBlock
  */
+/**
+ * A run that is being made again: whoever watches it is told by `revised` once the new revision, named `dagsterRun`, is there.
+ * @typedef {{run: string, dagsterRun: string, link: string}} Reprocessing
+ */
+/** What the server says of itself and of this client: scopes of the token, and Dagster's web server, where one is known. @typedef {{scopes: string[], dagster: string | null}} Welcomed */
 /** A run with all its rows, in blocks that follow each other. @typedef {{run: Run, revision: string, rows: number, blocks: Block[], arrays: Map<string, ArrayBlock>}} Fetched */
 
 /**
@@ -43,7 +48,7 @@
  * @property {string | (() => string)} [token] shown to a server that wants one; a function is asked at each connection
  * @property {new (url: URL, protocol: string) => Socket} [WebSocket] where there is none, as in Node before 22: that of the package `ws`, say
  * @property {(state: ConnectionState, sentence: string) => void} [connection] the state changed; the sentence is for a person
- * @property {(time: string) => void} [welcome] connected; the server's time, ISO 8601
+ * @property {(time: string, about: Welcomed) => void} [welcome] connected; the server's time, ISO 8601
  */
 /**
  * What is asked for of a run.
@@ -78,9 +83,9 @@
  */
 /** @typedef {{id: number, run: string, revision: string}} About */
 /** @typedef {About & {type: "points", first_row: number, rows: number, points_expected?: number | null, arrived?: number, columns: {name: string, dtype: string, offset: number}[]}} PointsHeader */
-/** @typedef {About & {type: "array", name: string, version: number, dtype: string, shape: number[], offset: number}} ArrayHeader */
+/** @typedef {About & {type: "array", name: string, version: number, dtype: string, shape: number[], offset: number, full_shape?: number[]}} ArrayHeader */
 
-/** Why something cannot be had: `code` is one of the feed's, or `not_authenticated`, `refused` or `closed`. */
+/** Why something cannot be had: `code` is one of the feed's, or `not_authenticated`, `refused`, `interrupted` or `closed`. */
 export class FeedError extends Error {
   /**
    * @param {string} code
@@ -348,7 +353,7 @@ export class Feed {
   /** @type {Socket | null} */ #socket = null;
   /** @type {Line} */ #line;
   /** @type {Set<Follower>} */ #followers = new Set();
-  /** What is asked and not answered yet; asked again at each connection. @type {Map<number, {message: object | null, resolve: (answer: any) => void, reject: (why: FeedError) => void}>} */
+  /** What is asked and not answered yet; asked again at each connection, but for what must not be done twice. @type {Map<number, {message: object | null, resolve: (answer: any) => void, reject: (why: FeedError) => void, once: boolean, sent: boolean}>} */
   #requests = new Map();
   /** Why nothing can be asked. @type {FeedError | null} */ #failure = null;
   #nextId = 1;
@@ -419,6 +424,17 @@ export class Feed {
    */
   async frame(run, point, { maxSize, dataKey } = {}) {
     return this.#promise((resolve) => ({ message: { type: "get_frame", run, point, data_key: dataKey, max_size: maxSize }, resolve }));
+  }
+
+  /**
+   * Have a run that is over made again. Needs a token of scope `admin`.
+   * @param {string} run
+   * @param {Record<string, unknown>} [recipe] counts over the `wpb` entry of its start document, key by key
+   * @returns {Promise<Reprocessing>}
+   * @throws {FeedError}
+   */
+  async reprocess(run, recipe = {}) {
+    return this.#promise((resolve) => ({ message: { type: "reprocess", run, recipe }, resolve, once: true }));
   }
 
   /**
@@ -563,7 +579,7 @@ export class Feed {
   /**
    * A promise of what a request gets, which fails when the feed is left, or lets nobody in.
    * @template T
-   * @param {(resolve: (answer: T) => void, reject: (why: FeedError) => void) => {message: object | null, resolve: (answer: T) => void}} begin
+   * @param {(resolve: (answer: T) => void, reject: (why: FeedError) => void) => {message: object | null, resolve: (answer: T) => void, once?: boolean}} begin
    * @returns {Promise<T>}
    */
   async #promise(begin) {
@@ -571,8 +587,8 @@ export class Feed {
     try {
       return await new Promise((resolve, reject) => {
         if (this.#failure) throw this.#failure;
-        const { message, resolve: answered } = begin(resolve, reject);
-        const request = { message: message && { id, ...message }, resolve: answered, reject };
+        const { message, resolve: answered, once = false } = begin(resolve, reject);
+        const request = { message: message && { id, ...message }, resolve: answered, reject, once, sent: this.#line.open };
         this.#requests.set(id, request);
         if (request.message && this.#line.open) this.#send(request.message);
       });
@@ -605,6 +621,7 @@ export class Feed {
     const follower = this.#following(message.id);
     if (follower) follower.told(message);
     else if (request && message.type === "error") request.reject(new FeedError(message.code, message.message));
+    else if (request && message.type === "reprocessing") request.resolve({ run: message.run, dagsterRun: message.dagster_run, link: message.link });
     else if (request) request.resolve({ runs: message.runs, before: message.before });
     else if (message.type === "error" && message.id === null) {
       for (const { listener } of this.#followers) listener.notice?.(message.code, message.message, true);
@@ -615,8 +632,8 @@ export class Feed {
   #binary(message) {
     const request = this.#requests.get(message.header.id);
     if (request && "values" in message) {
-      const { name, shape } = message.header;
-      request.resolve({ name, shape, values: message.values });
+      const { name, shape, full_shape: fullShape } = message.header;
+      request.resolve({ name, shape, values: message.values, fullShape });
     } else this.#following(message.header.id)?.given(message);
   }
 
@@ -625,14 +642,18 @@ export class Feed {
     return id ? [...this.#followers].find((follower) => follower.id === id) : undefined;
   }
 
-  /** @param {{latest: string | null, time: string}} message */
-  #welcome({ latest, time }) {
+  /** @param {{latest: string | null, time: string, scopes?: string[], dagster?: string | null}} message */
+  #welcome({ latest, time, scopes = [], dagster = null }) {
     this.#line.latest = latest;
     this.#line.open = true;
-    for (const { message } of this.#requests.values()) if (message) this.#send(/** @type {{id: number}} */ (message));
+    for (const request of this.#requests.values()) {
+      if (request.once && request.sent) request.reject(new FeedError("interrupted", "The connection was lost before the answer came: look whether it was done."));
+      else if (request.message) this.#send(/** @type {{id: number}} */ (request.message));
+      request.sent = true;
+    }
     for (const follower of this.#followers) follower.subscribe();
     this.#tell("connected", "Connected");
-    this.#options.welcome?.(time);
+    this.#options.welcome?.(time, { scopes, dagster });
   }
 }
 

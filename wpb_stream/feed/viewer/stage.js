@@ -31,8 +31,8 @@ function titleOf({ name, title }) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** @param {Element} host */
-function readTheme(host) {
+/** @param {Element} host in whose colours is drawn */
+export function readTheme(host) {
   const style = getComputedStyle(host);
   const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
   return {

@@ -35,6 +35,10 @@ const answers = {
   },
   map: ({ values, share, bins }) => {
     const map = mapOf(values);
+    const before = map.percentiles(share);
+    map.set(values.length - 1, 1e9);
+    if (map.percentiles(share)[1] === before[1] && map.sorted.at(-1) !== 1e9) throw new Error("a value that came was not sorted in");
+    map.set(values.length - 1, NaN);
     return [map.limits, map.percentiles(share), map.lowestPositive, [...map.histogram(bins)]];
   },
   limits: ({ values, chosen, locked }) => {

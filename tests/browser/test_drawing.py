@@ -113,10 +113,11 @@ def test_a_region_and_a_line_hold_the_cells_under_them_whichever_way_up_the_map_
     picture = np.full(24, np.nan)
     picture[run["cells"]] = run["values"]
     region, line = {"kind": "region", "from": 21, "to": 8}, {"kind": "line", "from": 0, "to": 15}
-    upright, rotated, straight, places = ask(
+    upright, rotated, straight, steep, places = ask(
         {"what": "selected", "run": run, "selection": region, "orientation": UPRIGHT},
         {"what": "selected", "run": run, "selection": region, "orientation": turned},
         {"what": "selected", "run": run, "selection": line, "orientation": UPRIGHT},
+        {"what": "selected", "run": run, "selection": line, "orientation": turned},
         {"what": "places", "run": run, "orientation": turned},
     )
     inside = picture.reshape(4, 6)[1:4, 2:4]
@@ -126,6 +127,7 @@ def test_a_region_and_a_line_hold_the_cells_under_them_whichever_way_up_the_map_
     for found in (upright, rotated):
         summary = {key: found["summary"][key] for key in ("sum", "mean", "low", "high")}
         assert summary == {"sum": known.sum(), "mean": known.mean(), "low": known.min(), "high": known.max()}
+    assert steep["cells"] == straight["cells"]
     assert (straight["cells"], straight["length"]) == ([0, 7, 8, 15], {"length": pytest.approx(13**0.5), "units": "mm"})
     # Swapped, the slow axis goes to the right; leftwards, it begins there.
     assert places == [[3 - cell // 6, cell % 6, cell] for cell in run["cells"]]

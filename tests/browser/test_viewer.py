@@ -144,7 +144,7 @@ async def test_each_channel_has_a_map_of_its_own(settings: Settings, streaming, 
         await viewer.page.select_option("#colours", "grey")
         await send(settings, run.documents)
         await viewer.wait_until(run=run.uid, rows=12, status="success")
-        assert await viewer.page.locator("canvas").count() == 5
+        assert await viewer.page.locator("#plots canvas").count() == 5
         for channel in (*COLOURS, "total"):
             assert await shown(viewer, channel, range(12)) == grey(run, channel)
         assert viewer.complaints == []

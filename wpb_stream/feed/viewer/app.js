@@ -1,5 +1,6 @@
 // The page: wires the feed to the model, and the model to what is drawn and said.
 import { LATEST, hrefOf, read } from "./address.js";
+import { Archive } from "./archive.js";
 import { Feed, FeedError } from "./client.js";
 import { incomparable } from "./difference.js";
 import { LevelsList, wireLook } from "./display.js";
@@ -230,7 +231,10 @@ function go(there) {
 /** Show what the address says. */
 function arrive() {
   const { run, revision } = here;
-  here = read(location.href);
+  const there = read(location.href);
+  // The list lies over what was there before.
+  here = there.list ? { ...here, list: true, search: there.search } : there;
+  archive.show(here.list ? here.search : null);
   press("follow", here.run === LATEST);
   if (here.revision !== revision) {
     watched.close();
@@ -340,6 +344,16 @@ page.element("ask").addEventListener("submit", (event) => {
   input.value = "";
   feed.reopen();
 });
+page.element("all-runs").addEventListener("click", (event) => {
+  event.preventDefault();
+  go({ list: true });
+});
+addEventListener("keydown", (event) => {
+  const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
+  if (event.key !== "/" || typing || archive.isOpen) return;
+  event.preventDefault();
+  go({ list: true });
+});
 addEventListener("popstate", arrive);
 
 // ---- the feed
@@ -424,6 +438,15 @@ function watch() {
   return feed.watch(here.run, listener, { maxRate: 60, revision: here.revision || undefined });
 }
 let watched = watch();
+
+const archive = new Archive(/** @type {HTMLDialogElement} */ (page.element("archive")), {
+  list: (conditions) => feed.listRuns(conditions),
+  searched: (search) => history.replaceState(null, "", hrefOf({ list: true, search })),
+  chosen: (run) => go({ run }),
+  closed: () => go({ ...here, list: false }),
+  current: () => shown?.uid ?? "",
+});
+if (here.list) archive.show(here.search);
 
 setInterval(tick, 250);
 setInterval(listRuns, LIST_EVERY_S * 1000);

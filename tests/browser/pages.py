@@ -75,7 +75,7 @@ class Viewer:
 
         :param channel: a channel's name, or ``rgb`` for the composite
         """
-        canvas = self.page.locator(f'canvas[data-channel="{channel}"]')
+        canvas = self.page.locator(f'#plots canvas[data-channel="{channel}"]')
         picture = Image.open(BytesIO(await canvas.screenshot())).convert("RGB")
         found: list[tuple[int, int, int]] = []
         for cell in cells:
@@ -88,7 +88,7 @@ class Viewer:
     async def point_at(self, channel: str, cell: int) -> None:
         """Move the mouse onto a cell."""
         place = await self.cell_rectangle(channel, cell)
-        canvas = self.page.locator(f'canvas[data-channel="{channel}"]')
+        canvas = self.page.locator(f'#plots canvas[data-channel="{channel}"]')
         await canvas.hover(position={"x": place["x"] + place["w"] / 2, "y": place["y"] + place["h"] / 2})
 
     async def readout(self) -> dict[str, str]:

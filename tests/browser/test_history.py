@@ -234,3 +234,58 @@ async def test_the_address_says_what_is_on_screen_also_below_a_path_of_a_proxy(s
         await viewer.wait_until(run="run-55", rows=12)
         assert page.url == f"{root}runs/run-55?revision=live"
         assert viewer.complaints == []
+
+
+async def test_two_runs_stand_side_by_side_point_at_the_same_cell_and_may_have_the_same_limits(serving: Serving, browser: Browser) -> None:
+    async with viewer_page(address(serving, "runs/run-10?channel=total"), browser=browser) as viewer:
+        page, other = viewer.page, viewer.page.locator("#beside")
+        await viewer.wait_until(run="run-10", rows=12)
+        assert await page.locator("figure[data-size=large] canvas").get_attribute("data-channel") == "total"
+        await page.get_by_role("button", name="Enlarge Green").click()
+        assert page.url == address(serving, "runs/run-10?channel=green")
+        await page.keyboard.press("/")
+        await page.keyboard.type("run-50")
+        await expect(listed(viewer)).to_have_count(1)
+        await page.get_by_role("link", name="fly_scan #50 beside the run on screen").click()
+        await expect(other).to_have_attribute("data-rows", "12")
+        assert page.url == address(serving, "runs/run-10?channel=green&beside=run-50")
+        await expect(other).to_contain_text("fly_scan #50")
+        await expect(other.locator(".badge")).to_have_text("Finished")
+        places = [await page.locator(one).bounding_box() for one in ("#plots", "#beside-plots")]
+        assert all(places)
+        assert places[0]["x"] + places[0]["width"] <= places[1]["x"]
+
+        # The same cell in both, pointed at in either.
+        await viewer.point_at("red", 6)
+        await expect(page.locator("#beside-values")).to_have_text("Red 56 · Green \N{MINUS SIGN}56 · Blue 112 · Total 224")
+        assert (await viewer.readout())["Red"] == "16"
+        canvas = other.locator('canvas[data-channel="red"]')
+        await canvas.focus()
+        await canvas.press("ArrowRight")
+        await canvas.press("ArrowRight")
+        await expect(page.locator("#readout-title")).to_have_text("Under the cursor")
+        assert (await viewer.readout())["Red"] == (await page.locator("#beside-values").inner_text()).split()[1].replace("5", "1", 1)
+        await canvas.press("Escape")
+
+        # The same limits: what is brightest here is dark there.
+        await page.select_option("#colours", "grey")
+        before = (await viewer.colours("red", [11]))[0]
+        await page.get_by_role("button", name="Same limits").click()
+        await expect(page.locator("#plots figcaption").first).to_contain_text("Red 10 to 61")
+        after = (await viewer.colours("red", [11]))[0]
+        assert before == (0xFA,) * 3
+        assert after == (round(0x0C + (0xFA - 0x0C) * round(255 * 11 / 51) / 255),) * 3
+        await page.get_by_role("button", name="Same limits").click()
+        await viewer.page.locator("html").hover()
+        assert (await viewer.colours("red", [11]))[0] == before
+
+        # One below the other on a phone; closed, and there again in the history.
+        await page.set_viewport_size({"width": 400, "height": 900})
+        places = [await page.locator(one).bounding_box() for one in ("#plots", "#beside-plots")]
+        assert all(places)
+        assert places[0]["y"] + places[0]["height"] <= places[1]["y"]
+        await other.get_by_role("button", name="Close").click()
+        await expect(other).to_be_hidden()
+        await page.go_back()
+        await expect(other).to_be_visible()
+        assert viewer.complaints == []

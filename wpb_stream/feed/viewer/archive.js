@@ -13,6 +13,7 @@ import { Thumbnails } from "./thumbnails.js";
  * @property {(conditions: Conditions) => Promise<{runs: Run[], before: string | null}>} list
  * @property {(search: Search) => void} searched the search was changed
  * @property {(run: string) => void} chosen
+ * @property {(run: string) => void} beside one is to be shown beside the run on screen
  * @property {() => void} closed the person closed it
  * @property {() => string} current uid of the run on screen; empty if there is none
  */
@@ -49,10 +50,6 @@ export class Archive {
     this.#more = /** @type {HTMLButtonElement} */ (part("[data-more]"));
     this.#thumbnails = new Thumbnails(part("[data-found]"));
     this.#listen(part("[data-close]"));
-  }
-
-  get isOpen() {
-    return this.#dialog.open;
   }
 
   /**
@@ -107,9 +104,11 @@ export class Archive {
     this.#dialog.addEventListener("close", () => clearTimeout(this.#timer));
     this.#list.addEventListener("click", (event) => {
       const link = event.target instanceof Element ? event.target.closest("a") : null;
-      if (!link?.dataset.run || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      const { run, beside } = link?.dataset ?? {};
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      this.#listener.chosen(link.dataset.run);
+      if (run) this.#listener.chosen(run);
+      else if (beside) this.#listener.beside(beside);
     });
     this.#dialog.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -206,7 +205,7 @@ export class Archive {
     const when = make("span", "");
     when.append(status, make("time", clock(run.started, true)));
     link.append(picture, words, when);
-    const beside = /** @type {HTMLAnchorElement} */ (make("a", "Beside"));
+    const beside = /** @type {HTMLAnchorElement} */ (make("a", "Beside", { beside: run.uid }));
     beside.title = "Show it beside the run on screen";
     beside.setAttribute("aria-label", `${nameOf(run)} beside the run on screen`);
     item.append(link, beside);

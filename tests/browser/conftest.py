@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+from psycopg import sql
 
+from tests.browser.pages import chromium_browser
 from tests.helpers.laboratory import Laboratory
 from tests.integration.conftest import settings, streaming, streaming_process
+from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.replay import parse_kafka_url
 from wpb_stream.settings import Settings
 from wpb_stream.sim.publisher import RunPublisher
 
+_numbers = itertools.count(1)
+
 __all__ = ["settings", "streaming", "streaming_process"]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """A Chromium that the tests of a module share, which run in that module's event loop."""
+    async with chromium_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres_cluster: EmbeddedPostgres) -> Iterator[str]:
+    """The address of an empty database that the tests of a module share."""
+    name = f"browser_{next(_numbers)}"
+    with psycopg.connect(postgres_cluster.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield postgres_cluster.url(name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

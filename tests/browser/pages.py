@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Literal
 
 from PIL import Image
-from playwright.async_api import ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -75,7 +75,7 @@ class Viewer:
 
         :param channel: a channel's name, or ``rgb`` for the composite
         """
-        canvas = self.page.locator(f'canvas[data-channel="{channel}"]')
+        canvas = self.page.locator(f'#plots canvas[data-channel="{channel}"]')
         picture = Image.open(BytesIO(await canvas.screenshot())).convert("RGB")
         found: list[tuple[int, int, int]] = []
         for cell in cells:
@@ -88,7 +88,7 @@ class Viewer:
     async def point_at(self, channel: str, cell: int) -> None:
         """Move the mouse onto a cell."""
         place = await self.cell_rectangle(channel, cell)
-        canvas = self.page.locator(f'canvas[data-channel="{channel}"]')
+        canvas = self.page.locator(f'#plots canvas[data-channel="{channel}"]')
         await canvas.hover(position={"x": place["x"] + place["w"] / 2, "y": place["y"] + place["h"] / 2})
 
     async def readout(self) -> dict[str, str]:
@@ -99,15 +99,10 @@ class Viewer:
 
 
 @asynccontextmanager
-async def viewer_page(
-    url: str, *, width: int = 1440, height: int = 900, scheme: Literal["dark", "light"] = "dark", pixel_ratio: float = 1
-) -> AsyncIterator[Viewer]:
-    """Open a page in a Chromium of its own, with a new profile; both are gone afterwards.
+async def chromium_browser() -> AsyncIterator[Browser]:
+    """A Chromium.
 
-    :param width: of the window, in CSS pixels
-    :param height: of the window, in CSS pixels
-    :param pixel_ratio: device pixels to a CSS pixel; :meth:`Viewer.colours` needs 1
-    :raises FileNotFoundError: Chromium is not installed
+    :raises FileNotFoundError: it is not installed
     """
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -115,9 +110,32 @@ async def viewer_page(
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         try:
-            context = await browser.new_context(
-                viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=pixel_ratio
-            )
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def viewer_page(
+    url: str,
+    *,
+    browser: Browser | None = None,
+    width: int = 1440,
+    height: int = 900,
+    scheme: Literal["dark", "light"] = "dark",
+    pixel_ratio: float = 1,
+) -> AsyncIterator[Viewer]:
+    """Open a page with a new profile, which is gone afterwards.
+
+    :param browser: a Chromium of its own if absent
+    :param width: of the window, in CSS pixels
+    :param height: of the window, in CSS pixels
+    :param pixel_ratio: device pixels to a CSS pixel; :meth:`Viewer.colours` needs 1
+    :raises FileNotFoundError: Chromium is not installed
+    """
+    async with nullcontext(browser) if browser else chromium_browser() as found:
+        context = await found.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=pixel_ratio)
+        try:
             context.set_default_timeout(WAIT_MS)
             viewer = Viewer(await context.new_page())
 
@@ -130,4 +148,4 @@ async def viewer_page(
             await viewer.page.goto(url)
             yield viewer
         finally:
-            await browser.close()
+            await context.close()

@@ -1,5 +1,7 @@
 // The page: wires the feed to the model, and the model to what is drawn and said.
 import { LATEST, hrefOf, read } from "./address.js";
+import { Archive } from "./archive.js";
+import { Beside } from "./beside.js";
 import { Feed, FeedError } from "./client.js";
 import { incomparable } from "./difference.js";
 import { LevelsList, wireLook } from "./display.js";
@@ -36,7 +38,14 @@ let lag = null;
 /** The server's clock minus this machine's, in ms. */
 let clockOffset = 0;
 
-const look = new Look(true);
+/** What the address says, and the page shows. */
+let here = read(location.href);
+history.replaceState(null, "", hrefOf(here));
+const { embed } = here;
+if (embed) document.body.dataset.embed = "1";
+
+const look = new Look(!embed);
+if (embed && here.channel) look.choose({ layout: "one" });
 const stage = new Stage(page.element("plots"), look, {
   running: () => shown?.status === "running",
   selected: showSelection,
@@ -54,12 +63,19 @@ const stage = new Stage(page.element("plots"), look, {
     dataset.status = shown?.status ?? "";
     dataset.compared = stage.compared?.revision ?? "";
   },
-  pick: (cell) => frames.open(cell),
+  pick: (cell) => !embed && frames.open(cell),
+  pointed: (cell) => beside.point(cell),
+  enlarged(channel) {
+    here = { ...here, channel };
+    history.replaceState(null, "", hrefOf(here));
+  },
   emptied(empty) {
     page.element("empty").hidden = !empty;
     if (empty) page.element("readout").hidden = true;
   },
 });
+
+stage.large = here.channel || null;
 
 /**
  * Why a request failed, as a value; whatever is no refusal goes on.
@@ -186,6 +202,7 @@ function tick() {
   const measured = model?.measured ?? shown.rows;
   page.showProgress(shown, { measured, expected, rate: perSecond, silence, stale, lag, missing: model?.missing ?? 0, now: Date.now() + clockOffset });
   stage.describe(measured, expected);
+  beside.level();
   showLevels();
   if (stage.selection && shown.status === "running") showSelection(false);
   replay.grown();
@@ -216,10 +233,6 @@ async function listRuns() {
 
 // ---- which run: the address says it, so that it can be shared
 
-/** What is on the page. */
-let here = read(location.href);
-history.replaceState(null, "", hrefOf(here));
-
 /** @param {Partial<import("./address.js").Address>} there */
 function go(there) {
   const href = hrefOf(there);
@@ -230,8 +243,16 @@ function go(there) {
 /** Show what the address says. */
 function arrive() {
   const { run, revision } = here;
-  here = read(location.href);
+  const there = read(location.href);
+  // The list lies over what was there before.
+  here = there.list ? { ...here, list: true, search: there.search } : there;
+  archive.show(here.list ? here.search : null);
   press("follow", here.run === LATEST);
+  beside.show(here.beside);
+  if (stage.large !== (here.channel || null)) {
+    stage.large = here.channel || null;
+    stage.arrange();
+  }
   if (here.revision !== revision) {
     watched.close();
     watched = watch();
@@ -255,6 +276,7 @@ function press(id, on) {
 
 const levels = new LevelsList(page.element("levels"), look, () => {
   stage.redraw(true);
+  beside.arrange();
   showLevels();
 });
 
@@ -265,6 +287,7 @@ function showLevels() {
 
 wireLook(look, () => {
   stage.arrange();
+  beside.arrange();
   showLevels();
 });
 const replay = new ReplayBar((model) => stage.present(model));
@@ -317,14 +340,14 @@ function showSelection(done) {
 }
 
 page.element("follow").addEventListener("click", () => {
-  if (!pressed("follow")) go({});
-  else if (shown) go({ run: shown.uid });
+  if (!pressed("follow")) go({ channel: here.channel });
+  else if (shown) go({ ...here, run: shown.uid });
 });
 page.element("runs").addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a") : null;
   if (!link?.dataset.run || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go({ run: link.dataset.run });
+  go({ run: link.dataset.run, channel: here.channel });
 });
 page.element("downloads").addEventListener("click", async (event) => {
   const link = event.target instanceof HTMLAnchorElement ? event.target : null;
@@ -339,6 +362,16 @@ page.element("ask").addEventListener("submit", (event) => {
   keepToken(input.value.trim());
   input.value = "";
   feed.reopen();
+});
+page.element("all-runs").addEventListener("click", (event) => {
+  event.preventDefault();
+  go({ list: true });
+});
+addEventListener("keydown", (event) => {
+  const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
+  if (event.key !== "/" || typing || embed || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  go({ list: true });
 });
 addEventListener("popstate", arrive);
 
@@ -424,6 +457,20 @@ function watch() {
   return feed.watch(here.run, listener, { maxRate: 60, revision: here.revision || undefined });
 }
 let watched = watch();
+
+const archive = new Archive(/** @type {HTMLDialogElement} */ (page.element("archive")), {
+  list: (conditions) => feed.listRuns(conditions),
+  searched: (search) => history.replaceState(null, "", hrefOf({ list: true, search })),
+  chosen: (run) => go({ run, channel: here.channel }),
+  beside: (run) => go({ ...here, list: false, beside: run }),
+  closed: () => go({ ...here, list: false }),
+  current: () => shown?.uid ?? "",
+});
+if (here.list) archive.show(here.search);
+
+const beside = new Beside(stage, look, feed);
+beside.show(here.beside);
+page.element("beside-close").addEventListener("click", () => go({ ...here, beside: "" }));
 
 setInterval(tick, 250);
 setInterval(listRuns, LIST_EVERY_S * 1000);

@@ -37,7 +37,7 @@ export function text(id, value) {
  * @param {string} content
  * @param {Record<string, string>} [data]
  */
-function make(tag, content, data = {}) {
+export function make(tag, content, data = {}) {
   const made = document.createElement(tag);
   made.textContent = content;
   Object.assign(made.dataset, data);
@@ -45,7 +45,7 @@ function make(tag, content, data = {}) {
 }
 
 /** @param {Run} run */
-function nameOf({ plan_name: plan, scan_id: scan }) {
+export function nameOf({ plan_name: plan, scan_id: scan }) {
   return `${plan || "run"}${scan === null || scan === undefined ? "" : ` #${scan}`}`;
 }
 
@@ -53,7 +53,7 @@ function nameOf({ plan_name: plan, scan_id: scan }) {
  * @param {string | null} iso
  * @param {boolean} dated
  */
-function clock(iso, dated) {
+export function clock(iso, dated) {
   const time = new Date(iso ?? NaN);
   if (Number.isNaN(time.getTime())) return "–";
   const hours = time.toLocaleTimeString([], { hourCycle: "h23" });
@@ -61,7 +61,7 @@ function clock(iso, dated) {
 }
 
 /** @param {Run} run */
-function sampleOf({ metadata }) {
+export function sampleOf({ metadata }) {
   const sample = metadata?.sample ?? metadata?.sample_name;
   const name = typeof sample === "object" && sample !== null && "name" in sample ? sample.name : sample;
   return typeof name === "string" || typeof name === "number" ? String(name) : "";

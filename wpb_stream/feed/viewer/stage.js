@@ -48,7 +48,8 @@ export function readTheme(host) {
  * @property {() => void} drawn called after each drawing
  * @property {(done: boolean) => void} selected called when the person draws a region or a line, and has let go
  * @property {(cell: number | null) => void} [pointed] called when the person points at another cell, or at none
- * @property {(cell: number) => void} pick called when the person wants to look closer at a cell
+ * @property {(cell: number) => void} [pick] called when the person wants to look closer at a cell
+ * @property {(name: string) => void} [enlarged] called when the person makes another map the large one
  * @property {(empty: boolean) => void} emptied called when its maps are taken off the page, and when others come
  */
 
@@ -63,6 +64,7 @@ export class Stage {
   /** The channel that a region or line was drawn on; empty for the composite. */ #drawnOn = "";
   /** @type {Panel[]} */ #panels = [];
   /** @type {import("./axes.js").Theme | null} */ #theme = null;
+  #closed = new AbortController();
   #scheduled = false;
   #repaint = true;
 
@@ -79,8 +81,15 @@ export class Stage {
       this.#theme = null;
       this.redraw(false);
     };
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
-    addEventListener("resize", restyle);
+    const { signal } = this.#closed;
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle, { signal });
+    addEventListener("resize", restyle, { signal });
+  }
+
+  /** Take all maps off the page for good. */
+  close() {
+    this.#closed.abort();
+    this.clear();
   }
 
   /**
@@ -119,7 +128,7 @@ export class Stage {
       const plot = flat ? new MapPlot(view, channel) : new LinePlot(view, channel);
       const panel = this.#panel(plot, channel.name, channel.label || channel.name);
       panel.note.textContent = channel.units;
-      panel.canvas.title = "Click a point for the detector's frame";
+      if (this.listener.pick) panel.canvas.title = "Click a point for the detector's frame";
       this.#panels.push(panel);
     }
     if (flat && channels.filter(({ colour }) => isPrimary(colour)).length > 1) {
@@ -148,7 +157,7 @@ export class Stage {
   #panel(plot, name, title) {
     return new Panel(plot, name, title, {
       point: (cell) => this.point(cell),
-      pick: this.listener.pick,
+      pick: (cell) => this.listener.pick?.(cell),
       resized: () => this.redraw(false),
       tool: () => (plot instanceof MapPlot ? this.tool : null),
       select: (from, to) => {
@@ -159,6 +168,7 @@ export class Stage {
       enlarge: () => {
         this.large = name;
         this.arrange();
+        this.listener.enlarged?.(name);
       },
     });
   }

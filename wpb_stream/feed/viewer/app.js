@@ -1,5 +1,6 @@
 // The page: wires the feed to the model, and the model to what is drawn and said.
 import { LATEST, hrefOf, read } from "./address.js";
+import { Acts } from "./acts.js";
 import { Feed, FeedError } from "./client.js";
 import { incomparable } from "./difference.js";
 import { LevelsList, wireLook } from "./display.js";
@@ -142,6 +143,7 @@ function begin(run, revision) {
   rate = new Rate();
   reason = "";
   page.showRun(run, revision);
+  acts.show(run, revision);
   page.showStatus(run.status, "");
   const why = obstacle(run);
   if (why) {
@@ -166,6 +168,7 @@ function describe(model, run, revision) {
   model.channels = run.channels ?? [];
   model.pointsExpected = run.points_expected ?? 0;
   page.showRun(run, revision);
+  acts.show(run, revision);
   page.showStatus(run.status, reason);
   if (same) stage.redraw(false);
   else {
@@ -286,6 +289,8 @@ function unfold(id, done) {
   });
 }
 
+const acts = new Acts(new URL("ws", document.baseURI));
+
 // ---- regions and lines on the maps
 
 const tool = /** @type {HTMLSelectElement} */ (page.element("tool"));
@@ -361,8 +366,9 @@ const feed = new Feed(new URL("ws", document.baseURI), {
       page.element("token").focus();
     } else if (!shown && state !== "connected") page.showEmpty(state === "connecting" ? "Connecting…" : "No connection", state === "connecting" ? "" : sentence);
   },
-  welcome(time, { scopes }) {
+  welcome(time, { scopes, dagster }) {
     remake.may(scopes);
+    acts.welcome(dagster);
     const server = Date.parse(time);
     clockOffset = Number.isFinite(server) ? server - Date.now() : 0;
     if (!shown) page.showEmpty("Waiting for a scan…", "Its maps appear here as soon as a run starts.");

@@ -1,6 +1,6 @@
 // The page: wires the feed to the model, and the model to what is drawn and said.
-import { LATEST, hrefOf, read } from "./address.js";
 import { Acts } from "./acts.js";
+import { LATEST, hrefOf, read } from "./address.js";
 import { Feed, FeedError } from "./client.js";
 import { incomparable } from "./difference.js";
 import { LevelsList, wireLook } from "./display.js";
@@ -11,6 +11,7 @@ import * as page from "./page.js";
 import { Rate } from "./rate.js";
 import { Remake } from "./remake.js";
 import { ReplayBar } from "./replaybar.js";
+import { RunAgain } from "./runagain.js";
 import { number } from "./scales.js";
 import { cellsOf, lengthOf, summarise } from "./selection.js";
 import { PROFILE, Stage } from "./stage.js";
@@ -91,6 +92,11 @@ const remake = new Remake(frames.editor, {
     const answer = await fetchWithToken(`api/dagster/${encodeURIComponent(dagsterRun)}`).catch(() => null);
     return answer?.ok ? (await answer.json()).status : null;
   },
+});
+
+const again = new RunAgain(async (run, begin) => {
+  const answer = await feed.runAgain(run, { begin }).catch(refusal);
+  return answer instanceof FeedError ? answer.message : answer;
 });
 
 // ---- another revision beside it
@@ -179,6 +185,7 @@ function describe(model, run, revision) {
 
 function tick() {
   remake.show(shown);
+  again.show(shown);
   if (!shown) return;
   const { model } = stage;
   const now = performance.now() / 1000;
@@ -366,7 +373,8 @@ const feed = new Feed(new URL("ws", document.baseURI), {
       page.element("token").focus();
     } else if (!shown && state !== "connected") page.showEmpty(state === "connecting" ? "Connecting…" : "No connection", state === "connecting" ? "" : sentence);
   },
-  welcome(time, { scopes, dagster }) {
+  welcome(time, { scopes, dagster, blueapi }) {
+    again.welcome(blueapi, scopes);
     remake.may(scopes);
     acts.welcome(dagster);
     const server = Date.parse(time);

@@ -13,6 +13,7 @@ from ssl import SSLContext
 from typing import Any
 
 from wpb_stream.admission import admission, follow_tokens
+from wpb_stream.blueapi import BlueApi
 from wpb_stream.catalogue.announced import NewRevisions
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.results import Results
@@ -22,6 +23,7 @@ from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.recipe import Recipe
 from wpb_stream.dagster_web import DagsterWeb
+from wpb_stream.feed.again import Again
 from wpb_stream.feed.finder import Finder
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.limits import FeedLimits
@@ -116,6 +118,7 @@ async def served(
                 limits,
                 hindrance,
                 Remaking(finder, reader, recipe_for, DagsterWeb(settings.dagster)),
+                Again(finder, reader, BlueApi(settings.blueapi_url)) if settings.blueapi_url else None,
                 embed_origins=settings.embed_origins,
                 dagster=settings.dagster_url,
                 compression=settings.compression,

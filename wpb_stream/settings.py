@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     dagster_url: str | None = Field(
         None, description="Dagster's web server, if that is not http://127.0.0.1:DAGSTER_PORT: for `reprocess`, and for links to its pages."
     )
+    blueapi_url: str | None = Field(
+        None, description="blueapi's REST, http://host:8000, where it asks for no login: the viewer can have it run a plan again."
+    )
     dagster_database_url: str | None = Field(
         None, description="PostgreSQL of Dagster's own storage; by default its own database beside ours."
     )

@@ -39,7 +39,7 @@ async def test_the_mean_of_all_frames_is_drawn_with_its_first_row_at_the_top(set
         assert len({figure["left"] for figure in figures[1:]}) == 2
         assert max(figure["bottom"] for figure in figures) <= below
         links = await viewer.page.locator("#downloads a").evaluate_all("all => all.map((one) => one.getAttribute('href'))")
-        assert links == [f"api/runs/{lab.uid}/map.{kind}" for kind in ("csv", "npz", "nxs")]
+        assert links == [f"api/runs/{lab.uid}/map.{kind}" for kind in ("csv", "npz", "nxs", "png")]
         label = await viewer.page.locator('canvas[data-channel="mean_frame"]').get_attribute("aria-label")
         assert label is not None
         assert label.startswith("Mean frame: 6 \N{MULTIPLICATION SIGN} 4, ")

@@ -1,4 +1,4 @@
-"""The frame of a point beside the maps: its pixels, the regions on it, and spectra; one server and one browser for all."""
+"""The frame of a point beside the maps, its pixels, regions and spectra; and what one takes away of a run. One browser for all."""
 
 from __future__ import annotations
 
@@ -248,4 +248,37 @@ async def test_why_there_is_no_frame_is_said(viewer: Viewer, beamline: Beamline)
     await show(viewer, beamline, gone.uid, 12)
     await pick(viewer, 0, 0)
     await expect(viewer.page.locator("#frame-said")).to_contain_text("The frame of point 0 cannot be read")
+    assert viewer.complaints == []
+
+
+async def test_a_run_is_taken_away_as_lines_of_python_that_load_it_and_a_map_as_it_is_seen(viewer: Viewer, beamline: Beamline) -> None:
+    run = scan(beamline.folder, seed=51)
+    await beamline.take(run)
+    await show(viewer, beamline, run.uid, 12)
+    page = viewer.page
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.get_by_role("button", name="Copy Python").click()
+    await expect(page.locator("#python-said")).to_have_text("Copied to the clipboard.")
+    code = await page.evaluate("navigator.clipboard.readText()")
+    loaded: dict[str, Any] = {}
+    await asyncio.to_thread(exec, code, loaded)
+    for channel, values in loaded["maps"].items():
+        np.testing.assert_array_equal(values, run.map(channel))
+    assert (loaded["update"].run.uid, loaded["update"].revision) == (run.uid, "live")
+    await page.keyboard.press("Escape")
+
+    async with page.expect_download() as taken:
+        await page.get_by_role("button", name="Save Total as a picture").click()
+    assert (await taken.value).suggested_filename == "grid_scan-7-total.png"
+    picture = Image.open(await (await taken.value).path()).convert("RGB")
+    canvas = await page.locator('canvas[data-channel="total"]').bounding_box()
+    assert canvas is not None
+    head = picture.height - round(canvas["height"])
+    places = [await viewer.cell_rectangle("total", cell) for cell in range(12)]
+    seen: list[Any] = [
+        picture.getpixel((int(place["x"] + place["w"] * 0.3), int(head + place["y"] + place["h"] * 0.3))) for place in places
+    ]
+    assert seen == await viewer.colours("total", range(12))
+    assert len(np.unique(np.array(picture.crop((0, 0, picture.width, head))))) > 10, "what it is of stands above it"
+    assert await page.locator("#dagster-link").is_hidden(), "no Dagster is known here"
     assert viewer.complaints == []

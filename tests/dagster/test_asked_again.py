@@ -43,6 +43,7 @@ async def asked_on_the_page(viewer: Viewer, rows: int) -> str:
     """Draw a region on a frame, and have the maps made again with it; gives the revision that comes of it, which the page shows."""
     page = viewer.page
     await viewer.wait_until(rows=rows, status="success")
+    await expect(page.get_by_role("link", name="Dagster", exact=True)).to_have_attribute("href", re.compile("/assets/maps.*&partition="))
     await page.locator('canvas[data-channel="total"]').click()
     await page.get_by_label("Region", exact=True).check()
     ask = page.get_by_role("button", name="Make the maps again")
@@ -77,10 +78,12 @@ async def test_a_run_that_ends_is_materialised_and_checked_and_whoever_watches_i
 ) -> None:
     await asyncio.to_thread(upgrade, postgres_url)
     frames = tmp_path / "frames"
+    port = free_port("127.0.0.1", 0)
     settings = load(
         data=tmp_path / "data",
         database_url=postgres_url,
-        dagster_port=free_port("127.0.0.1", 0),
+        dagster_port=port,
+        dagster_url=f"http://127.0.0.1:{port}",
         data_roots=str(frames),
         listen=f"127.0.0.1:{free_port('127.0.0.1', 0)}",
     )

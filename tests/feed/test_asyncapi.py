@@ -45,7 +45,7 @@ def test_it_has_every_message_of_the_protocol_by_its_type() -> None:
     assert asked == set(_REQUESTS)
     told = {ref["$ref"].rpartition("/")[2] for ref in PUBLISHED["operations"]["tell"]["messages"]}
     assert told == {
-        *("welcome", "run", "runs", "run_stopped", "revised", "reprocessing", "unsubscribed", "pong", "error", "notice"),
+        *("welcome", "run", "runs", "run_stopped", "revised", "reprocessing", "task", "unsubscribed", "pong", "error", "notice"),
         *("points", "array"),
     }
     for name, message in PUBLISHED["components"]["messages"].items():

@@ -45,7 +45,7 @@ def test_every_file_is_the_same_packed_and_smaller() -> None:
         assert (gzip.decompress(body) if "Content-Encoding" in headers else body) == plain
         assert headers["Content-Length"] == str(len(body))
         assert headers["Vary"] == "Accept-Encoding"
-        assert path.endswith(".svg") or len(body) < 0.6 * len(plain)
+        assert path.endswith(".svg") or len(body) < 0.6 * len(plain) or len(plain) < 1000, "of a few lines there is little to repeat"
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,14 @@ import numpy as np
 from websockets.asyncio.server import Server
 
 from tests.helpers.rawfeed import RawClient, raw_client
+from wpb_stream.blueapi import BlueApi
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.board import Board, Reconstruction
 from wpb_stream.core.messages import AxisInfo, ChannelInfo, RunInfo
 from wpb_stream.core.table import PointTable
 from wpb_stream.dagster_web import DagsterWeb
+from wpb_stream.feed.again import Again
 from wpb_stream.feed.finder import Finder
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.remaking import Remaking
@@ -75,11 +77,17 @@ class Serving:
 
 @asynccontextmanager
 async def serving_of(
-    reader: CatalogueReader, folder: Path, tls: SSLContext | None = None, dagster: str = "http://127.0.0.1:1", **options: Any
+    reader: CatalogueReader,
+    folder: Path,
+    tls: SSLContext | None = None,
+    dagster: str = "http://127.0.0.1:1",
+    blueapi: str | None = None,
+    **options: Any,
 ) -> AsyncIterator[Serving]:
     """A server of this catalogue.
 
     :param dagster: Dagster's web server; none by default
+    :param blueapi: blueapi's server; none is known by default
     :param options: of the feed
     """
     board, results = Board(), Results(folder)
@@ -87,7 +95,10 @@ async def serving_of(
     async with FrameReaders(DataRoots((folder,)), 1, 5.0) as readers:
         recipe_for = chooser(load().defaults_of)
         remaking = Remaking(finder, reader, recipe_for, DagsterWeb(dagster))
-        feed = Feed(board, finder, results, Frames(board, finder, reader, readers, lambda _: None), "0", remaking=remaking, **options)
+        again = Again(finder, reader, BlueApi(blueapi)) if blueapi else None
+        feed = Feed(
+            board, finder, results, Frames(board, finder, reader, readers, lambda _: None), "0", remaking=remaking, again=again, **options
+        )
         async with feed.serve("127.0.0.1", 0, tls) as server:
             yield Serving(board, finder, server, results, feed)
 

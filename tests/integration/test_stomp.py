@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -12,12 +13,16 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
+from playwright.async_api import expect
 
+from tests.browser.pages import Viewer, viewer_page
 from tests.helpers.rabbitmq import READER, RabbitMQ
 from tests.integration.blueapi import BlueAPI, blueapi
 from tests.integration.conftest import RECORDINGS, StreamingProcess, feed_url
+from wpb_stream.blueapi import BlueApi, Task, UnknownTask
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.client import Update, watch
+from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.settings import Settings
 from wpb_stream.sim.standins import write_standins
 
@@ -183,11 +188,12 @@ def is_idle(update: Update) -> bool:
 @pytest.fixture
 def blueapi_settings(stomp_settings: Settings, rabbitmq: RabbitMQ, blueapi: BlueAPI) -> Settings:
     """Settings of a streaming process that listens to blueapi."""
-    return stomp_settings.model_copy(update={"sources": (rabbitmq.url(TOPIC),), "data_roots": (blueapi.frames,)})
+    told = {"sources": (rabbitmq.url(TOPIC),), "data_roots": (blueapi.frames,), "blueapi_url": blueapi.url}
+    return stomp_settings.model_copy(update=told)
 
 
 @pytest.mark.usefixtures("hear_info")
-async def test_a_scan_that_blueapi_runs_gives_its_map(
+async def test_a_scan_that_blueapi_runs_gives_its_map_and_whoever_watches_it_may_have_it_run_again(
     blueapi_settings: Settings, streaming, blueapi: BlueAPI, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with streaming(blueapi_settings):
@@ -195,13 +201,27 @@ async def test_a_scan_that_blueapi_runs_gives_its_map(
         await blueapi.run("map_sample", camera="camera", stage="stage", rows=3, columns=4)
         update = await until_stopped(blueapi_settings)
         await until(blueapi_settings, update.run.uid, is_idle)
-    (file,) = blueapi.frames.glob("*.h5")
+        (file,) = blueapi.frames.glob("*.h5")
+        async with viewer_page(f"http://{blueapi_settings.listen}/") as viewer:
+            await run_again(viewer, update.run.uid)
     taken = read_frames(file)
     assert len({int(frame.sum()) for frame in taken}) == 12, "no two points look alike"
     assert (update.run.plan_name, update.run.shape, update.rows, update.run.status) == ("grid_scan", [3, 4], 12, "success")
     np.testing.assert_array_equal(update.map("total"), snaked(taken, rows=3))
     with CatalogueReader(blueapi_settings.database_url or "") as catalogue:
         assert catalogue.dead_letters() == []
+
+
+async def run_again(viewer: Viewer, uid: str) -> None:
+    """Have the plan of a run run again from the page, which follows it."""
+    page = viewer.page
+    await viewer.wait_until(run=uid, rows=12, status="success")
+    await page.get_by_role("button", name="Run again").click()
+    await expect(page.locator("#again-plan")).to_have_text('map_sample(camera="camera", stage="stage", rows=3, columns=4)')
+    await page.get_by_role("button", name="Run", exact=True).click()
+    await expect(page.locator("#again-said")).to_have_text(re.compile("It runs, as task [0-9a-f]{8}."))
+    await page.locator(f'html:not([data-run="{uid}"])[data-rows="12"][data-status="success"]').wait_for(state="attached")
+    assert viewer.complaints == []
 
 
 @pytest.mark.usefixtures("hear_info")
@@ -219,3 +239,17 @@ async def test_a_plan_that_fails_in_blueapi_is_told_at_its_run(
     assert "the shutter is closed" in " ".join(notice.message for notice in update.notices)
     with CatalogueReader(blueapi_settings.database_url or "") as catalogue:
         assert catalogue.dead_letters() == []
+
+
+async def test_a_task_that_blueapi_cannot_run_now_is_not_left_there(blueapi: BlueAPI) -> None:
+    asked = BlueApi(blueapi.url)
+    with pytest.raises(UnknownTask, match="does not know the task no/such any more"):
+        await asked.task("no/such")
+    with pytest.raises(ServiceError, match="refuses: HTTP 422"):
+        await asked.run(Task("map_sample", {"camera": "camera"}, "cm12345-1"))
+    scan = Task("map_sample", {"camera": "camera", "stage": "stage", "rows": 20, "columns": 20}, "cm12345-1")
+    first = await asked.run(scan)
+    assert await asked.task(first) == scan
+    with pytest.raises(ServiceError, match="busy with another task"):
+        await asked.run(scan)
+    assert await blueapi.tasks() == [first]

@@ -91,13 +91,22 @@ class Reprocess(msgspec.Struct, tag="reprocess", tag_field="type", frozen=True):
     """Counts over the ``wpb`` entry of the start document, key by key; empty to have it made as it says."""
 
 
+class RunAgain(msgspec.Struct, tag="run_again", tag_field="type", frozen=True):
+    """Have blueapi run the plan of a run once more; needs a token with scope ``admin``. Beyond the protocol's own requests."""
+
+    id: int
+    run: str
+    begin: bool = False
+    """Whether to do it, rather than tell what would be run."""
+
+
 class Ping(msgspec.Struct, tag="ping", tag_field="type", frozen=True):
     """A sign of life is asked for."""
 
     id: int
 
 
-Request = Authenticate | Subscribe | Unsubscribe | ListRuns | GetFrame | Reprocess | Ping
+Request = Authenticate | Subscribe | Unsubscribe | ListRuns | GetFrame | Reprocess | RunAgain | Ping
 _REQUESTS: dict[str, type[Request]] = {
     "authenticate": Authenticate,
     "subscribe": Subscribe,
@@ -105,6 +114,7 @@ _REQUESTS: dict[str, type[Request]] = {
     "list_runs": ListRuns,
     "get_frame": GetFrame,
     "reprocess": Reprocess,
+    "run_again": RunAgain,
     "ping": Ping,
 }
 
@@ -221,6 +231,8 @@ class Welcome(msgspec.Struct, tag="welcome", tag_field="type", frozen=True):
     """What the client may do: ``watch``, ``admin``; beyond the protocol's own fields."""
     dagster: str | None = None
     """Dagster's web server, for links to its pages; null where none is known. Beyond the protocol's own fields."""
+    blueapi: bool = False
+    """Whether plans can be run again. Beyond the protocol's own fields."""
 
 
 class RunMessage(msgspec.Struct, tag="run", tag_field="type", frozen=True):
@@ -276,6 +288,17 @@ class Reprocessing(msgspec.Struct, tag="reprocessing", tag_field="type", frozen=
     """Its page in Dagster."""
 
 
+class TaskMessage(msgspec.Struct, tag="task", tag_field="type", frozen=True):
+    """What blueapi is to run, or runs now, for whoever asked for a run once more. Beyond the protocol's own messages."""
+
+    id: int
+    run: str
+    plan: str
+    params: dict[str, Any]
+    task: str | None
+    """Id of the task that was begun; null if it was only asked what would be."""
+
+
 class Pong(msgspec.Struct, tag="pong", tag_field="type", frozen=True):
     """A sign of life."""
 
@@ -299,7 +322,19 @@ class NoticeMessage(msgspec.Struct, tag="notice", tag_field="type", frozen=True)
     message: str
 
 
-Reply = Welcome | RunMessage | RunsMessage | RunStopped | Revised | Reprocessing | Unsubscribed | Pong | ErrorMessage | NoticeMessage
+Reply = (
+    Welcome
+    | RunMessage
+    | RunsMessage
+    | RunStopped
+    | Revised
+    | Reprocessing
+    | TaskMessage
+    | Unsubscribed
+    | Pong
+    | ErrorMessage
+    | NoticeMessage
+)
 _reply_decoder = msgspec.json.Decoder(Reply)
 
 

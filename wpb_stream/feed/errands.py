@@ -8,16 +8,21 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
-from wpb_stream.core.messages import ErrorMessage, GetFrame, ListRuns, Reprocess
+from wpb_stream.core.messages import ErrorMessage, GetFrame, ListRuns, Reprocess, RunAgain
 from wpb_stream.feed.connection import Connection
 from wpb_stream.feed.finder import AWAY
 
 log = logging.getLogger(__name__)
 
-Errand = ListRuns | GetFrame | Reprocess
-AT_A_TIME: dict[type[Errand], int] = {ListRuns: 16, GetFrame: 4, Reprocess: 1}
+Errand = ListRuns | GetFrame | Reprocess | RunAgain
+AT_A_TIME: dict[type[Errand], int] = {ListRuns: 16, GetFrame: 4, Reprocess: 1, RunAgain: 1}
 """How many one client may have answered at the same time."""
-_CALLED: dict[type[Errand], str] = {ListRuns: "lists of runs", GetFrame: "frames", Reprocess: "runs to be made again"}
+_CALLED: dict[type[Errand], str] = {
+    ListRuns: "lists of runs",
+    GetFrame: "frames",
+    Reprocess: "runs to be made again",
+    RunAgain: "plans to be run again",
+}
 
 
 class Errands:

@@ -37,6 +37,7 @@ from wpb_stream.core.messages import (
     Ping,
     Pong,
     Reprocess,
+    RunAgain,
     RunsMessage,
     Subscribe,
     Unsubscribe,
@@ -48,6 +49,7 @@ from wpb_stream.core.messages import (
 from wpb_stream.core.recipe import Notice
 from wpb_stream.failpoints import reached
 from wpb_stream.feed import asyncapi, openapi
+from wpb_stream.feed.again import Again
 from wpb_stream.feed.api import Api
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.door import Door, Socket, select_subprotocol
@@ -89,6 +91,7 @@ class Feed:
     :param limits: what clients may ask for at most
     :param hindrance: gives why clients are better served elsewhere, if they are: a sentence
     :param remaking: has runs made again; none can be by default
+    :param again: has their plans run again; none can be by default
     :param dagster: Dagster's web server, as browsers reach it, for links to its pages; None where there is none
     :param compression: whether messages are compressed for clients that offer it
     """
@@ -107,6 +110,7 @@ class Feed:
         limits: FeedLimits | None = None,
         hindrance: Callable[[], str | None] = lambda: None,
         remaking: Remaking | None = None,
+        again: Again | None = None,
         *,
         embed_origins: Sequence[str] = (),
         dagster: str | None = None,
@@ -114,7 +118,7 @@ class Feed:
     ) -> None:
         self._board, self._finder, self._frames, self._remaking, self._version = board, finder, frames, remaking, version
         self._slices, self._places, self._sent = Slices(), Places(), Sent()
-        self._dagster, self._compression = dagster, compression
+        self._again, self._dagster, self._compression = again, dagster, compression
         self._limits = limits or FeedLimits()
         published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
         answers = {path: plain(200, "application/json", msgspec.json.encode(document)) for path, document in published.items()}
@@ -219,7 +223,8 @@ class Feed:
             errands = Errands(client, tasks)
             expiring = None if grant.expires is None else tasks.create_task(_close_at(socket, grant.expires))
             may = [scope for scope in ("watch", "admin") if grant.may(scope)]
-            await client.tell(Welcome(self._version, uuid4().hex, _now(), await self._latest(sight), scopes=may, dagster=self._dagster))
+            about = {"scopes": may, "dagster": self._dagster, "blueapi": self._again is not None}
+            await client.tell(Welcome(self._version, uuid4().hex, _now(), await self._latest(sight), **about))
             async for text in socket:
                 await self._serve_request(client, sight, text, following, errands, tasks, allowance)
             for task in (*following.values(), *filter(None, [expiring])):
@@ -270,7 +275,7 @@ class Feed:
                     if task is not None:
                         task.cancel()
                     await client.tell(Unsubscribed(wanted))
-                case ListRuns() | GetFrame() | Reprocess():
+                case ListRuns() | GetFrame() | Reprocess() | RunAgain():
                     errands.begin(request, partial(self._answer, sight, request))
                 case Ping(wanted):
                     await client.tell(Pong(wanted, _now()))
@@ -287,6 +292,10 @@ class Feed:
                 if self._remaking is None:
                     raise ProtocolError("internal", "No Dagster is known here that could make runs again.")
                 return encode_reply(await self._remaking.begin(request, sight))
+            case RunAgain():
+                if self._again is None:
+                    raise ProtocolError("internal", "No blueapi is known here that could run plans again: set WPB_BLUEAPI_URL.")
+                return encode_reply(await self._again.answer(request, sight))
 
     async def _runs(self, sight: Sight, request: ListRuns) -> RunsMessage:
         found = await sight.runs(**conditions_of(request))

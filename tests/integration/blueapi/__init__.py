@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 ENVIRONMENT = ROOT / ".venv-blueapi"
 INSTALL_S = 300.0
-READY_S = 60.0
+READY_S = 180.0
 ANSWER_S = 10.0
 
 
@@ -38,6 +38,10 @@ class BlueAPI:
 
     folder: Path
     port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def frames(self) -> Path:
@@ -58,7 +62,7 @@ class BlueAPI:
                     {"kind": "deviceManager", "module": "beamline"},
                 ]
             },
-            "api": {"url": f"http://127.0.0.1:{self.port}"},
+            "api": {"url": self.url},
         }
         self.frames.mkdir(parents=True)
         (self.folder / "blueapi.yaml").write_text(json.dumps(config))  # JSON is YAML
@@ -84,12 +88,16 @@ class BlueAPI:
         await self._ask("PUT", "/worker/task", {"task_id": task})
         return task
 
+    async def tasks(self) -> list[str]:
+        """Ids of the tasks that it has not done yet."""
+        return [each["task_id"] for each in (await self._ask("GET", "/tasks"))["tasks"] if not each["is_complete"]]
+
     async def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         return await asyncio.to_thread(self._answer, method, path, body)
 
     def _answer(self, method: str, path: str, body: Mapping[str, object] | None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        url = f"http://127.0.0.1:{self.port}/api/v1{path}"
+        url = f"{self.url}/api/v1{path}"
         request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
         with urllib.request.urlopen(request, timeout=ANSWER_S) as response:
             return json.load(response)

@@ -1,4 +1,7 @@
-"""What is said to who asks for a run to be made again, and it cannot be. That it is made: tests/dagster/test_asked_again.py."""
+"""What is said to who asks for a run to be made again, or its plan to be run again, and it cannot be.
+
+That they are: tests/dagster/test_asked_again.py, and tests/integration/test_stomp.py.
+"""
 
 from __future__ import annotations
 
@@ -123,3 +126,27 @@ async def test_the_python_client_raises_what_is_told(serving: Serving, past: lis
         await reprocess(serving.url, past[0].uid, token="wrong")
     with pytest.raises(ServiceError, match="cannot be reached"):
         await reprocess("ws://127.0.0.1:1/ws", past[0].uid)
+
+
+async def test_why_a_plan_is_not_run_again_is_told(serving: Serving, beamline: Beamline, past: list[Scan], client: RawClient) -> None:
+    assert not client.welcome["blueapi"]
+    told = await client.answer("run_again", run=past[0].uid)
+    assert (told["code"], "WPB_BLUEAPI_URL" in told["message"]) == ("internal", True)
+    of_blueapi = scan(beamline.folder, seed=78, blueapi_task_id="a/../b")
+    await beamline.take(of_blueapi)
+    with CatalogueReader(beamline.settings.database_url or "") as reader:
+        grants = Access([WATCHERS.grant, STAFFS.grant, VISITS.grant])
+        async with serving_of(reader, beamline.settings.results, access=grants, blueapi="http://127.0.0.1:1") as known:
+            async with known.client(additional_headers=bearer(STAFF)) as staff:
+                assert staff.welcome["blueapi"]
+                for run, code, words in (
+                    ("no such run", "unknown_run", "no run"),
+                    (past[0].uid, "bad_message", "which task of blueapi"),
+                    (of_blueapi.uid, "internal", "blueapi cannot be reached at http://127.0.0.1:1"),
+                ):
+                    told = await staff.answer("run_again", run=run, begin=True)
+                    assert (told["code"], words in told["message"]) == (code, True)
+            async with known.client(additional_headers=bearer(WATCHER)) as watcher:
+                assert (await watcher.answer("run_again", run=of_blueapi.uid))["code"] == "not_allowed"
+            async with known.client(additional_headers=bearer(VISIT)) as visit:
+                assert (await visit.answer("run_again", run=of_blueapi.uid))["code"] == "unknown_run"

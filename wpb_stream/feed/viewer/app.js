@@ -1,4 +1,5 @@
 // The page: wires the feed to the model, and the model to what is drawn and said.
+import { Acts } from "./acts.js";
 import { LATEST, hrefOf, read } from "./address.js";
 import { Archive } from "./archive.js";
 import { Beside } from "./beside.js";
@@ -12,6 +13,7 @@ import * as page from "./page.js";
 import { Rate } from "./rate.js";
 import { Remake } from "./remake.js";
 import { ReplayBar } from "./replaybar.js";
+import { RunAgain } from "./runagain.js";
 import { number } from "./scales.js";
 import { cellsOf, lengthOf, summarise } from "./selection.js";
 import { PROFILE, Stage } from "./stage.js";
@@ -108,6 +110,11 @@ const remake = new Remake(frames.editor, {
   },
 });
 
+const again = new RunAgain(async (run, begin) => {
+  const answer = await feed.runAgain(run, { begin }).catch(refusal);
+  return answer instanceof FeedError ? answer.message : answer;
+});
+
 // ---- another revision beside it
 
 /** Offer the run's other revisions for comparison: called once all of its rows are here. */
@@ -158,6 +165,7 @@ function begin(run, revision) {
   rate = new Rate();
   reason = "";
   page.showRun(run, revision);
+  acts.show(run, revision);
   page.showStatus(run.status, "");
   const why = obstacle(run);
   if (why) {
@@ -182,6 +190,7 @@ function describe(model, run, revision) {
   model.channels = run.channels ?? [];
   model.pointsExpected = run.points_expected ?? 0;
   page.showRun(run, revision);
+  acts.show(run, revision);
   page.showStatus(run.status, reason);
   if (same) stage.redraw(false);
   else {
@@ -192,6 +201,7 @@ function describe(model, run, revision) {
 
 function tick() {
   remake.show(shown);
+  again.show(shown);
   if (!shown) return;
   const { model } = stage;
   const now = performance.now() / 1000;
@@ -309,6 +319,8 @@ function unfold(id, done) {
   });
 }
 
+const acts = new Acts(new URL("ws", document.baseURI));
+
 // ---- regions and lines on the maps
 
 const tool = /** @type {HTMLSelectElement} */ (page.element("tool"));
@@ -394,8 +406,10 @@ const feed = new Feed(new URL("ws", document.baseURI), {
       page.element("token").focus();
     } else if (!shown && state !== "connected") page.showEmpty(state === "connecting" ? "Connecting…" : "No connection", state === "connecting" ? "" : sentence);
   },
-  welcome(time, { scopes }) {
+  welcome(time, { scopes, dagster, blueapi }) {
+    again.welcome(blueapi, scopes);
     remake.may(scopes);
+    acts.welcome(dagster);
     const server = Date.parse(time);
     clockOffset = Number.isFinite(server) ? server - Date.now() : 0;
     if (!shown) page.showEmpty("Waiting for a scan…", "Its maps appear here as soon as a run starts.");

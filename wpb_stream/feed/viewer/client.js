@@ -35,7 +35,12 @@
  * A run that is being made again: whoever watches it is told by `revised` once the new revision, named `dagsterRun`, is there.
  * @typedef {{run: string, dagsterRun: string, link: string}} Reprocessing
  */
-/** What the server says of itself and of this client: scopes of the token, and Dagster's web server, where one is known. @typedef {{scopes: string[], dagster: string | null}} Welcomed */
+/** A plan of blueapi, and the task that it was begun as; null if it was not. @typedef {{run: string, plan: string, params: Record<string, unknown>, task: string | null}} Task */
+/**
+ * What the server says of itself and of this client: scopes of the token, Dagster's web server, where one is known, and whether plans can be
+ * run again.
+ * @typedef {{scopes: string[], dagster: string | null, blueapi: boolean}} Welcomed
+ */
 /** A run with all its rows, in blocks that follow each other. @typedef {{run: Run, revision: string, rows: number, blocks: Block[], arrays: Map<string, ArrayBlock>}} Fetched */
 
 /**
@@ -438,6 +443,17 @@ export class Feed {
   }
 
   /**
+   * Have blueapi run the plan of a run once more: motors move. Needs a token of scope `admin`.
+   * @param {string} run
+   * @param {{begin?: boolean}} [options] whether to do it, rather than tell what would be run
+   * @returns {Promise<Task>}
+   * @throws {FeedError}
+   */
+  async runAgain(run, { begin = false } = {}) {
+    return this.#promise((resolve) => ({ message: { type: "run_again", run, begin }, resolve, once: begin }));
+  }
+
+  /**
    * All rows and arrays of a run, once it is over.
    * @param {string} run
    * @param {{revision?: string, channels?: string[]}} [options]
@@ -622,6 +638,7 @@ export class Feed {
     if (follower) follower.told(message);
     else if (request && message.type === "error") request.reject(new FeedError(message.code, message.message));
     else if (request && message.type === "reprocessing") request.resolve({ run: message.run, dagsterRun: message.dagster_run, link: message.link });
+    else if (request && message.type === "task") request.resolve({ run: message.run, plan: message.plan, params: message.params, task: message.task });
     else if (request) request.resolve({ runs: message.runs, before: message.before });
     else if (message.type === "error" && message.id === null) {
       for (const { listener } of this.#followers) listener.notice?.(message.code, message.message, true);
@@ -642,8 +659,8 @@ export class Feed {
     return id ? [...this.#followers].find((follower) => follower.id === id) : undefined;
   }
 
-  /** @param {{latest: string | null, time: string, scopes?: string[], dagster?: string | null}} message */
-  #welcome({ latest, time, scopes = [], dagster = null }) {
+  /** @param {{latest: string | null, time: string, scopes?: string[], dagster?: string | null, blueapi?: boolean}} message */
+  #welcome({ latest, time, scopes = [], dagster = null, blueapi = false }) {
     this.#line.latest = latest;
     this.#line.open = true;
     for (const request of this.#requests.values()) {
@@ -653,7 +670,7 @@ export class Feed {
     }
     for (const follower of this.#followers) follower.subscribe();
     this.#tell("connected", "Connected");
-    this.#options.welcome?.(time, { scopes, dagster });
+    this.#options.welcome?.(time, { scopes, dagster, blueapi });
   }
 }
 

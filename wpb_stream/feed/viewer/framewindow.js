@@ -31,6 +31,7 @@ export class FrameWindow {
   /** The cell that was pointed at when it was last looked. @type {number | null} */ #pointed = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #resting;
   /** The data key that the maps are made of. */ #chosen = "";
+  /** Uid of the run whose detectors were asked for. */ #listed = "";
   picture = new FramePicture(() => this.#edited());
 
   /** @param {FrameSource} source */
@@ -66,6 +67,7 @@ export class FrameWindow {
   open(cell) {
     if (!this.#model || (this.#model.pointAt[cell] ?? -1) < 0) return;
     if (!this.#dialog.open) this.#dialog.show();
+    if (this.#listed !== this.#model.run.uid) void this.#list(this.#model.run.uid);
     this.#picked = cell;
     this.#want(cell);
   }
@@ -89,24 +91,23 @@ export class FrameWindow {
   #change(model) {
     const run = this.#model?.run.uid;
     this.#model = model;
-    if (!model) return;
-    if (run === model.run.uid) return this.#begin();
+    if (model && run === model.run.uid) return this.#begin();
     this.#dialog.close();
     this.#picked = -1;
     this.#wanted = this.#shown = null;
     this.picture.see(null);
-    void this.#detectors(model.run.uid);
+    this.#detector.replaceChildren();
+    this.#chosen = this.#listed = "";
+    element("frame-detector-label").hidden = true;
+    this.#begin();
   }
 
   /**
    * Offer the detectors of the run.
    * @param {string} run
    */
-  async #detectors(run) {
-    this.#detector.replaceChildren();
-    this.#chosen = "";
-    element("frame-detector-label").hidden = true;
-    this.#begin();
+  async #list(run) {
+    this.#listed = run;
     const found = await this.#source.detectors(run);
     if (!found || run !== this.#model?.run.uid) return;
     this.#chosen = found.chosen ?? "";

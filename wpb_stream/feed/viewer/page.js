@@ -14,7 +14,7 @@ const STATUS_MEANING = {
 };
 
 /** What can be taken away of a run: title and file. @type {Record<string, string>} */
-const DOWNLOADS = { CSV: "map.csv", NumPy: "map.npz", NeXus: "map.nxs" };
+const DOWNLOADS = { CSV: "map.csv", NumPy: "map.npz", NeXus: "map.nxs", PNG: "map.png" };
 
 /** @param {string} id */
 export function element(id) {
@@ -85,6 +85,7 @@ export function showRun(run, revision) {
   element("downloads").replaceChildren(...Object.entries(DOWNLOADS).map(([title, file]) => {
     const link = /** @type {HTMLAnchorElement} */ (make("a", title));
     link.href = `api/runs/${encodeURIComponent(run.uid)}/${file}`;
+    link.download = ""; // Also of what a browser would show.
     return link;
   }));
   element("progress").hidden = false;

@@ -1,6 +1,7 @@
 // A figure on the page: caption, canvas, and what pointer and keys do on it.
 
 import { MapPlot } from "./mapplot.js";
+import { pictureButton } from "./picture.js";
 
 /** @typedef {MapPlot | import("./lineplot.js").LinePlot | import("./arrayplot.js").ArrayPlot} Plot */
 
@@ -47,7 +48,7 @@ export class Panel {
     this.enlarge.title = this.enlarge.ariaLabel = `Enlarge ${title}`;
     this.enlarge.textContent = "⤢";
     this.enlarge.addEventListener("click", () => listener.enlarge());
-    caption.append(this.heading, this.note, this.enlarge);
+    caption.append(this.heading, this.note, pictureButton(this), this.enlarge);
     const frame = document.createElement("div");
     frame.append(this.canvas);
     this.figure.append(caption, frame);

@@ -1,5 +1,7 @@
 // The token that the server may ask for: kept until the tab is closed, and shown wherever something is fetched.
 
+import { save } from "./save.js";
+
 const KEY = "wpb.token";
 let held = "";
 try {
@@ -39,10 +41,6 @@ export function fetchWithToken(path) {
 export async function takeAway(link) {
   const answer = await fetchWithToken(link.href).catch(() => null);
   if (!answer?.ok) return answer ? `The server refuses it (${answer.status}).` : "The server does not answer.";
-  const saved = document.createElement("a");
-  saved.href = URL.createObjectURL(await answer.blob());
-  saved.download = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "";
-  saved.click();
-  setTimeout(() => URL.revokeObjectURL(saved.href), 60_000);
+  save(await answer.blob(), /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "");
   return "";
 }

@@ -120,6 +120,10 @@ class CatalogueWriter:
             reached("documents")
             async with connection.cursor() as cursor:
                 await cursor.executemany(
+                    "INSERT INTO losses (source, partition, resumes_at, messages, reason) VALUES (%s, %s, %s, %s, %s)",
+                    [(loss.source, loss.partition, loss.resumes_at, loss.messages, loss.reason) for loss in batch.losses],
+                )
+                await cursor.executemany(
                     """INSERT INTO positions VALUES (%s, %s, %s)
                     ON CONFLICT (source, partition) DO UPDATE SET position = EXCLUDED.position""",
                     [
@@ -150,6 +154,17 @@ class CatalogueWriter:
             generation = await cursor.fetchone()
             assert generation is not None
             return generation
+
+    async def losses_during(self, run: str) -> list[str]:
+        """What was lost of a bus since the start document of that run came, each as a sentence."""
+        async with self._pool.connection() as connection:
+            cursor = connection.cursor(row_factory=scalar_row)
+            await cursor.execute(
+                """SELECT reason FROM losses WHERE noticed_at >= (SELECT received_at FROM documents WHERE name = 'start' AND uid = %s)
+                ORDER BY id""",
+                [run],
+            )
+            return await cursor.fetchall()
 
     async def end_run(self, made: Reconstruction, ended_at: float, file: str | None) -> None:
         """A run is over and all of it was read: keep its end and its live revision, and let the sensors see it.

@@ -55,6 +55,12 @@ class Growing:
         self.live.add(frames, monotonic(), arrived_at)
         self._wake.set()
 
+    def miss(self, losses: Sequence[str]) -> None:
+        """A bus had let go of messages before they were read, some of which may have been documents of this run."""
+        for told in losses:
+            log.error("run %s may miss documents: %s", self.live.run.uid, told)
+            self.live.run.notice("messages_lost", f"Documents of this run may be lost: {told}.")
+
     def abandon(self) -> None:
         """Grow no further: another reconstruction of the run takes this one's place."""
         self._abandoned = True

@@ -19,7 +19,7 @@ from wpb_stream.catalogue.records import Batch
 from wpb_stream.catalogue.results import Results
 from wpb_stream.catalogue.writer import CatalogueWriter, insist
 from wpb_stream.core.board import Board
-from wpb_stream.core.documents import Document, Message
+from wpb_stream.core.documents import Arrival, Document, Loss
 from wpb_stream.core.intake import sort_out
 from wpb_stream.core.live import LiveRun, Pace
 from wpb_stream.core.recipe import Recipe
@@ -54,7 +54,7 @@ class Pipeline:
         self._sources, self._catalogue, self._readers, self._results = sources, catalogue, readers, results
         self._board, self._pace, self._runs = board, pace, Runs(recipe_for)
         self._growing: dict[str, Growing] = {}
-        self._queue: asyncio.Queue[tuple[float, Message]] = asyncio.Queue(queue_messages)
+        self._queue: asyncio.Queue[tuple[float, Arrival]] = asyncio.Queue(queue_messages)
         self._counts, self._board.counts.waiting = board.counts, self._queue.qsize
         self._applying = asyncio.Lock()  # a run that is made anew takes in its documents before any newer one
         self.restored = asyncio.Event()
@@ -85,19 +85,20 @@ class Pipeline:
                 for message in messages:
                     await self._queue.put((arrived_at, message))
 
-    async def _take_in(self, messages: Sequence[Message], arrived_at: float) -> None:
+    async def _take_in(self, messages: Sequence[Arrival], arrived_at: float) -> None:
         """Message -> Document: identified, stored together with the positions, then applied if it is new."""
         reached("received")
         intake = sort_out(messages)
         intake.tell(log)
         owned = [(self._runs.owner(document), document) for document in intake.documents]
-        new = await insist(lambda: self._catalogue.store(Batch(owned, intake.dead_letters, intake.positions)))
+        new = await insist(lambda: self._catalogue.store(Batch(owned, intake.dead_letters, intake.positions, intake.losses)))
         reached("stored")
         for source in self._sources:
             if positions := intake.positions_of(source.identity):
                 await source.stored(positions)
         reached("acknowledged")
         self._counts.dead_letters += len(intake.dead_letters)
+        self._tell_of(intake.losses)
         async with self._applying:
             outdated: set[str] = set()
             for (owner, document), is_new in zip(owned, new, strict=True):
@@ -108,6 +109,15 @@ class Pipeline:
         for run in self._runs.plans.told(intake.worker_events):
             self._growing[run.uid].describe()
             self._board.changed()
+
+    def _tell_of(self, losses: Sequence[Loss]) -> None:
+        """Whoever watches a run that is not over hears of what was lost meanwhile: some of it may have been of that run."""
+        self._counts.losses += len(losses)
+        self._counts.lost += sum(loss.messages or 0 for loss in losses)
+        for growing in self._growing.values():
+            if losses and not growing.live.reconstruction.ended:
+                growing.miss([loss.reason for loss in losses])
+                self._board.changed()
 
     async def _apply(self, document: Document, arrived_at: float | None = None, *, stored_with_owner: bool = True) -> set[str]:
         """Document -> Run -> FrameRef, with the documents that waited for it; gives the runs for which it comes too late."""
@@ -138,6 +148,8 @@ class Pipeline:
         if generation == 1 or self._board.latest is None:
             self._board.latest = run.uid
         self._growing[run.uid], self._board.live[run.uid] = Growing(live, self._growing.get(run.uid)), made
+        if generation > 1:
+            self._growing[run.uid].miss(await insist(lambda: self._catalogue.losses_during(run.uid)))
         self._tasks.create_task(self._reconstruct(self._growing[run.uid]))
         log.info("run %s began: %s, recipe %s, revision %s", run.uid, made.run.plan_name, made.run.recipe, made.revision)
 

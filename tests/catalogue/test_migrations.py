@@ -13,7 +13,7 @@ from wpb_stream.core.exceptions import ServiceError
 
 pytestmark = pytest.mark.integration
 
-TABLES = {"runs", "documents", "positions", "writer", "dead_letters", "dead_letters_dropped", "revisions", "wpb_schema"}
+TABLES = {"runs", "documents", "positions", "writer", "dead_letters", "dead_letters_dropped", "losses", "revisions", "wpb_schema"}
 
 
 def tables_of(url: str) -> set[str]:

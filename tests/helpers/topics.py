@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
 WAIT_S = 60.0
+
+
+@asynccontextmanager
+async def _administration(address: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
 
 
 async def make_topic(address: str, topic: str, partitions: int = 1, **settings: str) -> None:
@@ -18,24 +30,30 @@ async def make_topic(address: str, topic: str, partitions: int = 1, **settings: 
 
     :param settings: of the topic, with ``_`` for each ``.`` of their names
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
-    try:
-        await admin.start()
+    async with _administration(address) as admin:
         configs = {name.replace("_", "."): value for name, value in settings.items()}
         answer = await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
         assert [error for _, error, *_ in answer.topic_errors] == [0], answer
-    finally:
-        await admin.close()
 
 
 async def add_partitions(address: str, topic: str, total: int) -> None:
     """Give a topic more partitions."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
-    try:
-        await admin.start()
+    async with _administration(address) as admin:
         await admin.create_partitions({topic: NewPartitions(total)})
-    finally:
-        await admin.close()
+
+
+async def delete_records(address: str, topic: str, before: int) -> None:
+    """Have what lies before a position of its first partition deleted, as retention does."""
+    async with _administration(address) as admin:
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=before)})
+
+
+async def delete_topic(address: str, topic: str) -> None:
+    """Delete a topic, and wait until it is gone."""
+    async with _administration(address) as admin, asyncio.timeout(WAIT_S):
+        await admin.delete_topics([topic])
+        while topic in await admin.list_topics():
+            await asyncio.sleep(0.05)
 
 
 async def read_topic(address: str, topic: str, count: int, **options: Any) -> list[ConsumerRecord[bytes, bytes]]:

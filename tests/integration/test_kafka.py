@@ -196,20 +196,3 @@ async def test_a_run_comes_over_tls_with_a_login(
     async with streaming(on(settings, apache_kafka.address("SECURE"), f"secure-{mechanism}", **options)):
         await send(apache_kafka.address(), f"secure-{mechanism}", run.documents, as_msgpack)
         await assert_arrives(settings, run)
-
-
-@pytest.mark.faults
-async def test_a_run_during_which_the_broker_is_killed_and_comes_back_becomes_the_map(
-    settings: Settings, streaming, own_apache_kafka: ApacheKafka, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    kafka, run = own_apache_kafka, scan(tmp_path / "frames").write()
-    await make_topic(kafka.address(), "documents")
-    async with streaming(on(settings, kafka.address(), "documents")):
-        await until_listening("documents", caplog)
-        await send(kafka.address(), "documents", run.documents[:10], as_msgpack)
-        kafka.kill()
-        kafka.start()
-        await send(kafka.address(), "documents", run.documents[10:], as_msgpack)
-        await assert_arrives(settings, run)
-    with CatalogueReader(settings.database_url or "") as catalogue:
-        assert len(catalogue.documents(run.uid)) == len(run.documents)

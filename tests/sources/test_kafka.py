@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from tests.helpers.apache_kafka import ApacheKafka
 from tests.helpers.certificates import KEY_PASSWORD
 from tests.helpers.slow_broker import SlowBroker
-from tests.helpers.topics import make_topic
+from tests.helpers.topics import delete_records, make_topic
+from wpb_stream.core.documents import Arrival, Loss, Message
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.embedded.broker import create_topic
 from wpb_stream.host import free_port
@@ -142,15 +141,22 @@ async def publish(address: str, topic: str, *values: bytes) -> None:
         await producer.stop()
 
 
-async def listen(source: KafkaSource, count: int, positions: dict[str, int] | None = None) -> list[bytes]:
-    """Connect, and read that many messages at least."""
-    values: list[bytes] = []
+async def arrivals(source: KafkaSource, count: int, positions: dict[str, int] | None = None) -> list[Arrival]:
+    """Connect, and read that many messages at least, with what was lost between them."""
+    found: list[Arrival] = []
     async with asyncio.timeout(WAIT_S), source:
         async for batch in source.batches(positions or {}):
-            values.extend(message.value for message in batch)
-            if len(values) >= count:
+            found.extend(batch)
+            if len(found) >= count:
                 break
-    return values
+    return found
+
+
+async def listen(source: KafkaSource, count: int, positions: dict[str, int] | None = None) -> list[bytes]:
+    """Connect, and read that many messages at least; none may be lost."""
+    found = await arrivals(source, count, positions)
+    assert [each for each in found if isinstance(each, Loss)] == []
+    return [each.value for each in found if isinstance(each, Message)]
 
 
 async def until_listening(topic: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -305,19 +311,17 @@ async def test_what_a_transaction_took_back_is_left_out_where_the_options_say_so
 
 @pytest.mark.integration
 async def test_messages_that_retention_deleted_unread_are_told_and_reading_goes_on_with_the_first_there_is(
-    apache_kafka: ApacheKafka, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+    apache_kafka: ApacheKafka, request: pytest.FixtureRequest
 ) -> None:
     address, topic = apache_kafka.address(), a_topic(request)
     await make_topic(address, topic)
     await publish(address, topic, b"0", b"1", b"2", b"3", b"4")
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
-    try:
-        await admin.start()
-        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=3)})
-    finally:
-        await admin.close()
-    assert await listen(KafkaSource(f"kafka://{address}/{topic}"), 2, {f"{topic}/0": 1}) == [b"3", b"4"]
-    assert f"{topic}/0: 2 messages from position 1 on were deleted by the broker before they were read" in caplog.text
+    await delete_records(address, topic, before=3)
+    loss, *messages = await arrivals(KafkaSource(f"kafka://{address}/{topic}"), 3, {f"{topic}/0": 1})
+    assert [each.value for each in messages if isinstance(each, Message)] == [b"3", b"4"]
+    assert isinstance(loss, Loss)
+    assert (loss.partition, loss.resumes_at, loss.messages) == (f"{topic}/0", 3, 2)
+    assert loss.reason == f"2 messages of {topic}/0 from position 1 on were deleted by the broker before they were read"
 
 
 @pytest.mark.integration

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from wpb_stream.core.documents import Document
+from wpb_stream.core.documents import Document, Loss
 from wpb_stream.core.intake import DeadLetter
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.core.recipe import Notice
@@ -24,13 +24,14 @@ _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction stores: documents, dead letters, and how far the sources have come."""
+    """What one transaction stores: documents, dead letters, what was lost, and how far the sources have come."""
 
     documents: Sequence[tuple[str | None, Document]]
     """Run uid (None while unknown) and document."""
     dead_letters: Sequence[DeadLetter]
     positions: Mapping[tuple[str, str], int]
     """(source, partition): the next position to ask for."""
+    losses: Sequence[Loss] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class CatalogueWriter:
 
     async def take_over(self) -> None:
         """Become the only process that writes this catalogue; one that did so before is fenced off from here on."""
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             cursor = connection.cursor(row_factory=scalar_row)
             await cursor.execute("UPDATE writer SET epoch = epoch + 1 RETURNING epoch")
             self._epoch = await cursor.fetchone()
@@ -92,9 +92,18 @@ class CatalogueWriter:
         return self._epoch
 
     @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        async with self._pool.connection() as connection:
+            try:
+                yield connection
+            except errors.ReadOnlySqlTransaction:
+                await connection.close()  # its session would stay read-only when the database may be written again
+                raise
+
+    @asynccontextmanager
     async def _writing(self) -> AsyncIterator[psycopg.AsyncConnection]:
         """One transaction of the process that may write."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._connection() as connection, connection.transaction():
             cursor = connection.cursor(row_factory=scalar_row)
             # Shared: held until the commit, so that nobody takes over in between.
             await cursor.execute("SELECT epoch FROM writer FOR SHARE")
@@ -104,7 +113,7 @@ class CatalogueWriter:
 
     async def positions(self, source: str) -> dict[str, int]:
         """For each partition of a source the next position to ask for."""
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             cursor = await connection.execute("SELECT partition, position FROM positions WHERE source = %s", [source])
             return dict(await cursor.fetchall())
 
@@ -119,6 +128,10 @@ class CatalogueWriter:
             await self._shelf.store(connection, batch)
             reached("documents")
             async with connection.cursor() as cursor:
+                await cursor.executemany(
+                    "INSERT INTO losses (source, partition, resumes_at, messages, reason) VALUES (%s, %s, %s, %s, %s)",
+                    [(loss.source, loss.partition, loss.resumes_at, loss.messages, loss.reason) for loss in batch.losses],
+                )
                 await cursor.executemany(
                     """INSERT INTO positions VALUES (%s, %s, %s)
                     ON CONFLICT (source, partition) DO UPDATE SET position = EXCLUDED.position""",
@@ -151,6 +164,17 @@ class CatalogueWriter:
             assert generation is not None
             return generation
 
+    async def losses_during(self, run: str) -> list[str]:
+        """What was lost of a bus since the start document of that run came, each as a sentence."""
+        async with self._connection() as connection:
+            cursor = connection.cursor(row_factory=scalar_row)
+            await cursor.execute(
+                """SELECT reason FROM losses WHERE noticed_at >= (SELECT received_at FROM documents WHERE name = 'start' AND uid = %s)
+                ORDER BY id""",
+                [run],
+            )
+            return await cursor.fetchall()
+
     async def end_run(self, made: Reconstruction, ended_at: float, file: str | None) -> None:
         """A run is over and all of it was read: keep its end and its live revision, and let the sensors see it.
 
@@ -175,7 +199,7 @@ class CatalogueWriter:
 
     async def adopt(self, run: str, documents: Sequence[Document]) -> None:
         """Say which run documents belong to that were stored before anyone could know."""
-        async with self._pool.connection() as connection, connection.cursor() as cursor:
+        async with self._connection() as connection, connection.cursor() as cursor:
             await cursor.executemany(
                 "UPDATE documents SET run_uid = %s WHERE name = %s AND uid = %s AND run_uid IS NULL",
                 [(run, document.name, document.uid) for document in documents],
@@ -183,7 +207,7 @@ class CatalogueWriter:
 
     async def ended_runs_of(self, parent: str) -> list[str]:
         """The run that a start, descriptor or resource document of that uid belongs to, if it has ended; else nothing."""
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             cursor = connection.cursor(row_factory=scalar_row)
             await cursor.execute(
                 """SELECT uid FROM runs WHERE ended_seq IS NOT NULL AND uid IN (SELECT run_uid FROM documents
@@ -194,13 +218,13 @@ class CatalogueWriter:
 
     async def documents(self, run: str) -> list[Document]:
         """The documents of a run, in the order they came."""
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             cursor = await connection.execute("SELECT name, body FROM documents WHERE run_uid = %s ORDER BY id", [run])
             return [unpack(name, body) for name, body in await cursor.fetchall()]
 
     async def unfinished(self) -> list[Document]:
         """The documents of all runs that have not ended, and those that belong to none yet, in the order they came."""
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             cursor = await connection.execute(
                 """SELECT name, body FROM documents
                 WHERE run_uid IN (SELECT uid FROM runs WHERE ended_seq IS NULL)

@@ -15,6 +15,10 @@ class Counts:
     """Documents taken in, each once, by name."""
     dead_letters: int = 0
     """Messages that could not be used."""
+    losses: int = 0
+    """Times that a bus had let go of messages before they were read."""
+    lost: int = 0
+    """How many these were, as far as that is known."""
     frames: int = 0
     """Frames read; all that a file holds for one point are one."""
     retries: int = 0

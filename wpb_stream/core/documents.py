@@ -70,6 +70,24 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """What a bus had let go of before it was read: a gap between two messages."""
+
+    source: str
+    partition: str
+    resumes_at: int
+    """The position that is gone on from."""
+    messages: int | None
+    """How many; None where nobody can know."""
+    reason: str
+    """What happened, in a sentence."""
+
+
+Arrival = Message | Loss
+"""What a source gives."""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One Bluesky document."""
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from wpb_stream.core.documents import Document, Message, WorkerEvent, parse
+from wpb_stream.core.documents import Arrival, Document, Loss, Message, WorkerEvent, parse
 from wpb_stream.core.exceptions import DocumentError
 
 
@@ -25,6 +25,7 @@ class Intake:
     documents: list[Document] = field(default_factory=list[Document])
     worker_events: list[WorkerEvent] = field(default_factory=list[WorkerEvent])
     dead_letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
+    losses: list[Loss] = field(default_factory=list[Loss])
     positions: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """(source, partition): the position after the last of these messages, the next one to ask for."""
 
@@ -34,16 +35,22 @@ class Intake:
 
     def tell(self, log: logging.Logger) -> None:
         """Log what is no document."""
+        for loss in self.losses:
+            log.error("%s", loss.reason)
         for letter in self.dead_letters:
             log.warning("%s position %d goes to the dead letters: %s", letter.message.partition, letter.message.position, letter.reason)
         for event in self.worker_events:
             log.debug("%s event: %s", event.kind, event.body)
 
 
-def sort_out(messages: Iterable[Message]) -> Intake:
+def sort_out(messages: Iterable[Arrival]) -> Intake:
     """Decode, identify and validate messages; none is lost, whatever is in it."""
     intake = Intake()
     for message in messages:
+        if isinstance(message, Loss):
+            intake.positions[message.source, message.partition] = message.resumes_at
+            intake.losses.append(message)
+            continue
         intake.positions[message.source, message.partition] = message.position + 1
         try:
             found = parse(message.value)

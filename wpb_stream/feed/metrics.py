@@ -43,6 +43,8 @@ class Metrics(Collector):
             documents.add_metric([name], counts.documents[name])
         yield documents
         yield CounterMetricFamily("wpb_dead_letters", "Messages that could not be used.", counts.dead_letters)
+        yield CounterMetricFamily("wpb_losses", "Times that a bus had let go of messages before they were read.", counts.losses)
+        yield CounterMetricFamily("wpb_lost_messages", "Messages that these were, as far as that is known.", counts.lost)
         yield GaugeMetricFamily("wpb_queue_messages", "Messages that wait between the listeners and the walk.", counts.waiting())
         yield CounterMetricFamily("wpb_frames_read", "Frames read; all that a file holds for one point are one.", counts.frames)
         retries = "Times that a frame was looked for again, as it had not been in its file."

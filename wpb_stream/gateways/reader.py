@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 from wpb_stream.core.board import Board
+from wpb_stream.core.documents import Loss
 from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.mirror import Mirror
 from wpb_stream.sources.kafka import KafkaSource
@@ -51,6 +52,10 @@ class BoardReader:
         async with aclosing(listen(self._source, self._next)) as batches:
             async for messages in batches:
                 for message in messages:
+                    if isinstance(message, Loss):  # the mirror finds out what of it is missing
+                        log.warning("%s", message.reason)
+                        self._positions.setdefault(message.source, {})[message.partition] = message.resumes_at
+                        continue
                     try:
                         self._mirror.take(message.value, monotonic())
                     except ProtocolError as error:

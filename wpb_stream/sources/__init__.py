@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol, Self
 
-from wpb_stream.core.documents import Message
+from wpb_stream.core.documents import Arrival
 
 
 class Source(Protocol):
@@ -23,8 +23,8 @@ class Source(Protocol):
 
     async def __aexit__(self, *_: object) -> None: ...
 
-    def batches(self, positions: Mapping[str, int]) -> AsyncIterator[list[Message]]:
-        """Messages as they come, each partition in order.
+    def batches(self, positions: Mapping[str, int]) -> AsyncIterator[Sequence[Arrival]]:
+        """Messages as they come, each partition in order, with what was lost between them.
 
         :param positions: for each partition the next position to ask for, from what is stored. A bus that numbers nothing is numbered
             here: its messages count on from there

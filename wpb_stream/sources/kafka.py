@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from wpb_stream.core.documents import Message
+from wpb_stream.core.documents import Arrival, Loss, Message
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.sources.kafka_settings import KafkaAddress, KafkaOptions
 
@@ -59,11 +59,12 @@ class KafkaSource:
         self._options = KafkaOptions.parse(options or {})
         self._fetch_wait_ms = fetch_wait_ms
         self._next: dict[TopicPartition, int] = {}
+        self._losses: list[Loss] = []
         # Kept from connection to connection: what was skipped once stays skipped. None until it is known where the ends are.
         self._skipped: dict[tuple[str, TopicPartition], int] | None = {} if earliest else None
 
     async def __aenter__(self) -> Self:
-        self._next = {}
+        self._next, self._losses = {}, []
         connection = {**self._options.connection, "bootstrap_servers": self.address.servers}
         self._admin = AIOKafkaAdminClient(**connection)
         self._consumer = AIOKafkaConsumer(
@@ -73,7 +74,8 @@ class KafkaSource:
             fetch_max_wait_ms=self._fetch_wait_ms,
             metadata_max_age_ms=int(DISCOVERY_S * 1000),  # for the leaders of new partitions; its default is five minutes
             **connection,
-            **self._options.client,
+            # What a transaction took back was never published.
+            **{"isolation_level": "read_committed", **self._options.client},
         )
         try:
             await _whole(self._admin.start())
@@ -115,7 +117,7 @@ class KafkaSource:
         # The cluster's own id, not its address: a cluster that was set up anew has other positions.
         return f"kafka:{(await self._admin.describe_cluster()).get('cluster_id') or self.address.servers}"
 
-    async def batches(self, positions: Mapping[str, int]) -> AsyncIterator[list[Message]]:
+    async def batches(self, positions: Mapping[str, int]) -> AsyncIterator[list[Arrival]]:
         """Messages as they come, each partition in order; see :class:`wpb_stream.sources.Source`.
 
         :raises ServiceError: the broker went away, or is that of another cluster by now; enter the source anew
@@ -129,8 +131,9 @@ class KafkaSource:
                 batch = await self._poll()
             except (KafkaError, OSError) as error:
                 raise ServiceError(f"Kafka at {self.address.servers} went away ({error})") from error
-            if batch:
-                yield batch
+            losses, self._losses = self._losses, []
+            if losses or batch:
+                yield [*losses, *batch]
 
     async def stored(self, positions: Mapping[str, int]) -> None:
         """Nothing to do: the positions are kept in the catalogue, not in the broker."""
@@ -209,17 +212,19 @@ class KafkaSource:
             self._consumer.seek(where, self._next[where])
 
     async def _still_there(self, where: TopicPartition, wanted: int, first: int, end: int) -> int:
-        """The position to go on from; loud where messages were lost to retention or the topic began anew."""
+        """The position to go on from; a loss where messages were deleted unread or the topic began anew."""
         if wanted < first:
-            lost = first - wanted
-            log.error("%s: %d messages from position %d on were deleted by the broker before they were read", _name(where), lost, wanted)
+            lost, told = first - wanted, "were deleted by the broker before they were read"
+            self._lost(where, first, lost, f"{lost} messages of {_name(where)} from position {wanted} on {told}")
             return first
         if wanted > end and not await self._has(where, wanted - 1):
-            log.error(
-                "%s: position %d is beyond its end %d, so the topic was made anew; reading it from its beginning", _name(where), wanted, end
-            )
+            told = "so the topic was made anew; what was not read of the old one is gone"
+            self._lost(where, first, None, f"{_name(where)} ends at {end}, before position {wanted} that is to be read, {told}")
             return first
         return wanted
+
+    def _lost(self, where: TopicPartition, resumes_at: int, messages: int | None, reason: str) -> None:
+        self._losses.append(Loss(self.identity, _name(where), resumes_at, messages, reason))
 
     async def _has(self, where: TopicPartition, position: int) -> bool:
         """Whether there is a message at that position: not every broker names the end of its topics rightly (tansu counts batches)."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
-from wpb_stream.core.documents import Message
+from wpb_stream.core.documents import Arrival
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.sources import Source
 
@@ -18,7 +18,7 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 5.0
 
 
-async def listen(source: Source, positions: Callable[[], Awaitable[Mapping[str, int]]]) -> AsyncGenerator[list[Message], None]:
+async def listen(source: Source, positions: Callable[[], Awaitable[Mapping[str, int]]]) -> AsyncGenerator[Sequence[Arrival], None]:
     """Messages of a source as they come; never ends by itself. Close it.
 
     :param positions: gives for each partition the next position to ask for; asked at each connection

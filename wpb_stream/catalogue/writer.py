@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -22,6 +23,7 @@ from wpb_stream.catalogue.deadletters import SOURCE as REPLAYED
 from wpb_stream.catalogue.deadletters import LetterShelf
 from wpb_stream.catalogue.records import Batch, pack, to_json, unpack
 from wpb_stream.core.board import Reconstruction
+from wpb_stream.core.counts import Counts, is_power_of_two
 from wpb_stream.core.documents import Document
 from wpb_stream.core.exceptions import Fenced
 from wpb_stream.core.messages import RunInfo
@@ -47,14 +49,25 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-async def insist(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask the catalogue until it answers: documents wait, none is lost."""
+async def insist(ask: Callable[[], Awaitable[T]], counts: Counts) -> T:
+    """Ask the catalogue until it answers: documents wait, none is lost. Said at once, more and more seldom while it lasts, and at the end.
+
+    :param counts: where each time is counted that it did not answer
+    """
+    began_at, failures = monotonic(), 0
     while True:
         try:
-            return await ask()
+            answer = await ask()
         except RETRIABLE as error:
-            log.warning("the catalogue's database does not answer (%s); trying again, see WPB_DATABASE_URL", str(error).strip())
+            failures += 1
+            counts.catalogue_retries += 1
+            if is_power_of_two(failures):
+                log.warning("the catalogue's database does not answer (%s); trying again, see WPB_DATABASE_URL", str(error).strip())
             await asyncio.sleep(RETRY_S)
+        else:
+            if failures:
+                log.info("the catalogue's database answers again, after %.0f s", monotonic() - began_at)
+            return answer
 
 
 class CatalogueWriter:
@@ -70,6 +83,10 @@ class CatalogueWriter:
             database_url, min_size=1, max_size=4, open=False, kwargs=options, check=AsyncConnectionPool.check_connection
         )
         self._epoch: int | None = None
+        self._newest = 0
+        """Id of the newest document that is known to be stored."""
+        self._unsure = False
+        """Whether there may be newer ones: storing them failed, and that may have been when all was done but the answer."""
 
     async def __aenter__(self) -> Self:
         await self._pool.open(wait=True, timeout=30.0)
@@ -84,6 +101,8 @@ class CatalogueWriter:
             cursor = connection.cursor(row_factory=scalar_row)
             await cursor.execute("UPDATE writer SET epoch = epoch + 1 RETURNING epoch")
             self._epoch = await cursor.fetchone()
+            await cursor.execute("SELECT coalesce(max(id), 0) FROM documents")
+            self._newest = await cursor.fetchone() or 0
 
     @property
     def epoch(self) -> int:
@@ -120,11 +139,14 @@ class CatalogueWriter:
     async def store(self, batch: Batch) -> list[bool]:
         """Store a batch in one transaction.
 
+        May be asked again with the same batch after it failed, also where all was stored but the answer did not come.
+
         :returns: for each document whether it is new; False if it had been stored before
         :raises Fenced: another process has taken over; nothing was stored
         """
         async with self._writing() as connection:
-            new = await _insert_documents(connection, batch.documents)
+            unsure, self._unsure = self._unsure, True
+            stored = await _insert_documents(connection, batch.documents, self._newest if unsure else None)
             await self._shelf.store(connection, batch)
             reached("documents")
             async with connection.cursor() as cursor:
@@ -142,7 +164,9 @@ class CatalogueWriter:
                     ],
                 )
             reached("positions")
-        return new
+        self._newest, self._unsure = max([self._newest, *stored.values()]), False
+        # The same document twice in one batch is new once.
+        return [stored.pop((document.name, document.uid), None) is not None for _, document in batch.documents]
 
     async def begin_run(self, info: RunInfo, started_at: float) -> int:
         """Put a run into the list, or count one more beginning of its live reconstruction.
@@ -235,14 +259,21 @@ class CatalogueWriter:
             return [unpack(name, body) for name, body in await cursor.fetchall()]
 
 
-async def _insert_documents(connection: psycopg.AsyncConnection, documents: Sequence[tuple[str | None, Document]]) -> list[bool]:
+async def _insert_documents(
+    connection: psycopg.AsyncConnection, documents: Sequence[tuple[str | None, Document]], after: int | None
+) -> dict[tuple[str, str], int]:
+    """Store documents; those that are stored already stay as they are.
+
+    :param after: an id, to look for those too that were stored after it by an attempt of which it is not known how it ended
+    :returns: ids of the new ones by name and uid
+    """
     if not documents:
-        return []
+        return {}
     keys = [(document.name, document.uid) for _, document in documents]
     cursor = await connection.execute(
         """INSERT INTO documents (run_uid, name, uid, body)
         SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bytea[])
-        ON CONFLICT DO NOTHING RETURNING name, uid""",
+        ON CONFLICT DO NOTHING RETURNING name, uid, id""",
         [
             [run for run, _ in documents],
             [name for name, _ in keys],
@@ -250,9 +281,6 @@ async def _insert_documents(connection: psycopg.AsyncConnection, documents: Sequ
             [pack(document) for _, document in documents],
         ],
     )
-    inserted = set(await cursor.fetchall())
-    new: list[bool] = []
-    for key in keys:
-        new.append(key in inserted)
-        inserted.discard(key)  # the same document twice in one batch is new once
-    return new
+    if after is not None:
+        cursor = await connection.execute("SELECT name, uid, id FROM documents WHERE id > %s", [after])
+    return {(name, uid): number for name, uid, number in await cursor.fetchall()}

@@ -13,10 +13,18 @@ or with locators instead.
 
 from __future__ import annotations
 
+import atexit
+import os
+import re
 import shutil
+import signal
+import subprocess
+import tempfile
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from io import BytesIO
 from typing import Any, Literal
 
@@ -24,6 +32,12 @@ from PIL import Image
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 ARGUMENTS = (
+    "--headless=new",
+    "--hide-scrollbars",
+    "--force-color-profile=srgb",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -32,7 +46,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""As root, without a GPU, and with no connection of the browser's own."""
+"""As root, without a GPU, colours as they are, with no connection of the browser's own, and however many pages are open."""
 WAIT_MS = 30_000
 """Bound of every wait, so that a broken page fails its test instead of hanging it."""
 
@@ -98,17 +112,43 @@ class Viewer:
         return {await row.locator("dt").inner_text(): (await row.locator("dd").first.inner_text()).translate(plain) for row in rows}
 
 
-@asynccontextmanager
-async def chromium_browser() -> AsyncIterator[Browser]:
-    """A Chromium.
+@cache
+def _running_chromium() -> str:
+    """The address of a Chromium that stays for all tests of this process: to start one takes longer than most of what they look at.
 
     :raises FileNotFoundError: it is not installed
     """
     chromium = shutil.which("chromium")
     if chromium is None:
         raise FileNotFoundError("The browser tests need Chromium: apt-get install chromium (make test does it).")
+    profile = tempfile.mkdtemp(prefix="wpb-chromium-")
+    command = [chromium, *ARGUMENTS, f"--user-data-dir={profile}", "--remote-debugging-port=0", "about:blank"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stderr is not None
+    errors = process.stderr
+
+    @atexit.register
+    def end() -> None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        shutil.rmtree(profile, ignore_errors=True)
+
+    for line in errors:
+        if found := re.search(r"DevTools listening on (ws://\S+)", line):
+            # Whatever it says from here on is read, or it would wait for that.
+            threading.Thread(target=errors.read, daemon=True).start()
+            return found[1]
+    raise AssertionError("Chromium ended before it listened")
+
+
+@asynccontextmanager
+async def chromium_browser() -> AsyncIterator[Browser]:
+    """A Chromium, which other tests have used before.
+
+    :raises FileNotFoundError: it is not installed
+    """
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = await playwright.chromium.connect_over_cdp(_running_chromium())
         try:
             yield browser
         finally:
@@ -127,7 +167,7 @@ async def viewer_page(
 ) -> AsyncIterator[Viewer]:
     """Open a page with a new profile, which is gone afterwards.
 
-    :param browser: a Chromium of its own if absent
+    :param browser: connected to anew if absent
     :param width: of the window, in CSS pixels
     :param height: of the window, in CSS pixels
     :param pixel_ratio: device pixels to a CSS pixel; :meth:`Viewer.colours` needs 1

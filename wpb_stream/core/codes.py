@@ -26,6 +26,7 @@ NOTICES = (
     "companion_missing",
     "frames_filled",
     "documents_missing",
+    "messages_lost",
     "rows_late",
     "not_saved",
     "plan_failed",

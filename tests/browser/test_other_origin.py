@@ -15,7 +15,7 @@ from tests.helpers.serving import catalogue_away, live, serving_of
 
 pytestmark = pytest.mark.browser
 
-(PAGE,) = re.findall(r"```html\n(.*?)```", (ROOT / "docs" / "how-to" / "browser.md").read_text(), re.DOTALL)
+(PAGE, _) = re.findall(r"```html\n(.*?)```", (ROOT / "docs" / "how-to" / "browser.md").read_text(), re.DOTALL)
 ADDRESS = "127.0.0.1:8000"
 SHADES = """() => {
     const copy = new OffscreenCanvas(1, 4).getContext("2d", { willReadFrequently: true });

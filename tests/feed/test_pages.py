@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import pytest
 
 from wpb_stream.feed.http import CONTENT_TYPES, SECURITY_HEADERS, Answer, answer
-from wpb_stream.feed.pages import packed, page_of, takes_gzip, viewer_files
+from wpb_stream.feed.pages import packed, page_of, takes_gzip, viewer_files, without_comments
 
 STATIC = viewer_files()
 
@@ -42,7 +43,8 @@ def test_every_file_is_the_same_packed_and_smaller() -> None:
     small = packed(STATIC)
     for path, (_, headers, body) in small.items():
         plain = STATIC[path][2]
-        assert (gzip.decompress(body) if "Content-Encoding" in headers else body) == plain
+        sent = gzip.decompress(body) if "Content-Encoding" in headers else body
+        assert sent == (without_comments(plain) if path.endswith(".js") else plain)
         assert headers["Content-Length"] == str(len(body))
         assert headers["Vary"] == "Accept-Encoding"
         assert path.endswith(".svg") or len(body) < 0.6 * len(plain) or len(plain) < 1000, "of a few lines there is little to repeat"
@@ -63,6 +65,20 @@ def test_every_file_is_the_same_packed_and_smaller() -> None:
 )
 def test_a_client_gets_it_packed_if_it_says_that_it_takes_that(accepted: str | None, takes: bool) -> None:
     assert takes_gzip(accepted) is takes
+
+
+def test_a_module_is_sent_with_all_of_its_code() -> None:
+    source = b"// Says why.\n/**\n * @type {string} */\nconst a = `// b`; // c\n  /** d */ let e;\n  // f\n\n  /* g */\nh();\n"
+    assert without_comments(source) == b"const a = `// b`; // c\n  /** d */ let e;\n\nh();\n"
+    for path, (_, _, module) in STATIC.items():
+        strings = re.findall(rb"`[^`]*`", module) if path.endswith(".js") else []
+        assert [each for each in strings if without_comments(each) != each] == [], "a string that looks like a comment would be lost"
+
+
+def test_the_whole_page_is_below_a_hundred_kilobytes() -> None:
+    others = {"/map.js", "/", "/runs", "/runs/"}  # the first is for pages elsewhere; the page is counted once
+    sizes = {path: len(body) for path, (_, _, body) in packed(STATIC).items() if path not in others}
+    assert sum(sizes.values()) < 100_000, sorted(sizes.items(), key=lambda each: -each[1])
 
 
 def test_pages_elsewhere_may_import_its_modules_and_styles_and_read_nothing_else() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
@@ -10,6 +11,7 @@ from wpb_stream.feed.http import CONTENT_TYPES, SECURITY_HEADERS, Answer, path_o
 
 HISTORY, RUN = "/runs", "/runs/"
 """Paths of the page as it opens with the list of runs, and with one of them: that of each run is answered as ``/runs/``."""
+_COMMENTS = re.compile(rb"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 _BASE = b'<base href="./">'
 _BASE_OF_RUN = b'<base href="../">'
 
@@ -36,8 +38,19 @@ def viewer_files(embed_origins: Sequence[str] = ()) -> dict[str, Answer]:
 
 
 def packed(answers: Mapping[str, Answer]) -> dict[str, Answer]:
-    """The same answers, compressed with gzip where that makes them smaller."""
-    return {path: _packed(answer) for path, answer in answers.items()}
+    """The same answers, compressed with gzip where that makes them smaller; modules without the comments that have lines of their own."""
+    return {
+        path: _packed(_with_body(answer, without_comments(answer[2])) if path.endswith(".js") else answer)
+        for path, answer in answers.items()
+    }
+
+
+def without_comments(module: bytes) -> bytes:
+    """A module of the viewer without the comments that fill whole lines: a quarter of what is sent, and nothing that a browser reads.
+
+    Only right for modules none of whose strings has a line that looks like a comment.
+    """
+    return _COMMENTS.sub(b"", module)
 
 
 def takes_gzip(accepted: str | None) -> bool:

@@ -381,7 +381,7 @@ page.element("all-runs").addEventListener("click", (event) => {
 });
 addEventListener("keydown", (event) => {
   const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
-  if (event.key !== "/" || typing || embed || document.querySelector("dialog[open]")) return;
+  if (event.key !== "/" || typing || embed || document.querySelector(":modal")) return;
   event.preventDefault();
   go({ list: true });
 });

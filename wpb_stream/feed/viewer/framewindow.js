@@ -66,7 +66,10 @@ export class FrameWindow {
    */
   open(cell) {
     if (!this.#model || (this.#model.pointAt[cell] ?? -1) < 0) return;
-    if (!this.#dialog.open) this.#dialog.show();
+    if (!this.#dialog.open) {
+      this.#dialog.show();
+      element("frame-canvas").focus();
+    }
     if (this.#listed !== this.#model.run.uid) void this.#list(this.#model.run.uid);
     this.#picked = cell;
     this.#want(cell);

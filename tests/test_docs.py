@@ -12,6 +12,7 @@ import yaml
 
 from wpb_stream.core.accumulation import Kind
 from wpb_stream.core.board import Board
+from wpb_stream.core.codes import ERRORS, NOTICES
 from wpb_stream.core.companions import MAX_COMPANIONS, Companions
 from wpb_stream.core.join import _PLACE
 from wpb_stream.core.line_fits import MAX_FITS
@@ -57,7 +58,8 @@ def test_every_notice_and_error_code_is_explained() -> None:
     errors = set(re.findall(r'ProtocolError\(\s*"([a-z_]+)"', CODE)) | {"internal"}
     assert {"frame_missing", "plan_failed"} <= notices
     assert "unknown_run" in errors
-    for codes, title in ((notices, "## Notices"), (errors, "## Errors")):
+    for codes, listed, title in ((notices, NOTICES, "## Notices"), (errors, ERRORS, "## Errors")):
+        assert sorted(listed) == sorted(codes), "metrics count by these"
         told = re.findall(r"^\| `([a-z_]+)` \|", page.partition(title)[2].partition("\n## ")[0], re.MULTILINE)
         assert sorted(told) == sorted(codes)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.accumulation import Accumulation
+from wpb_stream.core.codes import NOTICES, OTHER
 from wpb_stream.core.live import LiveRun
 from wpb_stream.core.moment import Made
 from wpb_stream.core.reading import Steps, steps
@@ -49,10 +50,13 @@ class Growing:
         self._abandoned = False
         self._wake = asyncio.Event()
         self._tell_motion_at = 0.0
+        self._told = 0
+        """Notices that are in the log."""
 
     def add(self, frames: Sequence[FrameRef], arrived_at: float | None = None) -> None:
         """A document of the run came, and asked for these frames; see :meth:`LiveRun.add`."""
         self.live.add(frames, monotonic(), arrived_at)
+        self._tell()
         self._wake.set()
 
     def miss(self, losses: Sequence[str]) -> None:
@@ -89,6 +93,7 @@ class Growing:
             window = live.take(monotonic())
             if window:
                 await self._read(window, reduce)
+                self._tell()
                 changed()
                 continue
             self._wake.clear()
@@ -130,6 +135,7 @@ class Growing:
         ended_at = self.live.end()
         if self.live.reconstruction.run.arrays:
             await self._show()
+        self._tell()
         return ended_at
 
     async def saved(self, results: Results, changed: Callable[[], None]) -> str:
@@ -144,8 +150,19 @@ class Growing:
             except OSError as error:
                 log.error("run %s cannot be saved (%s); trying again in %g s", made.run.uid, error, SAVE_AGAIN_S)
                 self.live.run.notice("not_saved", f"The rows of this run cannot be saved: {error}. wpb tries again until they can.")
+                self._tell()
                 changed()
                 await asyncio.sleep(SAVE_AGAIN_S)
+
+    def _tell(self) -> None:
+        """Log and count what those who watch the run are told."""
+        new = self.live.run.notices[self._told :]
+        self._told += len(new)
+        for notice in new:
+            level = logging.INFO if notice.code.endswith("_guessed") else logging.WARNING
+            # The words may be of hostile documents, and a line of the log must stay one.
+            log.log(level, "run %s: %s: %s", self.live.run.uid, notice.code, "".join(c if c.isprintable() else "?" for c in notice.message))
+            self.live.counts.notices[notice.code if notice.code in NOTICES else OTHER] += 1
 
 
 async def _read(asked: Steps, reduce: Reduce) -> WindowResult:

@@ -56,6 +56,7 @@ class Pipeline:
         self._growing: dict[str, Growing] = {}
         self._queue: asyncio.Queue[tuple[float, Arrival]] = asyncio.Queue(queue_messages)
         self._counts, self._board.counts.waiting = board.counts, self._queue.qsize
+        self._insist = partial(insist, counts=self._counts)
         self._applying = asyncio.Lock()  # a run that is made anew takes in its documents before any newer one
         self.restored = asyncio.Event()
         """Set once the runs that had not ended when the last process did are growing again."""
@@ -63,10 +64,10 @@ class Pipeline:
     async def run(self) -> None:
         """Walk for ever; ends only by cancellation or by an error that a restart must cure."""
         async with asyncio.TaskGroup() as self._tasks:
-            await insist(self._catalogue.take_over)  # from here on nobody else stores documents that we would not see
+            await self._insist(self._catalogue.take_over)  # from here on nobody else stores documents that we would not see
             reached("taken_over")
             outdated: set[str] = set()
-            for document in await insist(self._catalogue.unfinished):
+            for document in await self._insist(self._catalogue.unfinished):
                 outdated |= await self._apply(document)
             await self._make_anew(outdated)
             reached("restored")
@@ -79,7 +80,8 @@ class Pipeline:
 
     async def _listen(self, source: Source) -> None:
         """Source -> Message: into a bounded queue, so that a burst waits in the broker rather than in memory."""
-        async with aclosing(listen(source, lambda: insist(lambda: self._catalogue.positions(source.identity)))) as batches:
+        positions = partial(self._insist, lambda: self._catalogue.positions(source.identity))
+        async with aclosing(listen(source, positions, self._counts)) as batches:
             async for messages in batches:
                 arrived_at = monotonic()
                 for message in messages:
@@ -91,7 +93,7 @@ class Pipeline:
         intake = sort_out(messages)
         intake.tell(log)
         owned = [(self._runs.owner(document), document) for document in intake.documents]
-        new = await insist(lambda: self._catalogue.store(Batch(owned, intake.dead_letters, intake.positions, intake.losses)))
+        new = await self._insist(lambda: self._catalogue.store(Batch(owned, intake.dead_letters, intake.positions, intake.losses)))
         reached("stored")
         for source in self._sources:
             if positions := intake.positions_of(source.identity):
@@ -132,16 +134,16 @@ class Pipeline:
         reached("applied")
         for applied in together:
             if applied.document is not document or not stored_with_owner:
-                await insist(partial(self._catalogue.adopt, applied.run.uid, [applied.document]))
+                await self._insist(partial(self._catalogue.adopt, applied.run.uid, [applied.document]))
                 reached("adopted")
         if (parent := self._runs.first_to_wait(document)) is not None:
-            outdated.update(await insist(lambda: self._catalogue.ended_runs_of(parent)))
+            outdated.update(await self._insist(lambda: self._catalogue.ended_runs_of(parent)))
         return outdated
 
     async def _begin(self, run: Run) -> None:
         live = LiveRun.begin(run, "live", self._pace, monotonic(), counts=self._counts)
         made = live.reconstruction
-        generation = await insist(lambda: self._catalogue.begin_run(made.run, float(run.start["time"])))
+        generation = await self._insist(lambda: self._catalogue.begin_run(made.run, float(run.start["time"])))
         reached("begun")
         if generation > 1:
             made.revision = f"live.{generation}"  # rows already sent are gone: clients are told to begin anew
@@ -149,7 +151,7 @@ class Pipeline:
             self._board.latest = run.uid
         self._growing[run.uid], self._board.live[run.uid] = Growing(live, self._growing.get(run.uid)), made
         if generation > 1:
-            self._growing[run.uid].miss(await insist(lambda: self._catalogue.losses_during(run.uid)))
+            self._growing[run.uid].miss(await self._insist(lambda: self._catalogue.losses_during(run.uid)))
         self._tasks.create_task(self._reconstruct(self._growing[run.uid]))
         log.info("run %s began: %s, recipe %s, revision %s", run.uid, made.run.plan_name, made.run.recipe, made.revision)
 
@@ -158,8 +160,8 @@ class Pipeline:
         while outdated:
             uid = outdated.pop()
             log.warning("run %s: documents came too late for what was made of it; it is reconstructed again", uid)
-            await insist(partial(self._catalogue.adopt, uid, self._runs.waiting(uid)))
-            for document in self._runs.anew(uid, await insist(partial(self._catalogue.documents, uid))):
+            await self._insist(partial(self._catalogue.adopt, uid, self._runs.waiting(uid)))
+            for document in self._runs.anew(uid, await self._insist(partial(self._catalogue.documents, uid))):
                 outdated |= await self._apply(document) - {uid}
 
     async def _reconstruct(self, growing: Growing) -> None:
@@ -171,7 +173,7 @@ class Pipeline:
         reached("ended")
         file = await growing.saved(self._results, self._board.changed) if made.run.recipe else None
         reached("saved")
-        await insist(lambda: self._catalogue.end_run(made, ended_at, file))
+        await self._insist(lambda: self._catalogue.end_run(made, ended_at, file))
         reached("kept")
         async with self._applying:
             made.ended = True  # no sooner: it could be forgotten, and with it what came while it was saved

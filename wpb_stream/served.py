@@ -92,17 +92,18 @@ async def served(
     if settings.database_url is None:
         raise ServiceError("no database: set WPB_DATABASE_URL=postgresql://..., or use `wpb up`, which starts one")
     database_url, results = settings.database_url, Results(settings.results)
-    await insist(lambda: asyncio.to_thread(prepare, database_url))
+    await insist(lambda: asyncio.to_thread(prepare, database_url), board.counts)
     roots = DataRoots(settings.data_roots, settings.mappings)
     with CatalogueReader(database_url) as reader:
         async with FrameReaders(roots, settings.reader_processes, settings.read_deadline_s) as readers:
             await readers.warm_up()
+            board.counts.readers_replaced = lambda: readers.statistics()["workers_killed"]
             finder = Finder(board, reader, results)
             board.latest = await asyncio.to_thread(finder.latest)
             recipe_for = chooser(settings.defaults_of)
             frames = Frames(board, finder, reader, readers, recipe_for)
             revisions = NewRevisions(database_url)
-            await insist(revisions.begin)  # before anyone is served: what they are given is then as new as what is heard of
+            await insist(revisions.begin, board.counts)  # before anyone is served: what they are given is then as new as what is heard of
             limits = FeedLimits(**{limit.name: getattr(settings, limit.name) for limit in fields(FeedLimits)})
             provider = Provider(settings.oidc) if settings.oidc else None
             feed = Feed(

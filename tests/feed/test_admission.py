@@ -20,6 +20,7 @@ from wpb_stream.core.access import Grant
 from wpb_stream.feed import door, limits
 from wpb_stream.feed.http import served_here
 from wpb_stream.feed.limits import FeedLimits
+from wpb_stream.feed.socket import Socket
 from wpb_stream.settings import load
 from wpb_stream.tokens import Token, new_token
 
@@ -149,7 +150,7 @@ async def test_so_is_one_whose_token_is_taken_back_after_it_was_shown_in_the_han
     async with serving_of(reader, tmp_path, access=admission.Access([ALICES.grant])) as serving:
         let_in = serving.feed._door.admit
 
-        async def admit(socket: door.Socket) -> Grant | None:
+        async def admit(socket: Socket) -> Grant | None:
             await serving.feed.admit(admission.Access([BOBS.grant]))
             return await let_in(socket)
 

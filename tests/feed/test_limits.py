@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 
-from tests.helpers.serving import live, serving_of
+from tests.helpers.serving import connected, live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.feed.limits import MAX_GUESSERS, Allowance, FeedLimits, Guesses, Seats
 
@@ -106,18 +105,6 @@ async def test_a_client_too_many_is_refused_until_another_goes(reader: Catalogue
             assert (await first.answer("ping"))["type"] == "pong"
             async with serving.client() as third:
                 assert (await third.answer("ping"))["type"] == "pong"
-
-
-@asynccontextmanager
-async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection on which nothing was said yet."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 async def test_connections_that_say_nothing_count_and_count_no_more_when_they_are_gone(reader: CatalogueReader, tmp_path: Path) -> None:

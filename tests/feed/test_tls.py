@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
+import struct
 import urllib.request
-from asyncio import to_thread
+from contextlib import suppress
 from pathlib import Path
+from socket import SO_LINGER, SOL_SOCKET
 
 import pytest
 from websockets.asyncio.client import connect
@@ -14,11 +17,13 @@ from websockets.exceptions import InvalidStatus
 
 from tests.helpers.certificates import Certificates
 from tests.helpers.rawfeed import raw_client
-from tests.helpers.serving import live, serving_of
+from tests.helpers.serving import connected, live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.client import watch
 from wpb_stream.core.access import Access
 from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.feed import socket
+from wpb_stream.feed.limits import FeedLimits
 from wpb_stream.feed.tls import context_of
 from wpb_stream.tokens import new_token
 
@@ -44,7 +49,7 @@ async def test_viewer_and_feed_are_served_with_tls_alone(certificates: Certifica
             with urllib.request.urlopen(f"https://localhost:{serving.port}/", context=trusting, timeout=30) as page:
                 return page.status
 
-        assert await to_thread(status) == 200
+        assert await asyncio.to_thread(status) == 200
         with pytest.raises(ssl.SSLCertVerificationError):
             async with connect(secure):
                 pass
@@ -52,6 +57,38 @@ async def test_viewer_and_feed_are_served_with_tls_alone(certificates: Certifica
         old.maximum_version = ssl.TLSVersion.TLSv1_2
         async with raw_client(secure, ssl=old) as client:
             assert client.welcome["type"] == "welcome"
+
+
+async def test_a_tls_handshake_that_is_not_ended_takes_a_seat_until_it_is_given_up(
+    certificates: Certificates, reader: CatalogueReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusting = ssl.create_default_context(cafile=certificates.authority)
+    async with serving_of(reader, tmp_path, context_of(certificates.broker, None), limits=FeedLimits(max_connections=2)) as serving:
+
+        async def refused_until(**counts: int) -> None:
+            async with asyncio.timeout(30):
+                while serving.refused != counts:
+                    await asyncio.sleep(0.001)
+
+        async with connected(serving.port) as (_, silent), connected(serving.port) as (_, babbling):
+            async with connected(serving.port) as (cut, _):
+                with suppress(ConnectionError):
+                    assert await cut.read() == b""
+            await refused_until(cut=1)
+            babbling.write(b"GET / HTTP/1.1\r\n\r\n")
+            await refused_until(cut=1, tls=1)
+            async with raw_client(f"wss://localhost:{serving.port}/ws", ssl=trusting) as client:
+                assert client.welcome["type"] == "welcome"
+            silent.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))  # it goes by a reset
+            silent.close()
+            await refused_until(cut=1, tls=2)
+        async with connected(serving.port), raw_client(f"wss://localhost:{serving.port}/ws", ssl=trusting) as client:
+            assert client.welcome["type"] == "welcome", "both have left their seats"
+        monkeypatch.setattr(socket, "TLS_TIMEOUT_S", 0.01)
+        async with connected(serving.port) as (given_up, _):
+            with suppress(ConnectionError):
+                assert await given_up.read() == b""
+        await refused_until(cut=1, tls=3)
 
 
 def test_a_certificate_that_cannot_be_served_is_named(certificates: Certificates, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from ssl import SSLContext
@@ -54,6 +54,11 @@ class Serving:
         return self.server.sockets[0].getsockname()[1]
 
     @property
+    def refused(self) -> dict[str, int]:
+        """How many connections were not let in, by why."""
+        return dict(self.feed._sent.refused)
+
+    @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/ws"
 
@@ -101,6 +106,18 @@ async def serving_of(
         )
         async with feed.serve("127.0.0.1", 0, tls) as server:
             yield Serving(board, finder, server, results, feed)
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection on which nothing was said yet."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 def live(board: Board, rows: int, uid: str = "u", **metadata: Any) -> Reconstruction:

@@ -9,6 +9,7 @@ from typing import Self
 
 import pytest
 
+from wpb_stream.core.counts import Counts
 from wpb_stream.core.documents import Message
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.sources import listening
@@ -48,12 +49,12 @@ async def test_a_bus_that_comes_and_goes_is_asked_again_from_where_it_was_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(listening, "FIRST_WAIT_S", 0.001)
-    source, taken = Flaky(refusals=2), [0]
+    source, taken, counts = Flaky(refusals=2), [0], Counts()
 
     async def positions() -> dict[str, int]:
         return {"p": taken[0]}
 
-    async with asyncio.timeout(30), aclosing(listening.listen(source, positions)) as batches:
+    async with asyncio.timeout(30), aclosing(listening.listen(source, positions, counts)) as batches:
         async for (message,) in batches:
             assert message.position == taken[0]
             taken[0] += 1
@@ -61,9 +62,12 @@ async def test_a_bus_that_comes_and_goes_is_asked_again_from_where_it_was_left(
                 break
     assert source.entered == 0
     assert (caplog.text.count("is away"), caplog.text.count("went away")) == (2, 2)
+    assert counts.bus_retries == {"flaky": 4}
 
 
-async def test_a_bus_that_stays_away_is_asked_more_and_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bus_that_stays_away_is_asked_and_told_of_more_and_more_seldom(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     waits: list[float] = []
 
     async def note(wait_s: float) -> None:
@@ -74,6 +78,7 @@ async def test_a_bus_that_stays_away_is_asked_more_and_more_seldom(monkeypatch: 
     monkeypatch.setattr(listening.asyncio, "sleep", note)
     monkeypatch.setattr(listening.random, "uniform", lambda low, high: (low + high) / 2)
     with pytest.raises(asyncio.CancelledError):
-        await anext(listening.listen(Flaky(refusals=100), None))  # type: ignore[arg-type]
+        await anext(listening.listen(Flaky(refusals=100), None, Counts()))  # type: ignore[arg-type]
     assert waits[:4] == [0.5, 1.0, 2.0, 4.0]
     assert set(waits[4:]) == {listening.LONGEST_WAIT_S}
+    assert caplog.text.count("is away") == 4, "the first, second, fourth and eighth time"

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -22,6 +23,7 @@ from wpb_stream.catalogue.deadletters import SOURCE as REPLAYED
 from wpb_stream.catalogue.deadletters import LetterShelf
 from wpb_stream.catalogue.records import Batch, pack, to_json, unpack
 from wpb_stream.core.board import Reconstruction
+from wpb_stream.core.counts import Counts, is_power_of_two
 from wpb_stream.core.documents import Document
 from wpb_stream.core.exceptions import Fenced
 from wpb_stream.core.messages import RunInfo
@@ -47,14 +49,25 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-async def insist(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask the catalogue until it answers: documents wait, none is lost."""
+async def insist(ask: Callable[[], Awaitable[T]], counts: Counts) -> T:
+    """Ask the catalogue until it answers: documents wait, none is lost. Said at once, more and more seldom while it lasts, and at the end.
+
+    :param counts: where each time is counted that it did not answer
+    """
+    began_at, failures = monotonic(), 0
     while True:
         try:
-            return await ask()
+            answer = await ask()
         except RETRIABLE as error:
-            log.warning("the catalogue's database does not answer (%s); trying again, see WPB_DATABASE_URL", str(error).strip())
+            failures += 1
+            counts.catalogue_retries += 1
+            if is_power_of_two(failures):
+                log.warning("the catalogue's database does not answer (%s); trying again, see WPB_DATABASE_URL", str(error).strip())
             await asyncio.sleep(RETRY_S)
+        else:
+            if failures:
+                log.info("the catalogue's database answers again, after %.0f s", monotonic() - began_at)
+            return answer
 
 
 class CatalogueWriter:

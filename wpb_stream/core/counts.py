@@ -23,6 +23,16 @@ class Counts:
     """Frames read; all that a file holds for one point are one."""
     retries: int = 0
     """Times that a frame was looked for again, as it had not been there."""
+    missing: int = 0
+    """Points given up; one whose frame comes after all was one of them."""
+    notices: Counter[str] = field(default_factory=Counter[str])
+    """Notices told, by their code."""
+    bus_retries: Counter[str] = field(default_factory=Counter[str])
+    """Times that a bus was away, or went away, and is asked again, by the scheme of its URL."""
+    catalogue_retries: int = 0
+    """Times that the catalogue's database did not answer and is asked again."""
+    readers_replaced: Callable[[], int] = int
+    """Gives the reader processes that hung or died."""
     rows: int = 0
     """Rows placed."""
     ended: Counter[str] = field(default_factory=Counter[str])
@@ -35,3 +45,8 @@ class Counts:
     """Gives the messages on that topic which this gateway has not taken yet."""
     gaps: int = 0
     """Times that something was missing on that topic."""
+
+
+def is_power_of_two(number: int) -> bool:
+    """Whether this one of many failures in a row is said: the first, the second, the fourth, ..."""
+    return number & (number - 1) == 0

@@ -240,8 +240,9 @@ class LiveRun:
             self.reconstruction.described += 1
 
     def _give_up(self, ref: FrameRef, reason: str | None) -> None:
-        if ref.point not in self._placed:
+        if ref.point not in self._placed and ref.point not in self.missing:
             self.missing.add(ref.point)
+            self.counts.missing += 1
         self.run.notice("frame_missing", reason or f"Frame {ref.index} of {ref.file.uri} did not appear.")
 
     def finished(self, now: float) -> bool:
@@ -303,6 +304,7 @@ class LiveRun:
             if join.stream_of(data_key) is None:
                 told = f"No descriptor of this run tells of a number a point called {data_key!r}"
             if data_key in join.companions.required:
+                self.counts.missing += len(self.missing.union(points)) - len(self.missing)
                 self.missing.update(points)
                 told += ", without which they are not shown: they are missing."
             self.run.notice("companion_missing", told if told.endswith(".") else f"{told}: its map is empty there.")

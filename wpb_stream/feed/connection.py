@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.protocol import State
 
-from wpb_stream.core.messages import Reply, encode_reply
+from wpb_stream.core.messages import ErrorMessage, Reply, encode_reply
 from wpb_stream.feed.sent import Sent
+
+log = logging.getLogger(__name__)
 
 SEND_TIMEOUT_S = 5.0
 """A client that takes nothing for this long is cut off; it comes back and resumes. A close frame could not reach it."""
@@ -27,10 +30,21 @@ class Connection:
     def __init__(self, socket: ServerConnection, sent: Sent | None = None) -> None:
         self._socket, self._sent = socket, sent or Sent()
         self._turn = asyncio.Lock()
+        self._logged = set[str]()
+        """Codes of errors: a client that is told the same again and again must not fill the log."""
 
     async def tell(self, *replies: Reply) -> None:
         """Send control messages. Raises as :meth:`send` does."""
+        for reply in replies:
+            if isinstance(reply, ErrorMessage):
+                self._count(reply)
         await self.send(map(encode_reply, replies))
+
+    def _count(self, error: ErrorMessage) -> None:
+        self._sent.errors[error.code] += 1
+        if error.code not in self._logged:
+            self._logged.add(error.code)
+            log.info("client %s is told %s", self._socket.remote_address, error.code)  # not the words, some of which may be its own
 
     async def send(self, messages: Iterable[str | bytes]) -> None:
         """Send all of the messages; each is asked for only when the socket has taken the one before.

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from time import monotonic
-from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
@@ -21,10 +20,12 @@ from wpb_stream.core.exceptions import ProtocolError
 from wpb_stream.core.messages import SUBPROTOCOL, Authenticate, parse_request
 from wpb_stream.feed.api import Api
 from wpb_stream.feed.http import Answer, answer, is_public, refused, same_origin, served_here, unauthorized
-from wpb_stream.feed.limits import FeedLimits, Guesses, Seats
+from wpb_stream.feed.limits import FeedLimits, Guesses
 from wpb_stream.feed.pages import packed, page_of, takes_gzip
 from wpb_stream.feed.provider import Provider
+from wpb_stream.feed.sent import Sent
 from wpb_stream.feed.sight import Sight
+from wpb_stream.feed.socket import Socket
 
 log = logging.getLogger(__name__)
 
@@ -38,47 +39,6 @@ SINGLE_HEADERS = ("Host", "Origin", "Upgrade", "Authorization")
 """Headers that are looked at here, which a request has once or not at all."""
 
 
-class Socket(ServerConnection):
-    """A client's connection, which knows what it was let in for.
-
-    :param seats: where it takes one
-    """
-
-    grant: Grant | None = None
-    """None while no token was shown that is needed."""
-
-    def __init__(self, seats: Seats, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._seats = seats
-        self._waits, self._seated = False, False
-
-    @property
-    def address(self) -> str:
-        """Where it comes from, without the port."""
-        return str(self.remote_address[0]) if self.remote_address else "gone"  # before it was asked for
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody connected, and has said nothing yet."""
-        super().connection_made(transport)
-        self._waits = self._seats.arrive(self.address)
-        if not self._waits:
-            self.transport.abort()
-
-    def take_seat(self) -> tuple[HTTPStatus, str] | None:
-        """Sit down; else the status and the sentence that refuse it."""
-        refusal = self._seats.refusal(self.address)
-        if refusal is None:
-            self._seats.take(self.address)
-            self._seated = True
-        return refusal
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone, whether it was ever opened or not."""
-        super().connection_lost(exc)
-        if self._waits:
-            self._seats.leave(self.address, seated=self._seated)
-
-
 class Door:
     """Stands between a request and the feed.
 
@@ -88,6 +48,7 @@ class Door:
     :param hosts: names that are served here; None for any
     :param static: what is answered to anybody, by path
     :param sight: the runs that may be seen by whoever has a grant
+    :param sent: where is counted who is refused
     """
 
     def __init__(
@@ -100,10 +61,11 @@ class Door:
         static: Mapping[str, Answer],
         api: Api,
         sight: Callable[[Grant], Sight],
+        sent: Sent,
     ) -> None:
         self.access, self._provider, self._guesses = access, provider, Guesses(limits.max_wrong_tokens_per_minute)
         self._origins, self._hosts = tuple(origins), hosts
-        self._static, self._packed, self._api, self._sight = static, packed(static), api, sight
+        self._static, self._packed, self._api, self._sight, self._sent = static, packed(static), api, sight, sent
 
     async def request(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         """The answer to a request over HTTP; None lets a websocket in."""
@@ -113,23 +75,27 @@ class Door:
 
     async def _request(self, socket: Socket, request: HttpRequest) -> Answer | None:
         if twice := next((name for name in SINGLE_HEADERS if len(request.headers.get_all(name)) > 1), None):
-            return refused(400, f"There is more than one header {twice}.")
+            return self._refuse(socket, 400, f"There is more than one header {twice}.")
         if self._hosts is not None and not served_here(request.headers.get("Host"), self._hosts):
-            return refused(403, "This name is not served here; see WPB_VIEWER_URL and WPB_HOSTS.")
+            return self._refuse(socket, 403, "This name is not served here; see WPB_VIEWER_URL and WPB_HOSTS.")
         opens = request.path.partition("?")[0] == "/ws" and request.headers.get("Upgrade", "").lower() == "websocket"
         if opens and not same_origin(request.headers.get("Origin"), request.headers.get("Host"), self._origins):
-            return refused(403, "This origin may not open the feed; see WPB_ORIGINS.")
+            return self._refuse(socket, 403, "This origin may not open the feed; see WPB_ORIGINS.")
         if not opens and is_public(page_of(request.path), self._static):
             return await self._answer(request, EVERYTHING)
         if self._guesses.too_many(socket.address, monotonic()):
-            return refused(429, "Too many tokens that are not known came from this address.", Retry_After=str(GUESS_AFTER_S))
+            told = "Too many tokens that are not known came from this address."
+            return self._refuse(socket, 429, told, Retry_After=str(GUESS_AFTER_S))
         shown = request.headers.get("Authorization")
         grant = await self._bearer(socket, shown)
         if grant is None:
             # A browser cannot show a token in the handshake; it does so in the first message.
-            return unauthorized() if shown is not None or not opens else self._seat(socket, None)
+            if shown is None and opens:
+                return self._seat(socket, None)
+            self.count(socket, "401", "no token that is known")
+            return unauthorized()
         if not grant.may("watch"):
-            return refused(403, "This token does not let its owner watch.")
+            return self._refuse(socket, 403, "This token does not let its owner watch.")
         return self._seat(socket, grant) if opens else await self._answer(request, grant)
 
     async def _bearer(self, socket: Socket, authorization: str | None) -> Grant | None:
@@ -151,7 +117,20 @@ class Door:
         """Give a client a seat, or tell it that there is none."""
         socket.grant = grant
         refusal = socket.take_seat()
-        return None if refusal is None else refused(*refusal, Retry_After=str(RETRY_AFTER_S))
+        return None if refusal is None else self._refuse(socket, *refusal, Retry_After=str(RETRY_AFTER_S))
+
+    def _refuse(self, socket: Socket, status: int, told: str, **headers: str) -> Answer:
+        """The answer to somebody who is not let in."""
+        self.count(socket, str(int(status)), told)
+        return refused(status, told, **headers)
+
+    def count(self, socket: Socket, why: str, told: str) -> None:
+        """Count and log somebody who is not let in.
+
+        :param why: HTTP status, or close code
+        """
+        self._sent.refused[why] += 1
+        log.info("client %s is refused with %s: %s", socket.remote_address, why, told)
 
     async def _answer(self, request: HttpRequest, grant: Grant) -> Answer:
         """The answer to a plain request of somebody who was let in."""

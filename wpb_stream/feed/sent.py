@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from time import monotonic
 from weakref import WeakKeyDictionary
@@ -24,6 +25,12 @@ class Sent:
     """Connected now."""
     bytes: int = 0
     """Of all messages to clients."""
+    refused: Counter[str] = field(default_factory=Counter[str])
+    """Connections that were not let in: by HTTP status, ``tls`` if its handshake was not ended, ``cut`` if too many waited already."""
+    errors: Counter[str] = field(default_factory=Counter[str])
+    """Requests that were answered with an error, by its code."""
+    cut_off: int = 0
+    """Clients that took nothing for too long."""
     lags: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(LAGS_S) + 1, np.int64))
     """Rows by their lag, from the arrival of the document that announced them to when they were first sent: of each of ``LAGS_S``, those
     above the one before."""

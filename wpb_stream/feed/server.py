@@ -52,7 +52,7 @@ from wpb_stream.feed import asyncapi, openapi
 from wpb_stream.feed.again import Again
 from wpb_stream.feed.api import Api
 from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
-from wpb_stream.feed.door import Door, Socket, select_subprotocol
+from wpb_stream.feed.door import Door, select_subprotocol
 from wpb_stream.feed.errands import Errand, Errands, error_of
 from wpb_stream.feed.finder import Finder, conditions_of
 from wpb_stream.feed.frames import Frames
@@ -65,6 +65,7 @@ from wpb_stream.feed.provider import Provider
 from wpb_stream.feed.remaking import Remaking
 from wpb_stream.feed.sent import Sent
 from wpb_stream.feed.sight import Sight
+from wpb_stream.feed.socket import Socket
 from wpb_stream.feed.subscription import Slices, Subscription
 
 log = logging.getLogger(__name__)
@@ -131,6 +132,7 @@ class Feed:
             {**viewer_files(embed_origins), **answers},
             Api(Metrics(board, self._sent, self._places, version), results, hindrance, frames.detectors, remaking),
             self._sight,
+            self._sent,
         )
         self._sockets = set[Socket]()
         """Of the clients that were let in."""
@@ -177,9 +179,8 @@ class Feed:
                 select_subprotocol=select_subprotocol,
                 process_request=self._door.request,
                 # A function serves as the class it is asked for.
-                create_connection=partial(Socket, Seats(self._limits)),  # pyright: ignore[reportArgumentType]
+                create_connection=partial(Socket, Seats(self._limits), self._sent, tls),  # pyright: ignore[reportArgumentType]
                 logger=wire,
-                ssl=tls,
                 compression="deflate" if self._compression else None,
                 max_size=self._limits.max_message_bytes,
                 server_header=None,
@@ -201,19 +202,24 @@ class Feed:
         try:
             grant = await self._door.admit(socket)
             if grant is None:
-                return await socket.close(CLOSE_NOT_AUTHENTICATED, "a token is needed")
+                return await self._turn_away(socket, CLOSE_NOT_AUTHENTICATED, "a token is needed")
             if not grant.may("watch"):
-                return await socket.close(CLOSE_NOT_ALLOWED, "this token does not let its owner watch")
+                return await self._turn_away(socket, CLOSE_NOT_ALLOWED, "this token does not let its owner watch")
             log.debug("client %s is let in as %s", socket.remote_address, grant.name)
             self._sockets.add(socket)
             await self._attend(socket, grant)
         except* ConnectionClosed:
             pass
         except* TimeoutError:
+            self._sent.cut_off += 1
             log.info("client %s takes nothing for %g s: cut off", socket.remote_address, SEND_TIMEOUT_S)
         finally:
             self._sockets.discard(socket)
             self._sent.clients -= 1
+
+    async def _turn_away(self, socket: Socket, code: int, told: str) -> None:
+        self._door.count(socket, str(code), told)
+        await socket.close(code, told)
 
     async def _attend(self, socket: Socket, grant: Grant) -> None:
         """Serve a client that was let in, until it goes or what it was let in for expires."""

@@ -49,7 +49,7 @@ class BoardReader:
 
     async def run(self) -> None:
         """Read for ever; a broker that is away is asked again, from where it was."""
-        async with aclosing(listen(self._source, self._next)) as batches:
+        async with aclosing(listen(self._source, self._next, self._board.counts)) as batches:
             async for messages in batches:
                 for message in messages:
                     if isinstance(message, Loss):  # the mirror finds out what of it is missing

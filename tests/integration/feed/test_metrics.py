@@ -71,6 +71,7 @@ async def test_the_numbers_after_a_scan_are_those_of_the_scan(beamline: Beamline
         "wpb_frames_read_total": 12,
         "wpb_rows_placed_total": 12,
         "wpb_runs_ended_total success": 1,
+        "wpb_notices_total regions_guessed": 1,
         "wpb_subscriptions": 1,
         "wpb_sent_bytes_total": sum(received),
         "wpb_lag_seconds_count": 12,
@@ -122,7 +123,7 @@ async def test_what_is_gone_is_no_client_any_more(beamline: Beamline) -> None:
     async with raw_client(beamline.url) as client:
         await client.send("subscribe", run="nobody")
         await client.until("error")
-        assert grown(before, await numbers(beamline)).keys() == {"wpb_clients", "wpb_sent_bytes_total"}
+        assert grown(before, await numbers(beamline)).keys() == {"wpb_clients", "wpb_sent_bytes_total", "wpb_errors_total unknown_run"}
     async with asyncio.timeout(30):
         while (await numbers(beamline))["wpb_clients", ()] != before["wpb_clients", ()]:
             await asyncio.sleep(0.02)

@@ -84,11 +84,12 @@ async def test_a_tls_handshake_that_is_not_ended_takes_a_seat_until_it_is_given_
             await refused_until(cut=1, tls=2)
         async with connected(serving.port), raw_client(f"wss://localhost:{serving.port}/ws", ssl=trusting) as client:
             assert client.welcome["type"] == "welcome", "both have left their seats"
+        await refused_until(cut=1, tls=3)
         monkeypatch.setattr(socket, "TLS_TIMEOUT_S", 0.01)
         async with connected(serving.port) as (given_up, _):
             with suppress(ConnectionError):
                 assert await given_up.read() == b""
-        await refused_until(cut=1, tls=3)
+        await refused_until(cut=1, tls=4)
 
 
 def test_a_certificate_that_cannot_be_served_is_named(certificates: Certificates, tmp_path: Path) -> None:

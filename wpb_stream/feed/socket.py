@@ -63,7 +63,7 @@ class Socket(ServerConnection):
                 raise ConnectionAbortedError("it went away")
         except OSError as error:  # SSLError, and what a client that goes or stalls ends with, are among them
             self._sent.refused["tls"] += 1
-            self.logger.info("client %s did not end its TLS handshake: %s", self._from, error)
+            self.logger.info("client %s did not end its TLS handshake: %s", self._from, str(error) or "it went away")
             self._leave()
             return
         self._begin(secure)

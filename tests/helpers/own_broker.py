@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,12 +13,28 @@ from wpb_stream.host import free_port
 WAIT_S = 60.0
 
 
+class _Advertised(EmbeddedBroker):
+    def __init__(self, folder: Path, port: int, advertised: str | None) -> None:
+        super().__init__(folder, port)
+        self._advertised = advertised or self.address
+
+    def _argv(self) -> Sequence[str]:
+        argv = list(super()._argv())
+        argv[argv.index("--advertised-listener-url") + 1] = f"tcp://{self._advertised}"
+        return argv
+
+
 class Broker:
     """A broker that can be killed and started again on its port: a new cluster then, and empty but for a topic."""
 
-    def __init__(self, folder: Path, topic: str = "documents") -> None:
+    def __init__(self, folder: Path, topic: str = "documents", port: int | None = None, advertised: str | None = None) -> None:
+        """It is not started yet.
+
+        :param port: any free one by default
+        :param advertised: ``host:port`` that clients are told to go to, if not its own
+        """
         self._topic = topic
-        self._embedded = EmbeddedBroker(folder, free_port("127.0.0.1", 0))
+        self._embedded = _Advertised(folder, port or free_port("127.0.0.1", 0), advertised)
         self.address = self._embedded.address
         self._process: asyncio.subprocess.Process | None = None
 

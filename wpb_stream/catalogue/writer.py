@@ -83,6 +83,10 @@ class CatalogueWriter:
             database_url, min_size=1, max_size=4, open=False, kwargs=options, check=AsyncConnectionPool.check_connection
         )
         self._epoch: int | None = None
+        self._newest = 0
+        """Id of the newest document that is known to be stored."""
+        self._unsure = False
+        """Whether there may be newer ones: storing them failed, and that may have been when all was done but the answer."""
 
     async def __aenter__(self) -> Self:
         await self._pool.open(wait=True, timeout=30.0)
@@ -97,6 +101,8 @@ class CatalogueWriter:
             cursor = connection.cursor(row_factory=scalar_row)
             await cursor.execute("UPDATE writer SET epoch = epoch + 1 RETURNING epoch")
             self._epoch = await cursor.fetchone()
+            await cursor.execute("SELECT coalesce(max(id), 0) FROM documents")
+            self._newest = await cursor.fetchone() or 0
 
     @property
     def epoch(self) -> int:
@@ -133,11 +139,14 @@ class CatalogueWriter:
     async def store(self, batch: Batch) -> list[bool]:
         """Store a batch in one transaction.
 
+        May be asked again with the same batch after it failed, also where all was stored but the answer did not come.
+
         :returns: for each document whether it is new; False if it had been stored before
         :raises Fenced: another process has taken over; nothing was stored
         """
         async with self._writing() as connection:
-            new = await _insert_documents(connection, batch.documents)
+            unsure, self._unsure = self._unsure, True
+            stored = await _insert_documents(connection, batch.documents, self._newest if unsure else None)
             await self._shelf.store(connection, batch)
             reached("documents")
             async with connection.cursor() as cursor:
@@ -155,7 +164,9 @@ class CatalogueWriter:
                     ],
                 )
             reached("positions")
-        return new
+        self._newest, self._unsure = max([self._newest, *stored.values()]), False
+        # The same document twice in one batch is new once.
+        return [stored.pop((document.name, document.uid), None) is not None for _, document in batch.documents]
 
     async def begin_run(self, info: RunInfo, started_at: float) -> int:
         """Put a run into the list, or count one more beginning of its live reconstruction.
@@ -248,14 +259,21 @@ class CatalogueWriter:
             return [unpack(name, body) for name, body in await cursor.fetchall()]
 
 
-async def _insert_documents(connection: psycopg.AsyncConnection, documents: Sequence[tuple[str | None, Document]]) -> list[bool]:
+async def _insert_documents(
+    connection: psycopg.AsyncConnection, documents: Sequence[tuple[str | None, Document]], after: int | None
+) -> dict[tuple[str, str], int]:
+    """Store documents; those that are stored already stay as they are.
+
+    :param after: an id, to look for those too that were stored after it by an attempt of which it is not known how it ended
+    :returns: ids of the new ones by name and uid
+    """
     if not documents:
-        return []
+        return {}
     keys = [(document.name, document.uid) for _, document in documents]
     cursor = await connection.execute(
         """INSERT INTO documents (run_uid, name, uid, body)
         SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bytea[])
-        ON CONFLICT DO NOTHING RETURNING name, uid""",
+        ON CONFLICT DO NOTHING RETURNING name, uid, id""",
         [
             [run for run, _ in documents],
             [name for name, _ in keys],
@@ -263,9 +281,6 @@ async def _insert_documents(connection: psycopg.AsyncConnection, documents: Sequ
             [pack(document) for _, document in documents],
         ],
     )
-    inserted = set(await cursor.fetchall())
-    new: list[bool] = []
-    for key in keys:
-        new.append(key in inserted)
-        inserted.discard(key)  # the same document twice in one batch is new once
-    return new
+    if after is not None:
+        cursor = await connection.execute("SELECT name, uid, id FROM documents WHERE id > %s", [after])
+    return {(name, uid): number for name, uid, number in await cursor.fetchall()}

@@ -125,6 +125,17 @@ async def test_documents_that_were_stored_though_the_answer_of_the_database_was_
         await networks.publish([*run.at(12, 18), run.stop])
 
 
+async def test_a_bus_that_answers_no_more_on_connections_that_stay_open_is_asked_on_others(
+    networks: Networks, behind: Nursling, tmp_path: Path
+) -> None:
+    run = scan(tmp_path / "frames", (2, 6)).write()
+    await behind.serve(WPB_KAFKA_OPTIONS='{"request_timeout_ms": 3000}')  # 40 s by default
+    async with judged(networks.watched, run):
+        await networks.publish([*run.head, *run.at(0, 6)])
+        networks.bus.forget()
+        await networks.publish([*run.at(6, 12), run.stop])
+
+
 async def test_clients_that_are_cut_off_after_any_message_of_a_run_have_its_map_all_the_same(
     settings: Settings, streaming: Streaming, tmp_path: Path
 ) -> None:

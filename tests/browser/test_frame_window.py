@@ -148,6 +148,16 @@ async def test_a_click_shows_the_frame_of_the_point_and_all_that_can_be_seen_and
     await page.get_by_label("Row, to").fill("6")
     assert (await table(page))[""] == [*told(frame[1:6, 1:3]), ""]
 
+    # Maps of it cannot be had here, which is said.
+    await page.get_by_label("Channel of the region").select_option("red")
+    await drag(page, (0, 0), (1, 1))
+    assert list(await table(page)) == ["", "red", "green", "blue"]
+    assert (await table(page))["red"] == [*told(frame[:2, :2]), ""]
+    await page.get_by_role("button", name="Make the maps again").click()
+    await expect(page.locator("#remake-said")).to_contain_text("The run cannot be made again now: Dagster cannot be reached")
+    await page.get_by_role("button", name="Remove").click()
+    await page.get_by_label("Channel of the region").select_option("")
+
     # The profile along a line.
     await page.get_by_label("Line", exact=True).check()
     await drag(page, (0, 0), (5, 3))

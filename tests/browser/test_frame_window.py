@@ -77,6 +77,15 @@ async def drag(page: Page, start: tuple[float, float], stop: tuple[float, float]
     await page.mouse.up()
 
 
+async def outlined(viewer: Viewer, cell: int) -> bool:
+    """Whether a cell of a map is outlined in white, at its left: no colour of the map has as much of red, green and blue alike."""
+    place = await viewer.cell_rectangle("total", cell)
+    picture = Image.open(BytesIO(await viewer.page.locator('canvas[data-channel="total"]').screenshot())).convert("RGB")
+    left, height = round(place["x"]), round(place["y"] + place["h"] * 0.2)
+    colours: list[Any] = [picture.getpixel((left + beside, height)) for beside in (-2, -1, 0)]
+    return max(min(colour) for colour in colours) > 110
+
+
 async def shades(page: Page, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """The red of each pixel of the frame, as it is on the screen; away from its middle and its edges, where outlines are."""
     picture = Image.open(BytesIO(await page.locator("#frame-canvas").screenshot())).convert("RGB")
@@ -117,6 +126,8 @@ async def test_a_click_shows_the_frame_of_the_point_and_all_that_can_be_seen_and
     # The maps stay on the page, beside it.
     right = await page.locator("#plots").evaluate("one => one.getBoundingClientRect().right")
     assert right <= await page.locator("#frame").evaluate("one => one.getBoundingClientRect().left")
+    await viewer.page.locator("#title").hover()
+    assert [await outlined(viewer, cell) for cell in (5, 7)] == [True, False], "whose frame it is shows on the maps"
     await page.select_option("#frame-colours", "grey")
     frame = frames[6]
     assert (await shades(page, FRAME)).tolist() == grey(frame, frame.min(), frame.max()).tolist()
@@ -136,6 +147,16 @@ async def test_a_click_shows_the_frame_of_the_point_and_all_that_can_be_seen_and
     assert (await table(page))[""] == [*told(frame[1:4, 1:3]), ""]
     await page.get_by_label("Row, to").fill("6")
     assert (await table(page))[""] == [*told(frame[1:6, 1:3]), ""]
+
+    # Maps of it cannot be had here, which is said.
+    await page.get_by_label("Channel of the region").select_option("red")
+    await drag(page, (0, 0), (1, 1))
+    assert list(await table(page)) == ["", "red", "green", "blue"]
+    assert (await table(page))["red"] == [*told(frame[:2, :2]), ""]
+    await page.get_by_role("button", name="Make the maps again").click()
+    await expect(page.locator("#remake-said")).to_contain_text("The run cannot be made again now: Dagster cannot be reached")
+    await page.get_by_role("button", name="Remove").click()
+    await page.get_by_label("Channel of the region").select_option("")
 
     # The profile along a line.
     await page.get_by_label("Line", exact=True).check()
@@ -177,6 +198,7 @@ async def test_a_click_shows_the_frame_of_the_point_and_all_that_can_be_seen_and
     assert (await shades(page, FRAME)).tolist() == grey(other, other.min(), other.max()).tolist()
     await page.keyboard.press("Escape")
     await expect(page.locator("#frame")).to_be_hidden()
+    assert not await outlined(viewer, 5)
 
     # Without a pointer: the cursor is on the map again.
     await page.keyboard.press("ArrowRight")

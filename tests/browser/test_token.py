@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from tests.browser.pages import viewer_page
 from tests.helpers.serving import catalogue_away, live, serving_of
@@ -30,6 +31,7 @@ async def test_it_asks_for_the_token_and_shows_it_wherever_it_asks_for_something
             await page.keyboard.press("Enter")
             await viewer.wait_until(connection="connected", rows=6)
             assert await page.locator("#ask").is_hidden()
+            await expect(page.locator("#remake")).to_have_attribute("title", "It takes a token with scope admin to have maps made again")
             async with page.expect_download() as taken:
                 await page.get_by_role("link", name="CSV").click()
             download = await taken.value

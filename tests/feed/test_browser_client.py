@@ -9,12 +9,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from tests.helpers.nodejs import CLIENT, node, script
 from tests.helpers.serving import Serving, live, serving_of
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.core.access import Access
 from wpb_stream.core.board import Reconstruction
+from wpb_stream.core.messages import CLOSE_RESTART, SUBPROTOCOL, Welcome, encode_reply
 from wpb_stream.core.table import PointTable
 from wpb_stream.tokens import new_token
 
@@ -30,6 +33,17 @@ import {{ Feed }} from {};
 const feed = new Feed({});
 await feed.fetch("u", {{ revision: "live.9" }}).catch(({{ code, message }}) => console.log(`${{code}}: ${{message}}`));
 feed.close();
+"""
+
+ONCE = """
+import {{ Feed }} from {};
+const feed = new Feed({});
+const told = ({{ code }}) => console.log(code);
+const asked = [feed.reprocess("u"), feed.runAgain("u", {{ begin: true }})].map((promise) => promise.catch(told));
+const others = [feed.runAgain("u"), feed.listRuns()].map((promise) => promise.catch(() => {{}}));
+await Promise.all(asked);
+feed.close();
+await Promise.all(others);
 """
 
 
@@ -148,3 +162,25 @@ async def test_a_server_that_is_away_is_tried_again_until_the_feed_is_closed(ser
         await watcher.until("connection", state="waiting")
         watcher.tell("close")
         assert await watcher.ended() == 0
+
+
+async def test_what_must_not_be_done_twice_is_not_asked_for_again_after_an_interruption(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    async def falls_silent(socket: ServerConnection) -> None:
+        await socket.recv()  # the token
+        await socket.send(encode_reply(Welcome("0", "s", "2026-01-01T00:00:00Z", None)))
+        async for text in socket:
+            asked = json.loads(text)
+            heard.append("begin" if asked.get("begin") else asked["type"])
+            if "list_runs" in heard:
+                await socket.close(CLOSE_RESTART)
+
+    async with serve(falls_silent, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL)]) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        (tmp_path / "once.mjs").write_text(ONCE.format(json.dumps(CLIENT.as_uri()), json.dumps(url)))
+        assert await node(tmp_path / "once.mjs") == "interrupted\n" * 2
+    assert heard[:5] == ["reprocess", "begin", "run_again", "list_runs", "run_again"], (
+        "what changes nothing is asked for at each connection"
+    )
+    assert not {"reprocess", "begin"} & set(heard[5:])

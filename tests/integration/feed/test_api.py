@@ -51,10 +51,11 @@ async def test_its_detectors_are_told_with_the_one_that_the_maps_are_made_of(bea
     assert json.loads(body) == {"data_keys": ["camera"], "chosen": "camera"}
     two = scan(beamline.folder, seed=31, wpb={"data_key": "wide"})
     keys = two.head[1].doc["data_keys"]
-    keys["wide"] = {**keys["camera"], "source": "sim://wide"}
+    number = {"source": "sim://flux", "dtype": "number", "shape": [], "external": "STREAM:"}
+    two.head[1].doc["data_keys"] = {"flux": number, **keys, "wide": {**keys["camera"], "source": "sim://wide"}}
     await beamline.take(two)
     _, _, body = await got(beamline, f"/api/runs/{two.uid}/detectors")
-    assert json.loads(body) == {"data_keys": ["camera", "wide"], "chosen": "wide"}
+    assert json.loads(body) == {"data_keys": ["camera", "wide", "flux"], "chosen": "wide"}
     status, _, body = await got(beamline, "/api/runs/nobody/detectors")
     assert (status, json.loads(body)["error"]) == (404, "unknown_run")
 

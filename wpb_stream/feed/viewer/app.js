@@ -97,6 +97,9 @@ const frames = new FrameWindow({
     const answer = await fetchWithToken(`api/runs/${encodeURIComponent(run)}/detectors`).catch(() => null);
     return answer?.ok ? answer.json() : null;
   },
+}, (cell) => {
+  stage.marked = cell;
+  stage.redraw(false);
 });
 
 const remake = new Remake(frames.editor, {

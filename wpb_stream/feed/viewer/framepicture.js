@@ -19,6 +19,8 @@ import { Surface } from "./surface.js";
 export const FIRST_SIZE = 512;
 /** Pixels of a frame up to which the regions of the maps are measured on each: all of them have to be fetched for that. */
 const MEASURED = 2 ** 22;
+/** Of outlines on a frame, which is as dark where the page is light. @type {Record<string, string>} */
+const INK = { red: "#ff7b72", green: "#4cc46a", blue: "#6cb0ff" };
 /** How far an arrow key moves the frame, in CSS pixels. */
 const STEP_PX = 40;
 
@@ -125,7 +127,7 @@ export class FramePicture {
     const theme = readTheme(this.#surface.canvas);
     const { regions, line } = this.editor;
     this.#plot?.layout(width, height, theme);
-    const coloured = regions.map((each) => ({ ...each, colour: primary(theme, each.colour) }));
+    const coloured = regions.map((each) => ({ ...each, colour: INK[each.colour] ?? each.colour }));
     if (this.#plot instanceof FramePlot) this.#plot.draw(context, theme, { regions: coloured, line });
     else if (this.#plot) {
       const bands = coloured.filter(({ region }) => Number(region.columns?.[1])).map(({ region, colour, label }) => {
@@ -214,12 +216,4 @@ export class FramePicture {
     this.#redraw();
     return true;
   }
-}
-
-/**
- * @param {import("./axes.js").Theme} theme
- * @param {string} colour
- */
-function primary(theme, colour) {
-  return colour === "red" || colour === "green" || colour === "blue" ? theme[colour] : colour;
 }

@@ -34,9 +34,14 @@ export class FrameWindow {
   /** Uid of the run whose detectors were asked for. */ #listed = "";
   picture = new FramePicture(() => this.#edited());
 
-  /** @param {FrameSource} source */
-  constructor(source) {
+  /**
+   * @param {FrameSource} source
+   * @param {(cell: number | null) => void} shown told which cell's frame is shown; null for none
+   */
+  constructor(source, shown) {
     this.#source = source;
+    this.shown = shown;
+    this.#dialog.addEventListener("close", () => shown(null));
     this.#detector.addEventListener("change", () => {
       this.#begin();
       this.#want(this.#picked);
@@ -195,6 +200,7 @@ export class FrameWindow {
     text("frame-said", found ? "" : String(answer));
     text("frame-title", `Frame of point ${wanted.point}`);
     text("frame-at", this.#positions(wanted.cell));
+    if (this.#dialog.open) this.shown(wanted.cell);
     this.picture.see(found);
     const lines = String(this.picture.lines);
     if (found && this.#dialog.dataset.lines !== lines) {

@@ -84,6 +84,7 @@ export class LinePlot {
     };
     if (values.length <= MARKED) values.forEach((_, cell) => dot(cell, 2.2));
     if (overlay.growing && model.latestCell !== null) dot(model.latestCell, 4.5);
+    if (overlay.marked !== null) dot(overlay.marked, 4.5);
     if (overlay.cursor === null) return;
     const across = Math.round(this.#at(overlay.cursor, 0)[0]);
     context.fillStyle = theme.muted;

@@ -18,6 +18,7 @@ import { drawSelection } from "./selection.js";
  * What is drawn over the data.
  * @typedef {object} Overlay
  * @property {number | null} cursor the cell pointed at
+ * @property {number | null} marked the cell whose frame is shown
  * @property {boolean} growing whether the latest cell is marked
  * @property {number[] | null} path the cells that were measured, in their order
  * @property {number[] | null} plan the cells to come
@@ -159,6 +160,7 @@ export class MapPlot {
     if (overlay.plan) this.#path(context, overlay.plan, true);
     if (overlay.path) this.#path(context, overlay.path, false);
     if (overlay.growing && model.latestCell !== null) outline(context, this.rect(model.latestCell), 3);
+    if (overlay.marked !== null) outline(context, this.rect(overlay.marked), 3);
     if (overlay.selection) drawSelection(context, this, overlay.selection);
     if (overlay.cursor !== null) crosshair(context, box, this.rect(overlay.cursor));
   }

@@ -58,6 +58,7 @@ export class Stage {
   /** The revision that is subtracted from it. @type {RunModel | null} */ compared = null;
   /** @type {View | null} */ view = null;
   /** The cell that is pointed at. @type {number | null} */ cursor = null;
+  /** The cell whose frame is shown. @type {number | null} */ marked = null;
   /** What the person draws by dragging. @type {"region" | "line" | null} */ tool = null;
   /** What the person has drawn. @type {Selection | null} */ selection = null;
   /** The map that is large, by its name; the first one if there is none of that name. @type {string | null} */ large = null;
@@ -312,11 +313,12 @@ export class Stage {
 
   /** @returns {import("./mapplot.js").Overlay} */
   #overlay() {
-    const { view, model, cursor, selection } = this;
+    const { view, model, cursor, marked, selection } = this;
     const { path, plan } = this.look.chosen;
     const drawn = view?.model;
     return {
       cursor,
+      marked,
       selection,
       growing: this.listener.running() || (drawn?.rows ?? 0) < (model?.rows ?? 0),
       path: path && drawn ? [...drawn.cells.subarray(0, drawn.rows)] : null,

@@ -10,7 +10,7 @@ const STYLE = `
   --red: #ff7b72; --green: #4cc46a; --blue: #6cb0ff; --amber: #e8ae4a; color: var(--text); }
 @media (prefers-color-scheme: light) { :host {
   --ground: #f2f4f7; --surface: #fff; --hatch: #f4f6f9; --line: #cdd6e0; --text: #16202b; --muted: #566474; --accent: #0a55b5;
-  --red: #c4262e; --green: #137a37; --blue: #1c63cf; --amber: #8f5a00; } }
+  --red: #c4262e; --green: #0f6e30; --blue: #1c63cf; --amber: #8f5a00; } }
 [hidden] { display: none !important; }
 * { box-sizing: border-box; margin: 0; }
 .stage { flex: 1; min-height: 0; display: grid; gap: .4rem; grid-template-columns: var(--columns); grid-auto-rows: minmax(0, 1fr); }

@@ -124,7 +124,7 @@ def test_what_only_a_consumer_understands_is_kept_from_other_clients() -> None:
 async def test_tls_and_options_of_the_consumer_reach_clients_that_take_them(authority: str) -> None:
     options = {"security_protocol": "SASL_SSL", **LOGIN, "ssl_cafile": authority, "max_partition_fetch_bytes": 1 << 24}
     nobody = f"127.0.0.1:{free_port('127.0.0.1', 0)}"
-    with pytest.raises(ServiceError, match=f"Kafka at {nobody} cannot be reached .*; check WPB_SOURCES"):
+    with pytest.raises(ServiceError, match=f"Kafka at {nobody} cannot be reached: nobody listens at {nobody}; check WPB_SOURCES"):
         await KafkaSource(f"kafka://{nobody}/topic", options=options).__aenter__()
 
 
@@ -385,6 +385,7 @@ async def test_a_login_or_certificate_that_is_wrong_is_told_as_what_cannot_be_re
         await listen(KafkaSource(f"kafka://{apache_kafka.address(listener)}/topic", options=options), 1)
     assert "\n" not in str(error.value)
     assert "wrong" not in str(error.value)
+    assert "Unable to bootstrap" not in str(error.value)
 
 
 @pytest.mark.parametrize("parse", [KafkaAddress.parse, KafkaAddress.parse_one])

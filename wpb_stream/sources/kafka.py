@@ -14,11 +14,12 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeError
 
 from wpb_stream.core.documents import Arrival, Loss, Message
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.sources.kafka_settings import KafkaAddress, KafkaOptions
+from wpb_stream.sources.reaching import why_not
 
 log = logging.getLogger(__name__)
 
@@ -84,9 +85,9 @@ class KafkaSource:
         except (KafkaError, OSError) as error:
             await self._close()
             settings = f"{self._setting} and WPB_KAFKA_OPTIONS" if self._options.connection else self._setting
-            raise ServiceError(
-                f"Kafka at {self.address.servers} cannot be reached ({error}; the log's lines before this one say why); check {settings}"
-            ) from error
+            # Of what became of connections this error tells nothing, and those before it are in the client's own log alone.
+            why = await why_not(self.address.servers, "Kafka") if isinstance(error, KafkaConnectionError) else str(error)
+            raise ServiceError(f"Kafka at {self.address.servers} cannot be reached: {why}; check {settings}") from error
         except BaseException:  # cancelled: nobody will leave what was never entered
             await self._close()
             raise

@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test faults lint types bench peers docs-pictures docs-gallery lock audit sbom npm npm-lock clean setup chromium rabbitmq nginx node
+.PHONY: help demo test faults lint types bench peers docs-pictures docs-gallery lock audit sbom npm npm-lock clean setup debian chromium rabbitmq nginx node
 
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -45,7 +45,7 @@ help: ## This list
 demo: setup ## Set up, then show a simulated scan live: `make demo ARGS="--once --shape 7x9"`
 	@$(BIN)/wpb demo $(ARGS)
 
-test: setup chromium rabbitmq nginx node ## Set up, then run all checks and all tests: `make test ARGS="-k table"`
+test: setup debian node ## Set up, then run all checks and all tests: `make test ARGS="-k table"`
 	@failed=""; \
 	check() { echo; echo "==== $$*"; "$$@" || failed="$$failed    $$*"$$'\n'; }; \
 	check $(BIN)/ruff check; \
@@ -60,7 +60,7 @@ test: setup chromium rabbitmq nginx node ## Set up, then run all checks and all 
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=pytest; \
 	[ -z "$$failed" ]
 
-faults: setup chromium rabbitmq nginx ## Only the tests in which something goes wrong; `make faults WHOLE=1` those too that take minutes
+faults: setup debian ## Only the tests in which something goes wrong; `make faults WHOLE=1` those too that take minutes
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "faults$(if $(WHOLE),, and not whole)" $(ARGS)
 
 lint: setup ## Style, format and the direction of imports
@@ -164,26 +164,30 @@ node: $(PACKAGES:=/node_modules/.package-lock.json)
 	@touch $@
 
 # Playwright's own Node needs libatomic1, which a small Debian lacks.
-BROWSER_PACKAGES := chromium fonts-dejavu-core libatomic1
-# $(1): whether it is there, in the shell's words; $(2): what needs it; $(3): its packages
+chromium_PACKAGES := chromium fonts-dejavu-core libatomic1
+chromium_IS_THERE := command -v chromium >/dev/null && ldconfig -p | grep -q libatomic.so.1
+# The tests run nodes of their own; the one that Debian starts at the installation is left as it is.
+rabbitmq_PACKAGES := rabbitmq-server openssl
+rabbitmq_IS_THERE := [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && command -v openssl >/dev/null
+nginx_PACKAGES := nginx-light
+nginx_IS_THERE := command -v nginx >/dev/null
+# $(1): which of these are needed: what is missing is installed at once, as apt-get takes longer to start than to fetch most of it.
 define from_debian
-	@if ! { $(1); }; then \
+	@missing=""; \
+	$(foreach name,$(1),{ $($(name)_IS_THERE); } || missing="$$missing $($(name)_PACKAGES)";) \
+	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "==== apt-get install $(3)"; \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(3); \
+			echo "==== apt-get install$$missing"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 		else \
-			echo "make: $(2); apt-get install $(3), and try again" >&2; exit 1; \
+			echo "make: the tests need more of Debian; apt-get install$$missing, and try again" >&2; exit 1; \
 		fi; \
 	fi
 endef
 
-chromium:
-	$(call from_debian,command -v chromium >/dev/null && ldconfig -p | grep -q libatomic.so.1,the browser tests need Chromium,$(BROWSER_PACKAGES))
+DEBIAN := chromium rabbitmq nginx
+debian:
+	$(call from_debian,$(DEBIAN))
 
-# The tests run nodes of their own; the one that Debian starts at the installation is left as it is.
-RABBITMQ_PACKAGES := rabbitmq-server openssl
-rabbitmq:
-	$(call from_debian,[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && command -v openssl >/dev/null,the tests of STOMP need RabbitMQ,$(RABBITMQ_PACKAGES))
-
-nginx:
-	$(call from_debian,command -v nginx >/dev/null,the tests of gateways need nginx,nginx-light)
+$(DEBIAN):
+	$(call from_debian,$@)

@@ -10,7 +10,7 @@ import { save } from "./save.js";
 export function pictureButton(shown) {
   const button = document.createElement("button");
   button.type = "button";
-  button.className = "enlarge";
+  button.className = "save";
   button.textContent = "⤓";
   button.title = button.ariaLabel = `Save ${shown.heading.textContent} as a picture`;
   button.addEventListener("click", async () => save(await pictureOf(shown), `${fileName(shown)}.png`));

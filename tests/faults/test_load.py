@@ -38,6 +38,12 @@ CLIENTS = 100
 WAIT_S = 1200.0
 
 
+@pytest.fixture
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    """With windows of so many frames, where a test says so."""
+    return settings.model_copy(update={"window_frames": request.param}) if hasattr(request, "param") else settings
+
+
 class MapWatcher(Watcher):
     """Holds the map of one channel of a run, to the last bit."""
 
@@ -185,7 +191,9 @@ async def test_ten_runs_interleaved(settings: Settings, nursling: Nursling, tmp_
         await publish(interleaved(*(run.documents for run in runs)), settings.sources[0], speed=0)
 
 
+@pytest.mark.parametrize("settings", [2048], indirect=True)
 async def test_a_run_of_a_million_points(settings: Settings, nursling: Nursling, tmp_path: Path) -> None:
+    # Windows of 100 frames, the default, show a scan sooner than anyone needs who waits for a million points.
     rows = int(os.environ.get("TEST_LOAD_ROWS", "1000"))
     run = scan(tmp_path / "frames", (rows, 1000), frames=random_frames(rows * 1000, 1, 1), points_per_datum=1000).write(a_chunk=1000)
     await nursling.serve()

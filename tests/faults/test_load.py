@@ -193,7 +193,7 @@ async def test_ten_runs_interleaved(settings: Settings, nursling: Nursling, tmp_
 
 @pytest.mark.parametrize("settings", [2048], indirect=True)
 async def test_a_run_of_a_million_points(settings: Settings, nursling: Nursling, tmp_path: Path) -> None:
-    # Windows of 100 frames, the default, show a scan sooner than anyone needs who waits for a million points.
+    # Windows of 64 frames, the default, show a scan sooner than anyone needs who waits for a million points.
     rows = int(os.environ.get("TEST_LOAD_ROWS", "1000"))
     run = scan(tmp_path / "frames", (rows, 1000), frames=random_frames(rows * 1000, 1, 1), points_per_datum=1000).write(a_chunk=1000)
     await nursling.serve()

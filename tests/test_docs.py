@@ -23,6 +23,7 @@ from wpb_stream.core.reducers import Statistic
 from wpb_stream.core.shapes import MAX_COORDINATE, MAX_VERTICES
 from wpb_stream.core.slices import MAX_COLUMNS
 from wpb_stream.core.tomography import FILTERS
+from wpb_stream.failpoints import STAGES
 from wpb_stream.feed.metrics import Metrics
 from wpb_stream.feed.places import Places
 from wpb_stream.feed.sent import Sent
@@ -73,6 +74,11 @@ def test_every_metric_is_explained_and_every_alert_is_of_metrics_that_there_are(
     assert {name.removesuffix("_bucket") for name in re.findall(r"\bwpb_[a-z_]+", told)} <= metrics.keys()
     _, rules = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", told, re.DOTALL)]
     assert all(rule.keys() >= {"alert", "expr", "annotations"} for group in rules["groups"] for rule in group["rules"])
+
+
+def test_every_stage_at_which_a_process_can_be_killed_is_named() -> None:
+    page = (ROOT / "docs" / "explanations" / "reliability.md").read_text()
+    assert dict(re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", page, re.MULTILINE)) == STAGES
 
 
 @pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)

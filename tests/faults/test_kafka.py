@@ -93,7 +93,7 @@ async def send(address: str, topic: str, values: Sequence[bytes]) -> None:
 
 
 async def test_a_scan_goes_on_when_the_broker_stands_still_and_when_it_is_killed_and_started_again(
-    settings: Settings, streaming: Streaming, apache_kafka: ApacheKafka, topic: str, tmp_path: Path
+    settings: Settings, streaming: Streaming, apache_kafka: ApacheKafka, topic: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await make_topic(apache_kafka.address(), topic)
     run = scan(tmp_path / "frames").write()
@@ -106,6 +106,9 @@ async def test_a_scan_goes_on_when_the_broker_stands_still_and_when_it_is_killed
         apache_kafka.thaw()
         await publishing
         apache_kafka.kill()
+        async with asyncio.timeout(WAIT_S):
+            while "went away" not in caplog.text:
+                await asyncio.sleep(0.02)
         apache_kafka.start()  # not in another thread, with whose end it would end
         await publish([*run.at(6, run.points), run.stop], settings.sources[0], speed=0)
     assert "messages_lost" not in codes(settings, run.uid)

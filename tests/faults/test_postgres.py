@@ -13,7 +13,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.faults.judge import judged
+from tests.faults.judge import Holdings, judged
+from tests.faults.nursery import Nursling
 from tests.helpers.own_postgres import OwnPostgres, name_of
 from tests.helpers.scans import Scan, scan
 from tests.integration.conftest import Streaming
@@ -105,6 +106,23 @@ async def test_a_slow_database_delays_the_rows_and_costs_none(settings: Settings
         for first in range(0, run.points, 3):
             await publish(run.at(first, first + 3), settings.sources[0], speed=0)
         await publish([*run.head, run.stop], settings.sources[0], speed=0)
+
+
+async def test_a_process_that_is_cut_off_its_database_again_and_again_keeps_no_handle_and_no_memory(
+    settings: Settings, nursling: Nursling, postgres: OwnPostgres, tmp_path: Path
+) -> None:
+    calm, cut = (scan(tmp_path / "frames", (5, 6), seed=seed).write() for seed in range(2))
+    await nursling.serve()
+    async with judged(settings, calm):
+        await publish(calm.documents, settings.sources[0], speed=0)
+    before = Holdings.of(nursling.pid)
+    async with judged(settings, cut):
+        await publish(cut.head, settings.sources[0], speed=0)
+        for row in range(5):
+            await publish(cut.at(6 * row, 6 * (row + 1)), settings.sources[0], speed=0)
+            postgres.cut_off(settings.database_url or "")
+        await publish([cut.stop], settings.sources[0], speed=0)
+    before.assert_back(Holdings.of(nursling.pid))
 
 
 @pytest.fixture

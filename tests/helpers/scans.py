@@ -52,12 +52,12 @@ class Scan:
     def stop(self) -> Recorded:
         return self.documents[-1]
 
-    def write(self, frames: int | None = None) -> Scan:
-        """Write the first ``frames``, or all, one a chunk, in a file that is then closed."""
+    def write(self, frames: int | None = None, *, a_chunk: int = 1) -> Scan:
+        """Write the first ``frames``, or all, so many a chunk, in a file that is then closed."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with h5py.File(self.file, "w", libver="latest") as file:
             file.create_dataset(
-                DATASET, data=self.frames[:frames], chunks=(1, *self.frames.shape[1:]), maxshape=(None, *self.frames.shape[1:])
+                DATASET, data=self.frames[:frames], chunks=(a_chunk, *self.frames.shape[1:]), maxshape=(None, *self.frames.shape[1:])
             )
         return self
 

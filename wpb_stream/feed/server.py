@@ -378,6 +378,7 @@ class Feed:
             log.warning("run %s has a newer revision, which a client is not shown: %s", made.run.uid, error)
             why = error_of(error, subscription.id).message
             told = Notice("revision_not_shown", f"There is a newer revision of this run, which cannot be shown here. {why}")
+            self._board.counts.notices[told.code] += 1
             await client.tell(NoticeMessage(subscription.id, told.code, told.message))
             return made
 

@@ -77,6 +77,7 @@ class Growing:
         if changed or monotonic() >= self._tell_motion_at:
             self._tell_motion_at = monotonic() + MOTION_S
             self.live.describe_again()
+        self._tell()
 
     async def to_its_end(self, reduce: Reduce, changed: Callable[[], None]) -> bool:
         """Read and place windows until the run is over, or this is abandoned.

@@ -212,6 +212,7 @@ def test_rows_after_a_gap_are_not_shown_and_the_gap_is_told_until_all_is_told_ag
     held = mirrored(told)
     assert (held.live["u"].table.rows, held.live["u"].ended, held.counts.gaps) == (0, False, 1)
     assert list(held.live["u"].notices) == [LATE]
+    assert held.counts.notices == {"rows_late": 1}
     made.ended = False
     held = mirrored(told, due(Owed(board, 1)))
     assert held.live["u"].table.data.tobytes() == made.table.data.tobytes()

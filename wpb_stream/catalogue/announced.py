@@ -12,6 +12,7 @@ from psycopg import sql
 
 from wpb_stream.catalogue.records import REVISIONS_CHANNEL
 from wpb_stream.catalogue.writer import RETRY_S
+from wpb_stream.core.counts import in_a_line, is_power_of_two
 
 APPLICATION = "wpb stream, new revisions"
 """How the connection calls itself at the database."""
@@ -48,15 +49,19 @@ class NewRevisions:
 
     async def batches(self) -> AsyncGenerator[list[str], None]:
         """Uids of the runs that have new revisions, as they come; never ends by itself. Close it."""
+        failures = 0
         while True:
             try:
                 async with await self._connect() as connection:
                     await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(REVISIONS_CHANNEL)))
                     async with aclosing(self._listen(connection)) as batches:
+                        failures = 0
                         async for batch in batches:
                             yield batch
             except (psycopg.Error, TimeoutError) as error:
-                log.warning("new revisions wait: the catalogue's database does not answer (%s)", str(error).strip() or "timeout")
+                failures += 1
+                if is_power_of_two(failures):
+                    log.warning("new revisions wait: the catalogue's database does not answer (%s)", in_a_line(error) or "timeout")
             await asyncio.sleep(RETRY_S)
 
     async def _listen(self, connection: psycopg.AsyncConnection) -> AsyncGenerator[list[str], None]:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from wpb_stream.catalogue.deadletters import CHANNEL, LISTENING_LOCK, SOURCE
+from wpb_stream.core.counts import in_a_line
 from wpb_stream.core.documents import Message
 from wpb_stream.core.exceptions import ServiceError
 
@@ -89,6 +90,4 @@ class ReplayedLetters:
 
 
 def _away(error: Exception) -> ServiceError:
-    return ServiceError(
-        f"dead letters cannot be replayed now: the catalogue's database does not answer ({str(error).strip() or 'timeout'})"
-    )
+    return ServiceError(f"dead letters cannot be replayed now: the catalogue's database does not answer ({in_a_line(error) or 'timeout'})")

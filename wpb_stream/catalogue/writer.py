@@ -23,7 +23,7 @@ from wpb_stream.catalogue.deadletters import SOURCE as REPLAYED
 from wpb_stream.catalogue.deadletters import LetterShelf
 from wpb_stream.catalogue.records import Batch, pack, to_json, unpack
 from wpb_stream.core.board import Reconstruction
-from wpb_stream.core.counts import Counts, is_power_of_two
+from wpb_stream.core.counts import Counts, in_a_line, is_power_of_two
 from wpb_stream.core.documents import Document
 from wpb_stream.core.exceptions import Fenced
 from wpb_stream.core.messages import RunInfo
@@ -62,7 +62,7 @@ async def insist(ask: Callable[[], Awaitable[T]], counts: Counts) -> T:
             failures += 1
             counts.catalogue_retries += 1
             if is_power_of_two(failures):
-                log.warning("the catalogue's database does not answer (%s); trying again, see WPB_DATABASE_URL", str(error).strip())
+                log.warning("the catalogue's database does not answer (%s); trying again, see WPB_DATABASE_URL", in_a_line(error))
             await asyncio.sleep(RETRY_S)
         else:
             if failures:

@@ -50,3 +50,8 @@ class Counts:
 def is_power_of_two(number: int) -> bool:
     """Whether this one of many failures in a row is said: the first, the second, the fourth, ..."""
     return number & (number - 1) == 0
+
+
+def in_a_line(error: BaseException) -> str:
+    """The text of an error of somebody else's, as it may stand in a sentence."""
+    return " ".join(str(error).split())

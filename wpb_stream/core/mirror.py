@@ -131,6 +131,7 @@ class Mirror:
             log.error("run %s, %s: what follows row %d is not on the topic; waiting for it", made.run.uid, made.revision, made.table.rows)
             if LATE not in growing.notices:
                 growing.notices.append(LATE)
+                self._board.counts.notices[LATE.code] += 1
         growing.lacks = not follows
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from socket import IPPROTO_TCP, TCP_USER_TIMEOUT
+from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT
 from ssl import SSLContext
 from time import monotonic, time
 from uuid import uuid4
@@ -77,6 +77,7 @@ FRAME = "frame"
 ANSWER_TIMEOUT_S = 60.0
 """From a connection to its upgrade, or to the answer of a plain request: a catalogue that is away takes 10 s, a large map more."""
 TCP_USER_TIMEOUT_MS = 10_000
+"""A client whose machine does not answer for this long is gone; half of it after it was last heard of, it is asked."""
 CLOCK_S = 60.0
 """How often the clock is looked at for what expires: it may be set meanwhile."""
 
@@ -196,8 +197,13 @@ class Feed:
 
     async def _client(self, socket: ServerConnection) -> None:
         assert isinstance(socket, Socket), "as serve was told"
-        # A pulled cable: the kernel gives up what is not acknowledged, instead of trying for a quarter of an hour.
-        socket.transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+        # A pulled cable: the kernel gives up what is not acknowledged, instead of trying for a quarter of an hour; and asks now and then
+        # where nothing is sent. Pings of websockets, which wait behind what is buffered, would take 40 s.
+        connection = socket.transport.get_extra_info("socket")
+        connection.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
+        for option in (TCP_KEEPIDLE, TCP_KEEPINTVL):
+            connection.setsockopt(IPPROTO_TCP, option, TCP_USER_TIMEOUT_MS // 2000)
+        connection.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
         self._sent.clients += 1
         try:
             grant = await self._door.admit(socket)
@@ -378,6 +384,7 @@ class Feed:
             log.warning("run %s has a newer revision, which a client is not shown: %s", made.run.uid, error)
             why = error_of(error, subscription.id).message
             told = Notice("revision_not_shown", f"There is a newer revision of this run, which cannot be shown here. {why}")
+            self._board.counts.notices[told.code] += 1
             await client.tell(NoticeMessage(subscription.id, told.code, told.message))
             return made
 

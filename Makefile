@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test faults lint types bench peers docs-pictures docs-gallery lock audit sbom npm npm-lock clean setup debian chromium rabbitmq nginx node
+.PHONY: help demo test faults lint types bench peers docs-pictures docs-gallery lock audit sbom npm npm-lock clean setup debian chromium firefox rabbitmq nginx node
 
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -166,6 +166,8 @@ node: $(PACKAGES:=/node_modules/.package-lock.json)
 # Playwright's own Node needs libatomic1, which a small Debian lacks.
 chromium_PACKAGES := chromium fonts-dejavu-core libatomic1
 chromium_IS_THERE := command -v chromium >/dev/null && ldconfig -p | grep -q libatomic.so.1
+firefox_PACKAGES := firefox-esr
+firefox_IS_THERE := command -v firefox-esr >/dev/null || command -v firefox >/dev/null
 # The tests run nodes of their own; the one that Debian starts at the installation is left as it is.
 rabbitmq_PACKAGES := rabbitmq-server openssl
 rabbitmq_IS_THERE := [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && command -v openssl >/dev/null
@@ -185,7 +187,7 @@ define from_debian
 	fi
 endef
 
-DEBIAN := chromium rabbitmq nginx
+DEBIAN := chromium firefox rabbitmq nginx
 debian:
 	$(call from_debian,$(DEBIAN))
 

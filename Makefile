@@ -8,9 +8,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test faults lint types bench peers docs-pictures docs-gallery lock audit sbom npm npm-lock clean setup debian chromium firefox rabbitmq nginx node
+.PHONY: $(CHECKS) help demo test faults lint types bench peers docs-pictures docs-gallery lock audit sbom npm npm-lock clean setup debian chromium firefox rabbitmq nginx node
 
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -45,32 +44,36 @@ help: ## This list
 demo: setup ## Set up, then show a simulated scan live: `make demo ARGS="--once --shape 7x9"`
 	@$(BIN)/wpb demo $(ARGS)
 
-test: setup debian node ## Set up, then run all checks and all tests: `make test ARGS="-k table"`
+test: ## Set up, then run all checks and all tests: `make test ARGS="-k table"`
+	@$(MAKE) --no-print-directory -j3 setup debian node
 	@failed=""; \
-	check() { echo; echo "==== $$*"; "$$@" || failed="$$failed    $$*"$$'\n'; }; \
-	check $(BIN)/ruff check; \
-	check $(BIN)/ruff format --check; \
-	check $(BIN)/pyright; \
-	check $(BIN)/lint-imports; \
-	check $(TSC) -p npm; \
-	check $(BIN)/dagster definitions validate -w workspace.yaml; \
-	check $(AUDIT); \
-	[ -z "$$failed" ] || printf '\n==== failed before the tests:\n%s' "$$failed" >&2; \
+	$(MAKE) --no-print-directory --keep-going --output-sync -j2 $(CHECKS) || failed=checks; \
+	[ -z "$$failed" ] || printf '\n==== failed before the tests: see above\n' >&2; \
 	echo; echo "==== $(BIN)/pytest"; \
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS) || failed=pytest; \
 	[ -z "$$failed" ]
 
+CHECKS := check-types check-style check-imports check-scripts check-dagster check-audit
+check-types: setup
+	$(BIN)/pyright
+check-style: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+check-imports: setup
+	$(BIN)/lint-imports
+check-scripts: npm/node_modules/.package-lock.json
+	$(TSC) -p npm
+check-dagster: setup
+	$(BIN)/dagster definitions validate -w workspace.yaml
+check-audit: setup
+	@$(AUDIT)
+
 faults: setup debian ## Only the tests in which something goes wrong; `make faults WHOLE=1` those too that take minutes
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "faults$(if $(WHOLE),, and not whole)" $(ARGS)
 
-lint: setup ## Style, format and the direction of imports
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/lint-imports
+lint: check-style check-imports ## Style, format and the direction of imports
 
-types: setup npm/node_modules/.package-lock.json ## Static types
-	$(BIN)/pyright
-	$(TSC) -p npm
+types: check-types check-scripts ## Static types
 
 bench: setup ## Frames a second and latency, side by side with the plain way
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -96,8 +99,7 @@ lock: $(TOOLS) ## Resolve uv.lock anew, from the public index whatever this mach
 	env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX $(UV) lock --no-config --python "$(PYTHON)"; \
 	[ "$$before" = "$$(hosts)" ] || { echo "make lock: uv.lock now names other hosts than before; look before you commit it:" >&2; hosts >&2; exit 1; }
 
-audit: setup ## Known vulnerabilities of what the locks hold, as far as lists of them can be reached
-	@$(AUDIT)
+audit: check-audit ## Known vulnerabilities of what the locks hold, as far as lists of them can be reached
 
 sbom: $(TOOLS) ## What wpb is installed with, all extras included, as CycloneDX 1.5, into dist/
 	@mkdir -p dist; $(UV) export --quiet --frozen --no-config --no-dev --all-extras --format cyclonedx1.5 -o dist/wpb.cdx.json >/dev/null

@@ -1,4 +1,4 @@
-"""What SECURITY.md says: each test it names is there, each limit is what the code has."""
+"""What SECURITY.md says: each limit is what the code has, and each test that it or reliability.md names is there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "SECURITY.md").read_text()
 REFUSED = PAGE.partition("## What is refused")[2].partition("\n## ")[0]
 LIMITS = re.findall(r"^\| .+? \| ([\d,]+) \| (.+?) \|$", PAGE.partition("## Limits")[2], re.MULTILINE)
-TESTS = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", PAGE)
+RELIABILITY = (ROOT / "docs" / "explanations" / "reliability.md").read_text()
+TESTS = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", PAGE + RELIABILITY)
 
 
 def test_each_refusal_names_tests_that_there_are() -> None:

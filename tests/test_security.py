@@ -16,14 +16,15 @@ PAGE = (ROOT / "SECURITY.md").read_text()
 REFUSED = PAGE.partition("## What is refused")[2].partition("\n## ")[0]
 LIMITS = re.findall(r"^\| .+? \| ([\d,]+) \| (.+?) \|$", PAGE.partition("## Limits")[2], re.MULTILINE)
 RELIABILITY = (ROOT / "docs" / "explanations" / "reliability.md").read_text()
-TESTS = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", PAGE + RELIABILITY)
+TESTS = re.findall(r"`((?:tests/[\w/]+/|tests/)?test_\w+\.py)(?:::(\w+))?`", PAGE + RELIABILITY)
 
 
 def test_each_refusal_names_tests_that_there_are() -> None:
     rows = re.findall(r"^\| .+ \|$", REFUSED, re.MULTILINE)[1:]
     assert len(rows) >= 15
     assert [row for row in rows if "`tests/" not in row and not row.startswith("|---")] == []
-    for file, name in TESTS:
+    for told, name in TESTS:
+        file = told if told.startswith("tests/") else f"tests/faults/{told}"
         defined = [
             node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         ]

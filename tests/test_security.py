@@ -1,4 +1,4 @@
-"""What SECURITY.md says: each test it names is there, each limit is what the code has."""
+"""What SECURITY.md says: each limit is what the code has, and each test that it or reliability.md names is there."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "SECURITY.md").read_text()
 REFUSED = PAGE.partition("## What is refused")[2].partition("\n## ")[0]
 LIMITS = re.findall(r"^\| .+? \| ([\d,]+) \| (.+?) \|$", PAGE.partition("## Limits")[2], re.MULTILINE)
-TESTS = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", PAGE)
+RELIABILITY = (ROOT / "docs" / "explanations" / "reliability.md").read_text()
+TESTS = re.findall(r"`((?:tests/[\w/]+/|tests/)?test_\w+\.py)(?:::(\w+))?`", PAGE + RELIABILITY)
 
 
 def test_each_refusal_names_tests_that_there_are() -> None:
     rows = re.findall(r"^\| .+ \|$", REFUSED, re.MULTILINE)[1:]
     assert len(rows) >= 15
     assert [row for row in rows if "`tests/" not in row and not row.startswith("|---")] == []
-    for file, name in TESTS:
+    for told, name in TESTS:
+        file = told if told.startswith("tests/") else f"tests/faults/{told}"
         defined = [
             node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         ]

@@ -22,6 +22,8 @@ from wpb_stream.core.narrow import as_mapping
 
 TASK_KEY = "blueapi_task_id"
 """Key of a start document that names the task whose plan made the run."""
+SESSION_KEY = "instrument_session"
+"""Key of a start document, and of a task's metadata, that names the session it was asked for in."""
 _TIMEOUT_S = 10.0
 
 
@@ -55,7 +57,7 @@ class BlueApi:
         """
         with self._answering(missing=f"blueapi does not know the task {task[:80]} any more: it forgets them when it is restarted"):
             told = (await self._ask("GET", f"/tasks/{quote(task, safe='')}"))["task"]
-            return Task(told["name"], dict(as_mapping(told["params"])), told["metadata"]["instrument_session"])
+            return Task(told["name"], dict(as_mapping(told["params"])), told["metadata"][SESSION_KEY])
 
     async def run(self, task: Task) -> str:
         """Have its worker run a task now; gives the id of the new task.
@@ -63,7 +65,7 @@ class BlueApi:
         :raises ServiceError: it cannot be reached, refuses, or is busy: then nothing is left waiting there
         """
         with self._answering(missing=f"blueapi has no plan {task.plan[:80]!r} any more"):
-            request = {"name": task.plan, "params": task.params, "instrument_session": task.session}
+            request = {"name": task.plan, "params": task.params, SESSION_KEY: task.session}
             made = (await self._ask("POST", "/tasks", request))["task_id"]
             try:
                 await self._ask("PUT", "/worker/task", {"task_id": made})

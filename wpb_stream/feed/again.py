@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from wpb_stream.blueapi import TASK_KEY, BlueApi, UnknownTask
+from wpb_stream.blueapi import SESSION_KEY, TASK_KEY, BlueApi, UnknownTask
 from wpb_stream.catalogue.reader import CatalogueReader
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import RunAgain, TaskMessage
@@ -41,6 +41,8 @@ class Again:
             )
         try:
             task = await self._blueapi.task(known)
+            if task.session != start.get(SESSION_KEY):  # else a made-up run would show, and run, the plans of other sessions
+                raise ProtocolError("bad_message", f"The task that run {request.run[:80]} says it is of is of another session.")
             made = await self._blueapi.run(task) if request.begin else None
         except UnknownTask as error:
             raise ProtocolError("bad_message", f"The plan cannot be run again: {error}.") from error

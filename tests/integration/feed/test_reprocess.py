@@ -5,12 +5,14 @@ That they are: tests/dagster/test_asked_again.py, and tests/integration/test_sto
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from tests.helpers.provider import key_server
 from tests.helpers.rawfeed import RawClient
 from tests.helpers.scans import Scan, scan
 from tests.helpers.serving import Serving, serving_of
@@ -150,3 +152,26 @@ async def test_why_a_plan_is_not_run_again_is_told(serving: Serving, beamline: B
                 assert (await watcher.answer("run_again", run=of_blueapi.uid))["code"] == "not_allowed"
             async with known.client(additional_headers=bearer(VISIT)) as visit:
                 assert (await visit.answer("run_again", run=of_blueapi.uid))["code"] == "unknown_run"
+
+
+async def test_what_would_be_run_is_told_first_and_nothing_of_other_sessions(beamline: Beamline) -> None:
+    mine, made_up = (
+        scan(beamline.folder, seed=79 + number, blueapi_task_id=task, instrument_session="cm1-1") for number, task in enumerate("ab")
+    )
+    await beamline.take(mine, made_up)
+    with CatalogueReader(beamline.settings.database_url or "") as reader, key_server() as blueapi:
+        url = blueapi.url.removesuffix("/certs")
+        async with (
+            serving_of(reader, beamline.settings.results, access=Access([VISITS.grant]), blueapi=url) as known,
+            known.client(additional_headers=bearer(VISIT)) as visit,
+        ):
+            task = {"task_id": "a", "task": {"name": "map_it", "params": {"rows": 3}, "metadata": {"instrument_session": "cm1-1"}}}
+            blueapi.body = json.dumps(task).encode()
+            told = await visit.answer("run_again", run=mine.uid)
+            assert (told["type"], told["plan"], told["params"], told["task"]) == ("task", "map_it", {"rows": 3}, None)
+            blueapi.body = json.dumps({**task, "task": {**task["task"], "metadata": {"instrument_session": "cm2-2"}}}).encode()
+            told = await visit.answer("run_again", run=made_up.uid)
+            assert (told["code"], "of another session" in told["message"]) == ("bad_message", True)
+            blueapi.body = b"[]"
+            told = await visit.answer("run_again", run=mine.uid)
+            assert (told["code"], "does not answer as blueapi does" in told["message"]) == ("internal", True)

@@ -54,7 +54,12 @@ export class FramePlot {
     const { values, shape: [height, width] } = this.frame;
     if (this.#image.canvas.width !== width || this.#image.canvas.height !== height) this.#image = offscreen(width, height);
     const { pixels } = this.#image;
-    for (let i = 0; i < pixels.length; i++) pixels[i] = norm && Number.isFinite(values[i]) ? table[norm.level(values[i])] : 0;
+    const colour = (/** @type {number} */ value) => (norm && Number.isFinite(value) ? table[norm.level(value)] : 0);
+    if (values instanceof Uint8Array || values instanceof Uint16Array) {
+      // Of counts there are fewer than pixels.
+      const colours = Uint32Array.from({ length: 2 ** (8 * values.BYTES_PER_ELEMENT) }, (_, value) => colour(value));
+      for (let i = 0; i < pixels.length; i++) pixels[i] = colours[values[i]];
+    } else for (let i = 0; i < pixels.length; i++) pixels[i] = colour(values[i]);
     this.#image.show();
     this.#norm = norm;
     this.#bar.pixels.set([...table].reverse());

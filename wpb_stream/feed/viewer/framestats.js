@@ -12,10 +12,11 @@ const SAMPLED = 2 ** 16;
  */
 export function rangeOf(values) {
   let [low, high] = [Infinity, -Infinity];
-  for (const value of values) {
-    if (!Number.isFinite(value)) continue;
-    if (value < low) low = value;
-    if (value > high) high = value;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    // NaN is neither less nor more than anything.
+    if (value < low && value !== -Infinity) low = value;
+    if (value > high && value !== Infinity) high = value;
   }
   return low <= high ? [low, high] : null;
 }

@@ -30,6 +30,11 @@ export class RegionEditor {
   /** What was drawn, by name. @type {Map<string, Region>} */ #drawn = new Map();
   /** @type {[Place, Place] | null} */ line = null;
   /** Rows and columns of the frame. @type {Shape} */ #shape = [1, 1];
+  /**
+   * What regions came to on the frame that was measured last.
+   * @type {{frame: import("./frameplot.js").Frame | null, found: Map<Region, import("./regionshape.js").Statistics | null>}}
+   */
+  #measured = { frame: null, found: new Map() };
 
   /** @param {() => void} changed something was drawn, or another tool is wanted */
   constructor(changed) {
@@ -141,8 +146,9 @@ export class RegionEditor {
    * @param {(name: string) => number | null} mapped the value of a channel on the map; null where there is none
    */
   tell(frame, mapped) {
+    if (frame !== this.#measured.frame) this.#measured = { frame, found: new Map() };
     const rows = this.regions.map(({ name, label, colour, region, edited }) => {
-      const found = frame && statisticsOf(frame.values, frame.full, region);
+      const found = frame && this.#statistics(frame, region);
       const value = name && !edited ? mapped(name) : null;
       const numbers = found ? [found.sum, found.mean, found.min, found.max, found.pixels].map(number) : Array(5).fill(frame ? "in a file" : "…");
       const row = document.createElement("tr");
@@ -160,6 +166,19 @@ export class RegionEditor {
     });
     element("frame-regions").replaceChildren(...rows);
     element("frame-statistics").hidden = rows.length === 0;
+  }
+
+  /**
+   * @param {import("./frameplot.js").Frame} frame
+   * @param {Region} region
+   */
+  #statistics({ values, full }, region) {
+    const { found } = this.#measured;
+    const known = found.get(region);
+    if (known !== undefined) return known;
+    const made = statisticsOf(values, full, region);
+    found.set(region, made);
+    return made;
   }
 
   /** @returns {Target[]} */

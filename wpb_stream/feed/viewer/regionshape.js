@@ -117,12 +117,14 @@ export function statisticsOf(values, shape, region) {
   const mark = rowsOf(region, shape);
   if (!mark) return null;
   const [height, width] = shape;
+  // Of what lies outside the whole frame is looked at.
+  const { top, bottom, left, right } = region.outside ? { top: 0, bottom: height, left: 0, right: width } : rectangleOf(region, shape);
   const inside = new Uint8Array(width);
   const wanted = region.outside ? 0 : 1;
   let [pixels, sum, min, max] = [0, 0, Infinity, -Infinity];
-  for (let row = 0; row < height; row++) {
+  for (let row = top; row < bottom; row++) {
     mark(row, inside);
-    for (let column = 0; column < width; column++) {
+    for (let column = left; column < right; column++) {
       if (inside[column] !== wanted) continue;
       const value = values[row * width + column];
       pixels++;

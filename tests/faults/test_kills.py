@@ -27,7 +27,7 @@ POINTS = 25
 """Between two kills."""
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(200, marks=pytest.mark.whole)])
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.whole)])
 async def test_kills_at_random_moments_of_a_scan_lose_nothing_and_double_nothing(
     kills: int, settings: Settings, nursling: Nursling, tmp_path: Path
 ) -> None:

@@ -40,13 +40,14 @@ ARGUMENTS = (
     "--disable-renderer-backgrounding",
     "--no-sandbox",
     "--disable-gpu",
+    "--enable-unsafe-swiftshader",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 )
-"""As root, without a GPU, colours as they are, with no connection of the browser's own, and however many pages are open."""
+"""As root, without a GPU (WebGL in software, of pages that are ours), colours as they are, with no connection of the browser's own, and however many pages are open."""
 WAIT_MS = 30_000
 """Bound of every wait, so that a broken page fails its test instead of hanging it."""
 

@@ -47,7 +47,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""As root, without a GPU (WebGL in software, of pages that are ours), colours as they are, with no connection of the browser's own, and however many pages are open."""
+"""As root, without a GPU (WebGL in software, for pages that are ours), colours as they are, with no connection of the browser's own, and
+however many pages are open."""
 WAIT_MS = 30_000
 """Bound of every wait, so that a broken page fails its test instead of hanging it."""
 

@@ -26,7 +26,7 @@ from wpb_stream.catalogue.records import (
     to_json,
     unpack,
 )
-from wpb_stream.catalogue.writer import CURSOR_LOCK
+from wpb_stream.catalogue.writer import CURSOR_LOCK, RECONNECT_S
 from wpb_stream.core.access import SESSION_KEYS
 from wpb_stream.core.documents import Document
 from wpb_stream.core.exceptions import ServiceError
@@ -57,7 +57,14 @@ class CatalogueReader:
     """Reads the catalogue; may be used from several threads. Close it, or use it as a context manager."""
 
     def __init__(self, database_url: str, max_connections: int = 4) -> None:
-        self._pool = ConnectionPool(database_url, min_size=0, max_size=max_connections, open=True, check=ConnectionPool.check_connection)
+        self._pool = ConnectionPool(
+            database_url,
+            min_size=0,
+            max_size=max_connections,
+            open=True,
+            check=ConnectionPool.check_connection,
+            reconnect_timeout=RECONNECT_S,
+        )
 
     def __enter__(self) -> Self:
         return self

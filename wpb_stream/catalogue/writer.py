@@ -34,6 +34,9 @@ CURSOR_LOCK = 0x77706202
 what was committed late."""
 IDLE_IN_TRANSACTION_S = 30
 """A stopped process holding a transaction open is cut off after this long, so that its successor can write."""
+RECONNECT_S = 3.0
+"""How long a pool tries to connect before it begins anew when it is asked next. Its pauses double meanwhile: without a bound, a database
+that was away for long would be back for as long again before that is found out."""
 RETRY_S = 1.0
 """How long to wait before a database that is away is asked again."""
 RETRIABLE = (
@@ -80,7 +83,14 @@ class CatalogueWriter:
         self._shelf = shelf or LetterShelf()
         options = {"options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S}s"}
         self._pool = AsyncConnectionPool(
-            database_url, min_size=1, max_size=4, open=False, kwargs=options, check=AsyncConnectionPool.check_connection
+            database_url,
+            min_size=1,
+            max_size=4,
+            open=False,
+            timeout=RECONNECT_S + 1.0,  # after which it is asked anew
+            reconnect_timeout=RECONNECT_S,
+            kwargs=options,
+            check=AsyncConnectionPool.check_connection,
         )
         self._epoch: int | None = None
         self._newest = 0
@@ -89,7 +99,7 @@ class CatalogueWriter:
         """Whether there may be newer ones: storing them failed, and that may have been when all was done but the answer."""
 
     async def __aenter__(self) -> Self:
-        await self._pool.open(wait=True, timeout=30.0)
+        await self._pool.open()  # without waiting: who asks it insists
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -56,6 +56,7 @@ class Pipeline:
         self._growing: dict[str, Growing] = {}
         self._queue: asyncio.Queue[tuple[float, Arrival]] = asyncio.Queue(queue_messages)
         self._counts, self._board.counts.waiting = board.counts, self._queue.qsize
+        self._counts.given_up = lambda: self._runs.dropped
         self._insist = partial(insist, counts=self._counts)
         self._applying = asyncio.Lock()  # a run that is made anew takes in its documents before any newer one
         self.restored = asyncio.Event()

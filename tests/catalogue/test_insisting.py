@@ -15,6 +15,8 @@ from wpb_stream.catalogue.announced import NewRevisions
 from wpb_stream.catalogue.writer import insist
 from wpb_stream.core.counts import Counts
 
+pytestmark = pytest.mark.faults
+
 SAID = 4
 """Of nine times: the first, the second, the fourth and the eighth."""
 

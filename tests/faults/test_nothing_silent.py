@@ -17,7 +17,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
-from tests.helpers.documents import raster_run
+from tests.helpers.documents import as_msgpack, raster_run
+from tests.helpers.hostile import DATUM
 from tests.helpers.liverun import begin
 from tests.helpers.scans import Scan, scan
 from tests.helpers.serving import live, serving_of
@@ -25,6 +26,7 @@ from tests.integration.conftest import Streaming
 from tests.integration.watching import publish_values, until_latest_stopped, until_stopped
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.reader import CatalogueReader
+from wpb_stream.core import runs as core_runs
 from wpb_stream.core.access import Access
 from wpb_stream.core.codes import ERRORS, NOTICES, OTHER
 from wpb_stream.feed.limits import BURST_S, FeedLimits
@@ -137,8 +139,9 @@ async def numbers(settings: Settings) -> dict[str, float]:
 
 
 async def test_what_happens_to_a_run_is_told_to_those_who_watch_it_logged_with_its_uid_and_counted(
-    settings: Settings, streaming: Streaming, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    settings: Settings, streaming: Streaming, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(core_runs, "MAX_PARKED_BYTES", 1)
     caplog.set_level(logging.INFO)
     runs = {code: cause(scan(tmp_path / "frames", seed=seed).write()) for seed, (code, cause) in enumerate(CAUSES.items())}
     warned, probe = scan(tmp_path / "frames", seed=98).write(), scan(tmp_path / "frames", seed=99).write()
@@ -147,8 +150,9 @@ async def test_what_happens_to_a_run_is_told_to_those_who_watch_it_logged_with_i
     values = [msgspec.json.encode([each.name, each.doc]) for run in runs.values() for each in run.documents]
     values += [msgspec.json.encode({"name": each.name, "doc": each.doc, "task_id": "t"}) for each in warned.documents[:-1]]
     values += [msgspec.json.encode(warning), *(msgspec.json.encode([each.name, each.doc]) for each in [warned.stop, *probe.documents])]
+    waiting = [as_msgpack("stream_datum", {**DATUM, "uid": f"u{number}", "descriptor": f"d{number}"}) for number in range(2)]
     async with streaming(settings.model_copy(update={"frame_deadline_s": 0.5, "stop_grace_s": 0.5})):
-        await publish_values(settings, values)
+        await publish_values(settings, [*waiting, *values])
         await until_latest_stopped(settings, probe.uid)
         for code, run in {**runs, "plan_warning": warned}.items():
             update = await until_stopped(settings, run.uid)
@@ -158,7 +162,9 @@ async def test_what_happens_to_a_run_is_told_to_those_who_watch_it_logged_with_i
     for code in (*CAUSES, "plan_warning"):
         assert counted[f"wpb_notices_total {code}"] >= 1, code
     assert counted["wpb_points_missing_total"] == probe.points, "of the run whose file is gone"
-    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert counted["wpb_documents_given_up_total"] == 1
+    (given_up,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert given_up.startswith("1 documents that waited for others were given up")
 
 
 ASKED: dict[str, tuple[str, dict[str, object]]] = {

@@ -19,6 +19,8 @@ from wpb_stream.core.exceptions import FrameBroken
 from wpb_stream.core.window import FrameStatus, StreamFile
 from wpb_stream.frames.reader import FrameReader
 
+pytestmark = pytest.mark.faults
+
 SIDE = 1024
 GZIP = zlib.MAX_WBITS + 16
 LIMIT_BYTES = 512 * 2**20

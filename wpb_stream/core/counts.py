@@ -37,6 +37,8 @@ class Counts:
     """Rows placed."""
     ended: Counter[str] = field(default_factory=Counter[str])
     """Ends of runs, by status; one that is made anew, as documents came late, ends again."""
+    given_up: Callable[[], int] = int
+    """Gives the documents that waited for others and were given up, as too many did."""
     waiting: Callable[[], int] = int
     """Gives the messages that wait between the listeners and the walk."""
     unpublished: Callable[[], int] = int

@@ -45,6 +45,8 @@ class Metrics(Collector):
         yield CounterMetricFamily("wpb_dead_letters", "Messages that could not be used.", counts.dead_letters)
         yield CounterMetricFamily("wpb_losses", "Times that a bus had let go of messages before they were read.", counts.losses)
         yield CounterMetricFamily("wpb_lost_messages", "Messages that these were, as far as that is known.", counts.lost)
+        told = "Documents that waited for others and were given up, as too many did."
+        yield CounterMetricFamily("wpb_documents_given_up", told, counts.given_up())
         yield GaugeMetricFamily("wpb_queue_messages", "Messages that wait between the listeners and the walk.", counts.waiting())
         yield CounterMetricFamily("wpb_frames_read", "Frames read; all that a file holds for one point are one.", counts.frames)
         retries = "Times that a frame was looked for again, as it had not been in its file."

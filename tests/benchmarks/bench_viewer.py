@@ -1,4 +1,4 @@
-"""Five maps of 200 x 200 that grow at 20 updates a second, drawn without a GPU: pictures a second, beside a page that does nothing but draw.
+"""Five maps of 200 x 200 that grow at 20 updates a second, drawn without a GPU, beside a page that does nothing but draw.
 
 The bare page paints five images of that size anew on each frame, at the sizes that the viewer has them. Both count what the browser shows.
 """
@@ -6,6 +6,7 @@ The bare page paints five images of that size anew on each frame, at the sizes t
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -64,6 +65,7 @@ async def _grow(made: Reconstruction, serving: Serving, seconds: float) -> None:
 
 async def main(seconds: float = 8.0) -> None:
     """Print pictures a second of both."""
+    logging.getLogger("wpb_stream").setLevel(logging.CRITICAL)  # that there is no catalogue
     with tempfile.TemporaryDirectory() as folder:
         async with serving_of(catalogue_away(), Path(folder)) as serving, chromium_browser() as browser:
             made = made_run("u", np.full((SIDE, SIDE), np.nan), status="running")
@@ -77,9 +79,7 @@ async def main(seconds: float = 8.0) -> None:
                 await bare.page.evaluate(BARE, sizes)
                 only, _ = await _frames(bare.page, seconds)
     out = sys.stdout.write
-    out(
-        f"viewer     {shown:5.1f} pictures/s, {drawn} rows drawn after {seconds:g} s of {RATE} updates/s, {len(sizes)} maps of {SIDE} x {SIDE}\n"
-    )
+    out(f"viewer     {shown:5.1f} pictures/s, {len(sizes)} maps, {drawn} rows drawn after {seconds:g} s of {RATE} updates/s\n")
     out(f"bare page  {only:5.1f} pictures/s\nratio      {shown / only:5.2f}\n")
 
 

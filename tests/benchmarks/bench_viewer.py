@@ -58,7 +58,7 @@ BARE = """(sizes) => {
 async def _grow(made: Reconstruction, serving: Serving, seconds: float) -> None:
     """Have the rows of the whole map come evenly."""
     for rows in np.array_split(np.arange(SIDE * SIDE), int(seconds * RATE)):
-        made.table.append(rows, rows, np.outer(np.sin(rows / 997) + 2, [1, -1, 2, 4]))
+        made.table.append(rows, rows, np.outer(np.sin(rows / 997) + 2, [1.0, -1.0, 2.0, 4.0]).astype(np.float64))
         serving.board.changed()
         await asyncio.sleep(1 / RATE)
 

@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: $(CHECKS) help demo test faults lint types bench peers docs-pictures docs-gallery lock audit sbom npm npm-lock clean setup debian chromium firefox rabbitmq nginx node
+.PHONY: $(CHECKS) help demo test faults lint types bench peers docs-pictures docs-film docs-gallery lock audit sbom npm npm-lock clean setup debian chromium firefox rabbitmq nginx node
 
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -90,6 +90,9 @@ peers: setup ## LiberTEM, Davidia and Tiled, for `make bench` to compare with
 
 docs-pictures: setup chromium ## Make the screenshots in docs/ anew
 	@$(BIN)/python docs/make_pictures.py $(ARGS)
+
+docs-film: setup chromium ## Make the moving picture of the viewer anew
+	@$(BIN)/python docs/make_film.py
 
 docs-gallery: setup ## Run the plans of docs/gallery.md, and draw their pictures anew
 	@$(BIN)/python docs/make_gallery.py $(ARGS)

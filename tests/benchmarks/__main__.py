@@ -18,6 +18,7 @@ from tests.benchmarks import (
     bench_peers,
     bench_reprocess,
     bench_soak,
+    bench_viewer,
 )
 
 BY_NAME: dict[str, Callable[..., Any]] = {
@@ -27,6 +28,7 @@ BY_NAME: dict[str, Callable[..., Any]] = {
     "clients": lambda *seconds: bench_clients.compare(*map(float, seconds)),
     "clients-soak": lambda *sizes: bench_clients_soak.soak(*map(int, sizes)),
     "feeds": bench_feeds.compare,
+    "viewer": lambda *seconds: asyncio.run(bench_viewer.main(*map(float, seconds))),
     "gateways": lambda *seconds: asyncio.run(bench_gateways.main(*map(float, seconds))),
 }
 

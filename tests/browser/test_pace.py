@@ -1,0 +1,51 @@
+"""A large map that grows quickly is drawn no oftener than it changes, and nothing piles up before it is drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.async_api import Browser
+
+from tests.browser.pages import viewer_page
+from tests.helpers.archive import made_run
+from tests.helpers.serving import catalogue_away, serving_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+SIDE, UPDATES = 200, 40
+COUNTED = """
+    const counts = (window.counts = { drawn: {}, updates: 0 });
+    const { clearRect } = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+        counts.drawn[this.canvas.dataset.channel] = (counts.drawn[this.canvas.dataset.channel] ?? 0) + 1;
+        return clearRect.apply(this, box);
+    };
+    const { set } = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage");
+    Object.defineProperty(WebSocket.prototype, "onmessage", { set(hear) {
+        set.call(this, hear && ((event) => { counts.updates += typeof event.data === "string" ? 0 : 1; hear(event); }));
+    } });
+"""
+
+
+async def test_each_update_of_a_map_of_200_by_200_is_drawn_once_at_most_and_the_last_one_at_once(tmp_path: Path, browser: Browser) -> None:
+    points = SIDE * SIDE
+    async with serving_of(catalogue_away(), tmp_path) as serving:
+        made = made_run("u", np.full((SIDE, SIDE), np.nan), status="running")
+        serving.board.live["u"], serving.board.latest = made, "u"
+        async with viewer_page("about:blank", browser=browser) as viewer:
+            await viewer.page.add_init_script(COUNTED)
+            await viewer.page.goto(f"http://127.0.0.1:{serving.port}/")
+            await viewer.wait_until(run="u", rows=0)
+            before = await viewer.page.evaluate("counts")
+            for rows in np.split(np.arange(points), UPDATES):
+                made.table.append(rows, rows, np.outer(np.sin(rows / 997), [1, -1, 2, 4]))
+                serving.board.changed()
+                await viewer.wait_until(rows=int(rows[-1]) + 1)  # what is told is what is drawn: nothing waits behind it
+            after = await viewer.page.evaluate("counts")
+            updates = after["updates"] - before["updates"]
+            assert 0 < updates <= UPDATES
+            for channel in ("rgb", "red", "green", "blue", "total"):
+                # The first rows show the readout, for which the maps make room.
+                assert 0 < after["drawn"][channel] - before["drawn"][channel] <= updates + 5

@@ -64,7 +64,7 @@ async def test_the_binary_layout_is_the_one_of_the_page(client: RawClient, past:
     header = json.loads(text)
     assert (4 + length) % 8 == 0
     assert text == text.rstrip(b" ") + b" " * (length - len(text.rstrip(b" ")))
-    assert {key: value for key, value in header.items() if key not in ("columns", "limits")} == {
+    assert {key: value for key, value in header.items() if key not in ("columns", "limits", "arrived")} == {
         "type": "points",
         "id": number,
         "run": past[0].uid,

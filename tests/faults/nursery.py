@@ -78,6 +78,11 @@ class Nursling:
         return self._pid
 
     @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._end is not None and not self._end.done()
+
+    @property
     def log(self) -> str:
         """What it has said, and those before it."""
         return self._log.read_text() if self._log.exists() else ""

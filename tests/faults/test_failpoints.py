@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from signal import SIGKILL
 
+import psycopg
 import pytest
 
 from tests.faults.judge import judged
 from tests.faults.nursery import Nursling
 from tests.helpers.scans import scan
+from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.failpoints import STAGES, arm
 from wpb_stream.replay import Recorded, publish
@@ -52,6 +55,16 @@ async def test_a_scan_during_which_the_process_dies_at_every_stage_once_is_whole
         await nursling.serve()
 
 
+async def until_stored(settings: Settings, process: Nursling, documents: int) -> None:
+    """Wait until so many documents are in the catalogue, or the process is dead."""
+    async with asyncio.timeout(60), await psycopg.AsyncConnection.connect(settings.database_url or "", autocommit=True) as connection:
+        while process.alive:
+            row = await (await connection.execute("SELECT count(*) FROM documents")).fetchone()
+            if row is not None and row[0] >= documents:
+                break
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.whole
 @pytest.mark.parametrize("nth", [1, 2, 5])
 @pytest.mark.parametrize("stage", STAGES)
@@ -61,14 +74,17 @@ async def test_a_scan_during_which_the_process_dies_at_a_stage_the_nth_time_is_w
     """Stages that come once a start or a run are waited for over as many starts or runs."""
     runs = [scan(tmp_path / "frames", (4, 6), seed=seed).write() for seed in range(nth)]
     once_a_start = stage in ("taken_over", "restored")
+    upgrade(settings.database_url or "")
     async with judged(settings, *runs, clients=1):
         for _ in range(nth - 1 if once_a_start else 0):
             await dies(nursling, settings, stage)
         await nursling.start(WPB_CRASH_AT=stage if once_a_start else f"{stage}:{nth}")
+        published = 0
         for run in runs:
-            for first in range(0, run.points, 6):
-                await publish(run.at(first, first + 6), settings.sources[0], speed=0)
-            await publish([*run.head, run.stop], settings.sources[0], speed=0)
+            for part in (*(run.at(first, first + 6) for first in range(0, run.points, 6)), [*run.head, run.stop]):
+                await publish(part, settings.sources[0], speed=0)
+                published += len(part)
+                await until_stored(settings, nursling, published)  # each part a batch of its own
         assert await nursling.ended() == -SIGKILL, nursling.log[-3000:]
         await nursling.serve()
 

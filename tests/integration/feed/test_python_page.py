@@ -33,7 +33,7 @@ async def said_by(example: str, beamline: Beamline, folder: Path) -> list[str]:
 
 async def test_the_script_prints_the_map(beamline: Beamline, past: list[Scan], tmp_path: Path) -> None:
     said = await said_by(SCRIPT, beamline, tmp_path)
-    assert any(line.startswith("run 7 fly success: 12 of 12") for line in said)
+    assert any(re.match(r"run \d+ fly success: 12 of 12", line) for line in said)
     assert "".join(said).count("[") == 4, "a map of 3 x 4"
 
 

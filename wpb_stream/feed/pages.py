@@ -11,7 +11,7 @@ from wpb_stream.feed.http import CONTENT_TYPES, SECURITY_HEADERS, Answer, path_o
 
 HISTORY, RUN = "/runs", "/runs/"
 """Paths of the page as it opens with the list of runs, and with one of them: that of each run is answered as ``/runs/``."""
-_COMMENTS = re.compile(rb"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
+_COMMENTS = re.compile(rb"^[ \t]*(?://[^\n]*|/\*(?!!)(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 _BASE = b'<base href="./">'
 _BASE_OF_RUN = b'<base href="../">'
 
@@ -47,6 +47,8 @@ def packed(answers: Mapping[str, Answer]) -> dict[str, Answer]:
 
 def without_comments(module: bytes) -> bytes:
     """A module of the viewer without the comments that fill whole lines: a quarter of what is sent, and nothing that a browser reads.
+
+    Those that begin with ``/*!`` stay: they say whose work it is.
 
     Only right for modules none of whose strings has a line that looks like a comment.
     """

@@ -1,6 +1,7 @@
 // An array that grows beside the maps: an image with row 0 at its top, or lines over the number of each value.
 import { bottomAxis, colourBar, leftAxis } from "./axes.js";
 import { colourMap, mapFor } from "./colour.js";
+import { Lines, spread } from "./lines.js";
 import { offscreen } from "./mapplot.js";
 import { Norm } from "./norm.js";
 import { range } from "./scales.js";
@@ -26,6 +27,9 @@ export function wayToDraw({ shape, values }) {
 
 export class ArrayPlot {
   /** @type {Box} */ #box = { left: 0, top: 0, width: 0, height: 0 };
+  #lines = new Lines();
+  #size = { width: 1, height: 1 };
+  #log = false;
   #bar = offscreen(1, 256);
   #image = offscreen(1, 1);
   /** @type {Norm | null} */ #norm = null;
@@ -59,6 +63,7 @@ export class ArrayPlot {
       if (Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
     }
     this.#norm = low <= high ? new Norm("linear", [low, high]) : null;
+    this.#log = chosen.scale === "log";
     if (wayToDraw(this.array) === "lines") return;
     if (this.#image.canvas.width !== this.#columns || this.#image.canvas.height !== this.#rows) this.#image = offscreen(this.#columns, this.#rows);
     const table = colourMap(mapFor(chosen.colours, null), chosen.inverted);
@@ -76,14 +81,15 @@ export class ArrayPlot {
    * @param {Theme} theme
    */
   layout(_context, width, height, theme) {
+    this.#size = { width, height };
+    if (wayToDraw(this.array) === "lines") return;
     const left = Math.round(theme.size * 5.4);
     const top = Math.round(theme.size * 1.5);
     const bottom = Math.round(theme.size * 2.6 + 8);
-    const image = wayToDraw(this.array) === "image";
-    const across = Math.max(1, width - left - (image ? BAR + 16 + theme.size * 3.5 : theme.size));
+    const across = Math.max(1, width - left - BAR - 16 - theme.size * 3.5);
     const down = Math.max(1, height - top - bottom);
     const scale = Math.min(across / this.#columns, down / this.#rows);
-    const plot = image ? { width: scale * this.#columns, height: scale * this.#rows } : { width: across, height: down };
+    const plot = { width: scale * this.#columns, height: scale * this.#rows };
     this.#box = {
       left: left + Math.round((across - plot.width) / 2), top: top + Math.round((down - plot.height) / 2),
       width: Math.max(1, Math.round(plot.width)), height: Math.max(1, Math.round(plot.height)),
@@ -95,13 +101,13 @@ export class ArrayPlot {
    * @param {Theme} theme
    */
   draw(context, theme) {
+    if (wayToDraw(this.array) === "lines") return this.#drawLines(context, theme);
     const box = this.#box;
     context.fillStyle = theme.ground;
     context.fillRect(box.left, box.top, box.width, box.height);
     context.strokeStyle = theme.line;
     context.lineWidth = 1;
     context.strokeRect(box.left - 0.5, box.top - 0.5, box.width + 1, box.height + 1);
-    if (wayToDraw(this.array) === "lines") return this.#lines(context, theme);
     context.imageSmoothingEnabled = false;
     context.drawImage(this.#image.canvas, box.left, box.top, box.width, box.height);
     bottomAxis(context, box, -0.5, this.#columns - 0.5, "column", theme);
@@ -127,30 +133,11 @@ export class ArrayPlot {
    * @param {Context} context
    * @param {Theme} theme
    */
-  #lines(context, theme) {
-    const box = this.#box;
+  #drawLines(context, theme) {
     const [low, high] = this.#norm?.limits ?? [0, 1];
-    const margin = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.05 || 1;
-    const [bottom, top] = [low - margin, high + margin];
     const [rows, columns] = [this.#rows, this.#columns];
-    bottomAxis(context, box, -0.5, columns - 0.5, "number", theme);
-    leftAxis(context, box, bottom, top, "", 1, theme);
-    context.strokeStyle = theme.accent;
-    context.lineWidth = 1.2;
-    for (let row = 0; row < rows; row++) {
-      context.beginPath();
-      let drawing = false;
-      for (let column = 0; column < columns; column++) {
-        const value = this.array.values[row * columns + column];
-        if (Number.isFinite(value)) {
-          const x = box.left + ((column + 0.5) / columns) * box.width;
-          const y = box.top + box.height * (1 - (value - bottom) / (top - bottom));
-          if (drawing) context.lineTo(x, y);
-          else context.moveTo(x, y);
-        }
-        drawing = Number.isFinite(value);
-      }
-      context.stroke();
-    }
+    const lines = Array.from({ length: rows }, (_, row) => ({ values: this.array.values.subarray(row * columns, (row + 1) * columns), colour: theme.accent, marked: false }));
+    const y = spread(low, high, "", this.#log && low > 0);
+    this.#lines.draw(context, this.#size, theme, { low: -0.5, high: columns - 0.5, label: "number" }, y, Array.from({ length: columns }, (_, i) => i), lines);
   }
 }

@@ -151,7 +151,7 @@ export class FramePicture {
     const values = profileOf(whole.values, whole.full, from, to);
     const plot = new SpectrumPlot({ values, columns: values.length, label: "pixels along the line" });
     const theme = readTheme(this.#profile.canvas);
-    plot.layout(width, height, theme);
+    plot.layout(width, height);
     plot.draw(context, theme, false, []);
     element("frame-profile").setAttribute("aria-label", `Values along the line: ${[...values].map(number).join(", ").slice(0, 500)}`);
   }

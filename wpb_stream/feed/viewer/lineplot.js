@@ -1,16 +1,23 @@
 // One channel of a run of one dimension, as a line over the motor's position.
-import { axisLabel, bottomAxis, leftAxis } from "./axes.js";
+import { axisLabel } from "./axes.js";
+import { Lines, spread } from "./lines.js";
+import { Norm } from "./norm.js";
 
-/** @typedef {import("./axes.js").Box} Box */
 /** @typedef {import("./axes.js").Context} Context */
 /** @typedef {import("./axes.js").Theme} Theme */
 /** @typedef {import("./view.js").View} View */
 
 /** Fewer points than this are marked one by one. */
 const MARKED = 120;
+/** The least part of the axis that is looked at. */
+const CLOSEST = 1e-4;
 
 export class LinePlot {
-  /** @type {Box} */ #box = { left: 0, top: 0, width: 0, height: 0 };
+  #lines = new Lines();
+  /** @type {import("./lines.js").Along} */ #y = { low: 0, high: 1, label: "" };
+  #size = { width: 1, height: 1 };
+  /** The part of the axis that is looked at, as shares of it. @type {[number, number]} */ #part = [0, 1];
+  /** What the person drags over, in CSS pixels. @type {[number, number] | null} */ dragged = null;
 
   /**
    * @param {View} view
@@ -21,28 +28,36 @@ export class LinePlot {
     this.channel = channel;
   }
 
-  /** Nothing to prepare: lines are drawn from the values themselves. */
-  paint() {}
+  get #values() {
+    return this.view.model.maps.get(this.channel.name)?.values ?? new Float64Array();
+  }
+
+  /**
+   * Find the vertical axis: the data or how they are drawn have changed.
+   * @param {import("./look.js").Look} look
+   */
+  paint(look) {
+    const { name, units } = this.channel;
+    const map = this.view.model.maps.get(name);
+    const norm = (map && look.norm(name, map)) ?? new Norm("linear", [0, 1]);
+    const [low, high] = norm.limits;
+    this.#y = spread(low, high, units, norm.scale === "log");
+  }
 
   /**
    * @param {Context} _context
    * @param {number} width
    * @param {number} height
-   * @param {Theme} theme
    */
-  layout(_context, width, height, theme) {
-    // A fixed margin: the plot must not jump as the numbers on its vertical axis grow.
-    const left = Math.round(theme.size * 5.4);
-    const top = Math.round(theme.size);
-    const bottom = Math.round(theme.size * 2.6 + 8);
-    this.#box = { left, top, width: Math.max(1, Math.round(width - left - theme.size)), height: Math.max(1, height - top - bottom) };
+  layout(_context, width, height) {
+    this.#size = { width, height };
   }
 
-  /** @returns {[number, number]} the vertical axis */
-  get #range() {
-    const [low, high] = this.view.model.maps.get(this.channel.name)?.limits ?? [0, 1];
-    const margin = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.05 || 1;
-    return [low - margin, high + margin];
+  /** The part of the axis that is looked at. @returns {import("./lines.js").Along} */
+  get #x() {
+    const { x } = this.view;
+    const [from, to] = this.#part.map((share) => x.low + share * (x.high - x.low));
+    return { low: from, high: to, label: axisLabel(x) };
   }
 
   /**
@@ -51,46 +66,58 @@ export class LinePlot {
    * @param {import("./mapplot.js").Overlay} overlay
    */
   draw(context, theme, overlay) {
-    const { x, model } = this.view;
-    const box = this.#box;
-    const values = model.maps.get(this.channel.name)?.values ?? new Float64Array();
-    context.fillStyle = theme.ground;
-    context.fillRect(box.left, box.top, box.width, box.height);
-    context.strokeStyle = theme.line;
-    context.lineWidth = 1;
-    context.strokeRect(box.left - 0.5, box.top - 0.5, box.width + 1, box.height + 1);
-    bottomAxis(context, box, x.low, x.high, axisLabel(x), theme);
-    leftAxis(context, box, ...this.#range, this.channel.units, 1, theme);
+    const { model, columns, x } = this.view;
     const { colour } = this.channel;
-    context.strokeStyle = context.fillStyle = colour === "red" || colour === "green" || colour === "blue" ? theme[colour] : theme.accent;
-    context.lineWidth = 1.5;
-    context.lineJoin = "round";
+    const values = this.#values;
+    const ink = colour === "red" || colour === "green" || colour === "blue" ? theme[colour] : theme.accent;
+    const step = (x.high - x.low) / columns;
+    const places = Float64Array.from({ length: columns }, (_, across) => x.low + (across + 0.5) * step);
+    const along = Float64Array.from({ length: columns }, (_, across) => values[this.view.cellAt(across, 0)]);
+    this.#lines.draw(context, this.#size, theme, this.#x, this.#y, places, [{ values: along, colour: ink, marked: columns <= MARKED }]);
+    const { left, top, width, height } = this.#lines.box;
+    context.save();
     context.beginPath();
-    let drawing = false;
-    values.forEach((value, cell) => {
-      if (Number.isFinite(value)) {
-        const [px, py] = this.#at(cell, value);
-        if (drawing) context.lineTo(px, py);
-        else context.moveTo(px, py);
-      }
-      drawing = Number.isFinite(value);
-    });
-    context.stroke();
-    const dot = (/** @type {number} */ cell, /** @type {number} */ radius) => {
-      if (!Number.isFinite(values[cell])) return;
-      context.beginPath();
-      context.arc(...this.#at(cell, values[cell]), radius, 0, 2 * Math.PI);
-      context.fill();
-    };
-    if (values.length <= MARKED) values.forEach((_, cell) => dot(cell, 2.2));
-    if (overlay.growing && model.latestCell !== null) dot(model.latestCell, 4.5);
-    if (overlay.marked !== null) dot(overlay.marked, 4.5);
-    if (overlay.cursor === null) return;
-    const across = Math.round(this.#at(overlay.cursor, 0)[0]);
-    context.fillStyle = theme.muted;
-    context.fillRect(across, box.top, 1, box.height);
-    context.fillStyle = theme.text;
-    dot(overlay.cursor, 4);
+    context.rect(left, top, width, height);
+    context.clip();
+    context.fillStyle = ink;
+    if (overlay.growing && model.latestCell !== null) this.#dot(context, model.latestCell);
+    if (overlay.marked !== null) this.#dot(context, overlay.marked);
+    if (overlay.cursor !== null) {
+      context.fillStyle = theme.muted;
+      context.fillRect(Math.round(this.#at(overlay.cursor, this.#y.low)[0]), top, 1, height);
+      context.fillStyle = theme.text;
+      this.#dot(context, overlay.cursor);
+    }
+    if (this.dragged) {
+      context.fillStyle = theme.muted;
+      context.globalAlpha = 0.25;
+      context.fillRect(Math.min(...this.dragged), top, Math.abs(this.dragged[1] - this.dragged[0]), height);
+    }
+    context.restore();
+  }
+
+  /**
+   * @param {Context} context
+   * @param {number} cell
+   */
+  #dot(context, cell) {
+    const value = this.#values[cell];
+    if (!Number.isFinite(value)) return;
+    context.beginPath();
+    context.arc(...this.#at(cell, value), 4.5, 0, 2 * Math.PI);
+    context.fill();
+  }
+
+  /**
+   * Look closer at a part, or at all again.
+   * @param {[number, number] | null} part its ends, in CSS pixels; null for all
+   */
+  zoom(part) {
+    const { left, width } = this.#lines.box;
+    const [from, to] = this.#part;
+    const shares = part?.map((x) => from + (Math.min(1, Math.max(0, (x - left) / width))) * (to - from));
+    if (!shares) this.#part = [0, 1];
+    else if (shares[1] - shares[0] >= CLOSEST) this.#part = [shares[0], shares[1]];
   }
 
   /**
@@ -99,7 +126,7 @@ export class LinePlot {
    * @returns {{x: number, y: number, w: number, h: number} | null} in CSS pixels; null if it has not been measured
    */
   rect(cell) {
-    const value = this.view.model.maps.get(this.channel.name)?.values[cell] ?? NaN;
+    const value = this.#values[cell] ?? NaN;
     if (!Number.isFinite(value)) return null;
     const [x, y] = this.#at(cell, value);
     return { x: x - 2, y: y - 2, w: 4, h: 4 };
@@ -112,20 +139,19 @@ export class LinePlot {
    * @returns {number | null} null beside the plot
    */
   cellAt(x, y) {
-    const { left, top, width, height } = this.#box;
+    const { left, top, width, height } = this.#lines.box;
     if (x < left || y < top || x >= left + width || y >= top + height) return null;
-    return this.view.cellAt(((x - left) / width) * this.view.columns, 0);
+    const [from, to] = this.#part;
+    return this.view.cellAt((from + ((x - left) / width) * (to - from)) * this.view.columns, 0);
   }
 
   /**
    * @param {number} cell
    * @param {number} value
-   * @returns {[number, number]}
    */
   #at(cell, value) {
-    const { left, top, width, height } = this.#box;
-    const [low, high] = this.#range;
+    const { x, columns } = this.view;
     const across = (this.view.place(cell)?.across ?? 0) + 0.5;
-    return [left + (across / this.view.columns) * width, top + height * (1 - (value - low) / (high - low))];
+    return this.#lines.at(x.low + (across / columns) * (x.high - x.low), value);
   }
 }

@@ -1,9 +1,10 @@
 // A figure on the page: caption, canvas, and what pointer and keys do on it.
 
+import { LinePlot } from "./lineplot.js";
 import { MapPlot } from "./mapplot.js";
 import { pictureButton } from "./picture.js";
 
-/** @typedef {MapPlot | import("./lineplot.js").LinePlot | import("./arrayplot.js").ArrayPlot} Plot */
+/** @typedef {MapPlot | LinePlot | import("./arrayplot.js").ArrayPlot} Plot */
 
 /**
  * What a panel tells the page.
@@ -16,6 +17,9 @@ import { pictureButton } from "./picture.js";
  * @property {() => void} enlarge the person wants to see this picture large
  * @property {() => void} resized it has to be drawn again
  */
+
+/** Pixels that the pointer moves at most in a click. */
+const TREMBLE = 4;
 
 export class Panel {
   #width = 0;
@@ -120,15 +124,22 @@ export class Panel {
       listener.point(this.plot.cellAt(offsetX, offsetY));
       if (this.#anchor !== null && this.plot instanceof MapPlot) listener.select(this.#anchor, this.plot.cellNear(offsetX, offsetY));
     };
-    canvas.addEventListener("pointermove", point);
+    canvas.addEventListener("pointermove", (event) => {
+      point(event);
+      if (this.#from !== null && this.plot instanceof LinePlot) {
+        this.plot.dragged = [this.#from, event.offsetX];
+        listener.resized();
+      }
+    });
     canvas.addEventListener("pointerdown", (event) => {
       this.#anchor = listener.tool() ? this.plot.cellAt(event.offsetX, event.offsetY) : null;
-      if (this.#anchor !== null) canvas.setPointerCapture(event.pointerId);
+      this.#from = this.plot instanceof LinePlot && this.plot.cellAt(event.offsetX, event.offsetY) !== null ? event.offsetX : null;
+      if (this.#anchor !== null || this.#from !== null) canvas.setPointerCapture(event.pointerId);
       point(event);
     });
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => this.#letGo());
     canvas.addEventListener("click", ({ offsetX, offsetY }) => {
-      const cell = this.plot.cellAt(offsetX, offsetY);
+      const cell = this.#zoomed ? null : this.plot.cellAt(offsetX, offsetY);
       if (cell !== null && !listener.tool()) listener.pick(cell);
     });
     canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType === "mouse" && listener.point(null));
@@ -137,7 +148,10 @@ export class Panel {
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     canvas.addEventListener("keydown", (event) => {
       const step = steps[event.key];
-      if (event.key === "Escape") listener.point(null);
+      if (event.key === "Escape") {
+        listener.point(null);
+        this.#zoom(null);
+      }
       if (event.key === "Enter" && this.cursor !== null) listener.pick(this.cursor);
       if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
       event.preventDefault();
@@ -151,10 +165,32 @@ export class Panel {
     });
   }
 
+  /**
+   * Look closer at a part of a line, or at all of it.
+   * @param {[number, number] | null} part
+   */
+  #zoom(part) {
+    if (!(this.plot instanceof LinePlot)) return;
+    this.plot.zoom(part);
+    this.listener.resized();
+  }
+
   #letGo() {
+    if (this.plot instanceof LinePlot) {
+      const { dragged } = this.plot;
+      this.plot.dragged = this.#from = null;
+      // A hand that trembles has not dragged.
+      this.#zoomed = dragged !== null && Math.abs(dragged[1] - dragged[0]) > TREMBLE;
+      if (dragged && this.#zoomed) this.#zoom(dragged[1] > dragged[0] ? dragged : null);
+    }
     if (this.#anchor !== null && this.listener.tool()) this.listener.selected();
     this.#anchor = null;
   }
+
+  /** Where on a line the person began to drag, in CSS pixels. @type {number | null} */
+  #from = null;
+  /** Whether the button that was let go had been dragged: then it is no click. */
+  #zoomed = false;
 
   /** Where the person began to draw. @type {number | null} */
   #anchor = null;

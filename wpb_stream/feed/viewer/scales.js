@@ -41,8 +41,13 @@ export function scaleOf(axis, count) {
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /** @param {number} power */
+export function tenTo(power) {
+  return `10${power < 0 ? "⁻" : ""}${[...String(Math.abs(power))].map((digit) => SUPERSCRIPT[Number(digit)]).join("")}`;
+}
+
+/** @param {number} power */
 function powerOfTen(power) {
-  return `×10${power < 0 ? "⁻" : ""}${[...String(Math.abs(power))].map((digit) => SUPERSCRIPT[Number(digit)]).join("")}`;
+  return `×${tenTo(power)}`;
 }
 
 /**

@@ -129,7 +129,7 @@ export class Stage {
       const plot = flat ? new MapPlot(view, channel) : new LinePlot(view, channel);
       const panel = this.#panel(plot, channel.name, channel.label || channel.name);
       panel.note.textContent = channel.units;
-      if (this.listener.pick) panel.canvas.title = "Click a point for the detector's frame";
+      if (this.listener.pick) panel.canvas.title = `Click a point for the detector's frame${flat ? "" : "; drag to the right to look closer, to the left for all"}`;
       this.#panels.push(panel);
     }
     if (flat && channels.filter(({ colour }) => isPrimary(colour)).length > 1) {

@@ -1,0 +1,75 @@
+"""Scans along one axis in Chromium: their lines, where they are, looked at closer, and on a logarithmic axis."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.browser.pages import viewer_page
+from tests.browser.test_viewer import page_url, send
+from tests.helpers.scans import scan
+from wpb_stream.settings import Settings
+
+pytestmark = [pytest.mark.browser, pytest.mark.integration]
+
+RED = (0xFF, 0x7B, 0x72)
+
+
+async def test_a_line_goes_through_its_points_and_is_looked_at_closer_by_dragging(
+    settings: Settings, streaming: Any, tmp_path: Path
+) -> None:
+    run = scan(tmp_path / "frames", (40,), extents=[[10.0, 49.0]]).write()
+    red = run.values("red")
+    async with streaming(settings), viewer_page(page_url(settings)) as viewer:
+        await send(settings, run.documents)
+        await viewer.wait_until(run=run.uid, rows=40, status="success")
+
+        async def places(*points: int) -> np.ndarray:
+            """The middle of points, in pixels, one a row."""
+            found = [await viewer.cell_rectangle("red", point) for point in points]
+            return np.array([(each["x"] + each["w"] / 2, each["y"] + each["h"] / 2) for each in found])
+
+        async def dotted(*points: int) -> bool:
+            """Whether the channel's own colour is within two pixels of each point: between points the line is thinner, and darker."""
+            picture = np.asarray(
+                Image.open(BytesIO(await viewer.page.locator('#plots canvas[data-channel="red"]').screenshot())).convert("RGB")
+            )
+            at = (await places(*points)).astype(int)
+            return all((np.abs(picture[y - 2 : y + 3, x - 2 : x + 3].astype(int) - RED) < 12).all(axis=-1).any() for x, y in at)
+
+        # The dots of the line, in the colour of the channel, are where the axes say.
+        assert await dotted(*range(40))
+        first, low, high, last = await places(0, int(red.argmin()), int(red.argmax()), 39)
+        even = await places(*range(40))
+        np.testing.assert_allclose(np.diff(even[:, 0]), (last - first)[0] / 39)
+        shares = (even[:, 1] - low[1]) / (high - low)[1]
+        np.testing.assert_allclose(shares, (red - red.min()) / np.ptp(red), atol=1e-6)
+        box = await viewer.page.locator('#plots canvas[data-channel="red"]').bounding_box()
+        assert box is not None
+
+        async def drag(one: np.ndarray, other: np.ndarray) -> None:
+            await viewer.page.mouse.move(box["x"] + one[0], box["y"] + 60)
+            await viewer.page.mouse.down()
+            await viewer.page.mouse.move(box["x"] + other[0], box["y"] + 60, steps=3)
+            await viewer.page.mouse.up()
+
+        await drag(*await places(10, 20))
+        assert np.diff((await places(10, 20))[:, 0])[0] == pytest.approx((last - first)[0] * 40 / 39, rel=0.01)
+        assert await dotted(*range(11, 20))
+        await viewer.point_at("red", 15)
+        assert (await viewer.readout())["stage-x"] == "25"
+        assert await viewer.page.locator("dialog[open]").count() == 0, "who drags asks for no frame"
+        await drag(*await places(18, 12))
+        np.testing.assert_allclose(await places(*range(40)), even, atol=0.01)
+        await viewer.page.locator("#display-open").click()
+        await viewer.page.select_option("#scale", "log")
+        log = await places(int(red.argmin()), *range(40), int(red.argmax()))
+        shares = (log[1:-1, 1] - log[0, 1]) / (log[-1, 1] - log[0, 1])
+        np.testing.assert_allclose(shares, np.log(red / red.min()) / np.log(red.max() / red.min()), atol=1e-6)
+        assert await dotted(*range(40))
+        assert viewer.complaints == []

@@ -1,0 +1,140 @@
+// Lines over a common horizontal axis: uPlot draws them off the page, and the picture is put onto a canvas with the others.
+import { tenTo, ticks } from "./scales.js";
+import uPlot from "./uplot.js";
+
+/** @typedef {import("./axes.js").Box} Box */
+/** @typedef {import("./axes.js").Context} Context */
+/** @typedef {import("./axes.js").Theme} Theme */
+/** One axis: its ends, what it is called, and whether it is logarithmic. @typedef {{low: number, high: number, label: string, log?: boolean}} Along */
+/** One line: a value for each place, NaN for none; `marked` for a dot at each. @typedef {{values: ArrayLike<number>, colour: string, marked: boolean}} Line */
+
+/** Pixels for one tick's label. */
+const EACH = 46;
+
+/**
+ * An axis with some room beyond the values on it.
+ * @param {number} low
+ * @param {number} high
+ * @param {string} label
+ * @param {boolean} log only where the lowest value is above zero
+ * @returns {Along}
+ */
+export function spread(low, high, label, log) {
+  if (log) return { low: low / 1.2, high: high * 1.2, label, log };
+  const margin = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.05 || 1;
+  return { low: low - margin, high: high + margin, label };
+}
+
+/**
+ * Ticks of an axis: powers of ten on a logarithmic one that has some.
+ * @param {Along} along
+ * @param {number} length in CSS pixels
+ */
+function ticksOf({ low, high, log }, length) {
+  const most = Math.max(2, Math.floor(length / EACH));
+  const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
+  if (!log || last - first < 1) return ticks(low, high, most);
+  const step = Math.ceil((last - first + 1) / most);
+  const powers = Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, i) => first + i * step);
+  return { values: powers.map((power) => 10 ** power), labels: powers.map(tenTo), power: "" };
+}
+
+export class Lines {
+  /** @type {uPlot | null} */ #plot = null;
+  /** What the plot was made for: anything else takes a new one. */ #made = "";
+  /** @type {Along} */ #x = { low: 0, high: 1, label: "" };
+  /** @type {Along} */ #y = { low: 0, high: 1, label: "" };
+
+  /**
+   * Draw them on the whole of a canvas.
+   * @param {Context} context
+   * @param {{width: number, height: number}} size in CSS pixels
+   * @param {Theme} theme
+   * @param {Along} x
+   * @param {Along} y
+   * @param {ArrayLike<number>} places along x, ascending
+   * @param {Line[]} lines
+   */
+  draw(context, { width, height }, theme, x, y, places, lines) {
+    [this.#x, this.#y] = [x, y];
+    const data = [Array.from(places), ...lines.map(({ values }) => Array.from(values, (value) => (Number.isFinite(value) && (!y.log || value > 0) ? value : null)))];
+    const made = JSON.stringify([theme, y.log, lines.map(({ colour, marked }) => [colour, marked])]);
+    if (made !== this.#made) {
+      this.#plot?.destroy();
+      this.#plot = new uPlot(this.#options(width, height, theme, lines), data);
+      this.#made = made;
+    }
+    const plot = /** @type {uPlot} */ (this.#plot);
+    // Drawn at once, not when the browser finds time: the picture is taken now.
+    plot.batch(() => {
+      plot.setSize({ width, height });
+      plot.setData(data, false);
+      plot.setScale("x", { min: x.low, max: x.high });
+      plot.setScale("y", { min: y.low, max: y.high });
+      plot.redraw(true, true);
+    });
+    const box = this.box;
+    context.fillStyle = theme.ground;
+    context.fillRect(box.left, box.top, box.width, box.height);
+    context.strokeStyle = theme.line;
+    context.lineWidth = 1;
+    context.strokeRect(box.left - 0.5, box.top - 0.5, box.width + 1, box.height + 1);
+    context.drawImage(plot.ctx.canvas, 0, 0, width, height);
+  }
+
+  /** Where the lines are, in CSS pixels. @returns {Box} */
+  get box() {
+    const { left, top, width, height } = this.#plot?.bbox ?? { left: 0, top: 0, width: 1, height: 1 };
+    const ratio = devicePixelRatio;
+    return { left: left / ratio, top: top / ratio, width: width / ratio, height: height / ratio };
+  }
+
+  /**
+   * Where a value is drawn.
+   * @param {number} place
+   * @param {number} value
+   * @returns {[number, number]}
+   */
+  at(place, value) {
+    const plot = this.#plot;
+    const ratio = devicePixelRatio;
+    return plot ? [plot.valToPos(place, "x", true) / ratio, plot.valToPos(value, "y", true) / ratio] : [0, 0];
+  }
+
+  /**
+   * @param {number} width
+   * @param {number} height
+   * @param {Theme} theme
+   * @param {Line[]} lines
+   * @returns {import("./uplot.js").Options}
+   */
+  #options(width, height, theme, lines) {
+    const font = `${theme.size}px ${theme.family}`;
+    const axis = (/** @type {() => Along} */ along, /** @type {number} */ size) => {
+      const shown = (/** @type {uPlot} */ plot) => ticksOf(along(), (size === Y_SIZE ? plot.bbox.height : plot.bbox.width) / devicePixelRatio);
+      return {
+        label: () => {
+          const power = this.#plot ? shown(this.#plot).power : "";
+          return power ? `${along().label}  ${power}` : along().label;
+        },
+        labelSize: theme.size * 1.4, labelFont: font, labelGap: 0, size, gap: 3, font,
+        stroke: () => theme.muted, grid: { show: false }, ticks: { stroke: () => theme.muted, size: 4, width: 1 },
+        splits: (/** @type {uPlot} */ plot) => shown(plot).values,
+        values: (/** @type {uPlot} */ plot) => shown(plot).labels,
+      };
+    };
+    const Y_SIZE = Math.round(theme.size * 4);
+    return {
+      width, height,
+      padding: [Math.round(theme.size), Math.round(theme.size), 0, 0],
+      legend: { show: false },
+      cursor: { show: false },
+      scales: {
+        x: { time: false, range: () => [this.#x.low, this.#x.high] },
+        y: { distr: this.#y.log ? 3 : 1, range: () => [this.#y.low, this.#y.high] },
+      },
+      axes: [axis(() => this.#x, Math.round(theme.size * 1.6 + 4)), axis(() => this.#y, Y_SIZE)],
+      series: [{}, ...lines.map(({ colour, marked }) => ({ stroke: () => colour, width: 1.5, spanGaps: false, points: { show: marked, size: 5, fill: () => colour } }))],
+    };
+  }
+}

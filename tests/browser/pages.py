@@ -75,16 +75,22 @@ class Viewer:
 
     async def cell_rectangle(self, channel: str, cell: int) -> dict[str, float]:
         """Where a cell is drawn: ``x``, ``y``, ``w``, ``h`` in CSS pixels from the upper left corner of the channel's canvas."""
-        # What has just been put on the page is drawn in the next frame, and what has to make room for it in the one after that.
-        rectangle: dict[str, float] | None = await self.page.evaluate(
-            """async ([channel, cell]) => {
-                for (let frames = 3; frames > 0; frames--) await new Promise(requestAnimationFrame);
-                return window.wpb.cellRect(channel, cell);
-            }""",
-            [channel, cell],
-        )
-        assert rectangle is not None, f"cell {cell} of {channel} is not on the page"
+        (rectangle,) = await self.cell_rectangles(channel, [cell])
         return rectangle
+
+    async def cell_rectangles(self, channel: str, cells: Sequence[int]) -> list[dict[str, float]]:
+        """Where cells are drawn, as :meth:`cell_rectangle` has it."""
+        # What has just been put on the page is drawn in the next frame, and what has to make room for it in the one after that.
+        rectangles: list[dict[str, float] | None] = await self.page.evaluate(
+            """async ([channel, cells]) => {
+                for (let frames = 3; frames > 0; frames--) await new Promise(requestAnimationFrame);
+                return cells.map((cell) => window.wpb.cellRect(channel, cell));
+            }""",
+            [channel, list(cells)],
+        )
+        found = [rectangle for rectangle in rectangles if rectangle is not None]
+        assert len(found) == len(cells), f"some of the cells {list(cells)} of {channel} are not on the page"
+        return found
 
     async def colours(self, channel: str, cells: Sequence[int]) -> list[tuple[int, int, int]]:
         """Red, green and blue in the middle of each cell, from one picture of the screen.
@@ -92,10 +98,10 @@ class Viewer:
         :param channel: a channel's name, or ``rgb`` for the composite
         """
         canvas = self.page.locator(f'#plots canvas[data-channel="{channel}"]')
+        places = await self.cell_rectangles(channel, cells)  # first: then what was changed is drawn
         picture = Image.open(BytesIO(await canvas.screenshot())).convert("RGB")
         found: list[tuple[int, int, int]] = []
-        for cell in cells:
-            place = await self.cell_rectangle(channel, cell)
+        for place in places:
             # Off the centre: there lies the cursor's cross, and the path.
             colour: Any = picture.getpixel((int(place["x"] + place["w"] * 0.3), int(place["y"] + place["h"] * 0.3)))
             found.append(colour)

@@ -31,7 +31,7 @@ async def test_a_line_goes_through_its_points_and_is_looked_at_closer_by_draggin
 
         async def places(*points: int) -> np.ndarray:
             """The middle of points, in pixels, one a row."""
-            found = [await viewer.cell_rectangle("red", point) for point in points]
+            found = await viewer.cell_rectangles("red", points)
             return np.array([(each["x"] + each["w"] / 2, each["y"] + each["h"] / 2) for each in found])
 
         async def dotted(*points: int) -> bool:

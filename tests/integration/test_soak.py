@@ -99,6 +99,7 @@ async def test_after_many_runs_no_more_is_held_than_after_a_few(settings: Settin
     assert after["open files"] <= before["open files"] + CONNECTIONS
 
 
+@pytest.mark.whole
 async def test_runs_that_never_end_and_documents_without_a_run_leave_nothing_behind_but_what_waits(
     settings: Settings, streaming: Streaming, tmp_path: Path
 ) -> None:
@@ -116,6 +117,7 @@ async def test_runs_that_never_end_and_documents_without_a_run_leave_nothing_beh
     assert after["open files"] <= before["open files"] + CONNECTIONS
 
 
+@pytest.mark.whole
 async def test_of_the_tasks_that_made_runs_only_those_of_runs_that_are_kept_are_remembered(
     settings: Settings, streaming: Streaming, tmp_path: Path
 ) -> None:

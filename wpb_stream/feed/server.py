@@ -1,7 +1,7 @@
 """The websocket server of the feed: ``wpb.v1`` at ``/ws``, the viewer at ``/``.
 
-Each client has a task that reads its requests and one task a subscription. A subscription has no queue: it looks at where its client
-stands, sends what is owed, and waits for the socket to take it. A client that does not take it within a bound is cut off.
+Each client has a task that reads its requests and one task a subscription. A client that does not take what it is sent within a bound is
+cut off.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT
 from ssl import SSLContext
 from time import monotonic, time
 from uuid import uuid4
@@ -22,9 +21,10 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from wpb_stream.catalogue.results import Results
+from wpb_stream.changes import Changes
 from wpb_stream.core.access import EVERYTHING, Access, Grant
 from wpb_stream.core.binary import encode_array
-from wpb_stream.core.board import Board, Reconstruction
+from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ProtocolError, ServiceError
 from wpb_stream.core.messages import (
     CLOSE_NOT_ALLOWED,
@@ -33,7 +33,6 @@ from wpb_stream.core.messages import (
     Authenticate,
     GetFrame,
     ListRuns,
-    NoticeMessage,
     Ping,
     Pong,
     Reprocess,
@@ -46,8 +45,6 @@ from wpb_stream.core.messages import (
     encode_reply,
     parse_request,
 )
-from wpb_stream.core.recipe import Notice
-from wpb_stream.failpoints import reached
 from wpb_stream.feed import asyncapi, openapi
 from wpb_stream.feed.again import Again
 from wpb_stream.feed.api import Api
@@ -55,18 +52,18 @@ from wpb_stream.feed.connection import SEND_TIMEOUT_S, Connection
 from wpb_stream.feed.door import Door, select_subprotocol
 from wpb_stream.feed.errands import Errand, Errands, error_of
 from wpb_stream.feed.finder import Finder, conditions_of
+from wpb_stream.feed.following import Following
 from wpb_stream.feed.frames import Frames
 from wpb_stream.feed.http import plain
 from wpb_stream.feed.limits import Allowance, FeedLimits, Seats
 from wpb_stream.feed.metrics import Metrics
 from wpb_stream.feed.pages import viewer_files
-from wpb_stream.feed.places import Place, Places
+from wpb_stream.feed.places import Places
 from wpb_stream.feed.provider import Provider
 from wpb_stream.feed.remaking import Remaking
 from wpb_stream.feed.sent import Sent
 from wpb_stream.feed.sight import Sight
 from wpb_stream.feed.socket import Socket
-from wpb_stream.feed.subscription import Slices, Subscription
 
 log = logging.getLogger(__name__)
 wire = logging.getLogger(f"{__name__}.wire")
@@ -76,8 +73,6 @@ FRAME = "frame"
 """Name of the array that is a frame."""
 ANSWER_TIMEOUT_S = 60.0
 """From a connection to its upgrade, or to the answer of a plain request: a catalogue that is away takes 10 s, a large map more."""
-TCP_USER_TIMEOUT_MS = 10_000
-"""A client whose machine does not answer for this long is gone; half of it after it was last heard of, it is asked."""
 CLOCK_S = 60.0
 """How often the clock is looked at for what expires: it may be set meanwhile."""
 
@@ -119,7 +114,8 @@ class Feed:
         compression: bool = False,
     ) -> None:
         self._board, self._finder, self._frames, self._remaking, self._version = board, finder, frames, remaking, version
-        self._slices, self._places, self._sent = Slices(), Places(), Sent()
+        self._places, self._sent, self._changes = Places(), Sent(), Changes()
+        self._following = Following(board, self._changes, self._places, self._sent)
         self._again, self._dagster, self._compression = again, dagster, compression
         self._limits = limits or FeedLimits()
         published = {"/asyncapi.json": asyncapi.document(version), "/openapi.json": openapi.document(version)}
@@ -137,8 +133,7 @@ class Feed:
         )
         self._sockets = set[Socket]()
         """Of the clients that were let in."""
-        self._changed = asyncio.Event()
-        board.watch(self._wake)
+        board.watch(self._changes.tell)
 
     async def admit(self, access: Access) -> None:
         """From now on these tokens let in; whoever was let in by others goes, and may come back if the token is to let in otherwise."""
@@ -155,15 +150,10 @@ class Feed:
     def _sight(self, grant: Grant) -> Sight:
         return Sight(grant, self._board, self._finder)
 
-    def _wake(self) -> None:
-        """Wake every waiting subscription, each once: those who wait later wait on a new event."""
-        self._changed.set()
-        self._changed = asyncio.Event()
-
     def revised(self, runs: Collection[str]) -> None:
         """These runs have new revisions in the catalogue: whoever follows the newest of one of them is moved to it."""
         if self._places.revised(runs):
-            self._wake()
+            self._changes.tell()
 
     @asynccontextmanager
     async def serve(self, host: str, port: int, tls: SSLContext | None = None) -> AsyncIterator[Server]:
@@ -197,13 +187,6 @@ class Feed:
 
     async def _client(self, socket: ServerConnection) -> None:
         assert isinstance(socket, Socket), "as serve was told"
-        # A pulled cable: the kernel gives up what is not acknowledged, instead of trying for a quarter of an hour; and asks now and then
-        # where nothing is sent. Pings of websockets, which wait behind what is buffered, would take 40 s.
-        connection = socket.transport.get_extra_info("socket")
-        connection.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
-        for option in (TCP_KEEPIDLE, TCP_KEEPINTVL):
-            connection.setsockopt(IPPROTO_TCP, option, TCP_USER_TIMEOUT_MS // 2000)
-        connection.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
         self._sent.clients += 1
         try:
             grant = await self._door.admit(socket)
@@ -281,7 +264,7 @@ class Feed:
                         raise ProtocolError(
                             "too_many_subscriptions", f"At most {self._limits.max_subscriptions} subscriptions a connection."
                         )
-                    following[request.id] = tasks.create_task(self._follow(client, sight, request))
+                    following[request.id] = tasks.create_task(self._following.follow(client, sight, request))
                 case Unsubscribe(wanted):
                     task = following.pop(wanted, None)
                     if task is not None:
@@ -324,93 +307,12 @@ class Feed:
         full_shape = None if looked.values.shape == looked.shape else looked.shape
         return encode_array(looked.values, subscription=request.id, **about, full_shape=full_shape)
 
-    async def _follow(self, client: Connection, sight: Sight, request: Subscribe) -> None:
-        """One subscription, from its request to the end of the connection."""
-        with self._places.taken() as place:
-            try:
-                await self._keep_told(client, sight, request, place)
-            except (ProtocolError, ServiceError) as error:
-                await client.tell(error_of(error, request.id))
-
-    async def _keep_told(self, client: Connection, sight: Sight, request: Subscribe, place: Place) -> None:
-        subscription, waiting_since = Subscription(request, self._slices), monotonic()
-        from_row, revision, growing, pinned = request.from_row, request.revision, False, False
-        while True:
-            # Taken before looking, so that a change while this task sends is not missed.
-            changed = self._changed
-            uid = await sight.latest() if request.run == "latest" else request.run
-            made = subscription.made
-            if uid is not None and (made is None or self._superseded(made, growing) or _moved_on(made, uid, subscription)):
-                place.look(uid)
-                found, gone = await sight.find(uid, "newest" if request.follow else revision, held=from_row > 0)
-                gone = gone or revision not in ("newest", found.revision)
-                growing = found is self._board.live.get(uid)
-                again = made is not None and made.run.uid == uid and not subscription.goes_on_in(found)
-                if made is not None and made.run.uid == uid:
-                    from_row = subscription.next_row
-                await client.send(subscription.attach(found, from_row, instead=gone or again))
-                pinned = not (gone or request.follow or revision == "newest")
-                from_row, revision = 0, "newest"
-            elif made is not None and made.ended and place.revised and not pinned:
-                place.look(made.run.uid)
-                growing = await self._to_newest(client, sight, subscription, made) is self._board.live.get(made.run.uid)
-            first_row, was_complete = subscription.next_row, subscription.complete
-            await client.send(subscription.due())
-            if made := subscription.made:
-                self._sent.rows(made, first_row, subscription.next_row, waiting_since)
-            if subscription.complete and not was_complete:
-                continue  # a newer run may have begun before this one was told to its end
-            if not subscription.behind:
-                # Catching up is not paced; what grows is, so that rows merge into fewer slices.
-                if subscription.next_row > first_row:
-                    reached("told")
-                    subscription.rhythm.beat(monotonic())
-                await changed.wait()
-                if pause_s := subscription.rhythm.pause_s(monotonic()):
-                    await asyncio.sleep(pause_s)
-
-    async def _to_newest(self, client: Connection, sight: Sight, subscription: Subscription, made: Reconstruction) -> Reconstruction:
-        """Move a subscription to the newest revision of its run; one that cannot be shown there stays where it is, and is told why.
-
-        :returns: what it follows from here on
-        """
-        try:
-            found, _ = await sight.find(made.run.uid, "newest")
-            if found.revision == made.revision:
-                return made
-            await client.send(subscription.attach(found, instead=True))
-            return found
-        except (ProtocolError, ServiceError) as error:
-            log.warning("run %s has a newer revision, which a client is not shown: %s", made.run.uid, error)
-            why = error_of(error, subscription.id).message
-            told = Notice("revision_not_shown", f"There is a newer revision of this run, which cannot be shown here. {why}")
-            self._board.counts.notices[told.code] += 1
-            await client.tell(NoticeMessage(subscription.id, told.code, told.message))
-            return made
-
-    def _superseded(self, made: Reconstruction, growing: bool) -> bool:
-        """Whether the run is reconstructed anew: after documents came late, or since the catalogue was asked for it.
-
-        A gateway's board may also let go of a run before its end was heard of: the catalogue knows the rest.
-
-        :param growing: whether what is followed was on the board, rather than a finished revision from the catalogue
-        """
-        live = self._board.live.get(made.run.uid)
-        if live is None:
-            return growing and not made.ended
-        return live is not made and (growing or not made.ended)
-
 
 async def _close_at(socket: Socket, expires: float) -> None:
     """Close a connection at that time, in seconds since 1970."""
     while (left_s := expires - time()) > 0:
         await asyncio.sleep(min(left_s, CLOCK_S))
     await socket.close(CLOSE_NOT_AUTHENTICATED, "the token has expired")
-
-
-def _moved_on(made: Reconstruction, uid: str, subscription: Subscription) -> bool:
-    """Whether another run is to be followed; one that ended is told to its end first."""
-    return uid != made.run.uid and (subscription.complete or not made.ended)
 
 
 def _drop_ended(following: dict[int, asyncio.Task[None]]) -> None:

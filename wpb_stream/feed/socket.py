@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
+from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT
 from ssl import SSLContext
 from typing import Any, cast
 
@@ -15,6 +16,8 @@ from wpb_stream.feed.sent import Sent
 
 TLS_TIMEOUT_S = 10.0
 """From a connection to the end of its TLS handshake."""
+SILENCE_MS = 10_000
+"""A client whose machine does not answer for this long is gone; half of it after it was last heard of, it is asked."""
 
 
 class Socket(ServerConnection):
@@ -51,7 +54,15 @@ class Socket(ServerConnection):
         if not self._waits:
             self._sent.refused["cut"] += 1
             cast(asyncio.Transport, transport).abort()
-        elif self._tls is None:
+            return
+        # A pulled cable: the kernel gives up what is not acknowledged, instead of trying for a quarter of an hour; and asks now and then
+        # where nothing is sent. Pings of websockets, which wait behind what is buffered, would take 40 s.
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
+        for option in (TCP_KEEPIDLE, TCP_KEEPINTVL):
+            connection.setsockopt(IPPROTO_TCP, option, SILENCE_MS // 2000)
+        connection.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, SILENCE_MS)
+        if self._tls is None:
             self._begin(transport)
         else:
             self._securing = self.loop.create_task(self._secure(cast(asyncio.Transport, transport), self._tls))  # its end is that of this

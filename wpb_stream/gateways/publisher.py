@@ -18,6 +18,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
+from wpb_stream.changes import Changes
 from wpb_stream.core.board import Board
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.core.owed import Owed
@@ -57,18 +58,14 @@ class BoardPublisher:
         self._board, self._connection, self._epoch, self._again_s = board, connection, epoch, again_s
         self._numbers = count()
         self._owed = self._all_owed()
-        self._changed = asyncio.Event()
+        self._changes = Changes()
         self._away: str | None = None
         """Why it cannot be published, if it cannot."""
         self._wait_s = FIRST_WAIT_S
         self._position = -1
         """On the topic, of the last message that the broker took over this connection."""
-        board.watch(self._wake)
+        board.watch(self._changes.tell)
         board.counts.unpublished = lambda: self._owed.rows
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
 
     def _all_owed(self) -> Owed:
         return Owed(self._board, self._epoch, self._numbers)
@@ -96,8 +93,7 @@ class BoardPublisher:
         owed = self._owed = self._all_owed()
         until = monotonic() + self._again_s
         while (left_s := until - monotonic()) > 0:
-            # Taken before looking, so that a change while this is sent is not missed.
-            changed = self._changed
+            changed = self._changes.next
             sent = await self._send(producer, (record for several in owed.due() for record in several))
             if sent and self._away is not None:
                 log.info("gateways hear again: the board is published to %s", self._connection)

@@ -149,7 +149,9 @@ class RawClient:
 @asynccontextmanager
 async def raw_client(url: str, **options: Any) -> AsyncIterator[RawClient]:
     """Connect and take the welcome."""
-    options = {"subprotocols": [Subprotocol("wpb.v1")], "compression": None, "max_size": None, "open_timeout": WAIT_S, **options}
+    # A client that leaves without having read all does not see that the server closes, either: it need not wait for that.
+    waits = {"open_timeout": WAIT_S, "close_timeout": 0.5}
+    options = {"subprotocols": [Subprotocol("wpb.v1")], "compression": None, "max_size": None, **waits, **options}
     async with connect(url, **options) as socket:
         client = RawClient(socket)
         welcome = await client.receive()

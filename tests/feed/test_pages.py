@@ -93,3 +93,8 @@ def test_pages_elsewhere_may_frame_it_if_the_settings_name_them() -> None:
         policies = [get(path, static)[1]["Content-Security-Policy"].split("; ")[-1] for static in (STATIC, framed)]
         assert policies == ["frame-ancestors 'self'", "frame-ancestors 'self' https://portal.example.org http://localhost:5173"]
     assert get("/app.js", framed)[1]["Content-Security-Policy"] == SECURITY_HEADERS["Content-Security-Policy"]
+
+
+def test_whose_work_a_module_is_goes_with_it() -> None:
+    _, _, sent = viewer_files()["/uplot.js"]
+    assert b"Copyright (c) 2022 Leon Sorokin" in without_comments(sent)

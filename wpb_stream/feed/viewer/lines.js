@@ -69,8 +69,6 @@ export class Lines {
     plot.batch(() => {
       plot.setSize({ width, height });
       plot.setData(data, false);
-      plot.setScale("x", { min: x.low, max: x.high });
-      plot.setScale("y", { min: y.low, max: y.high });
       plot.redraw(true, true);
     });
     const box = this.box;

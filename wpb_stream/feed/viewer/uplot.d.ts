@@ -24,7 +24,6 @@ export default class uPlot {
   batch(change: (plot: uPlot) => void): void;
   setSize(size: { width: number; height: number }): void;
   setData(data: (number | null)[][], resetScales: boolean): void;
-  setScale(key: string, limits: { min: number; max: number }): void;
   redraw(rebuildPaths: boolean, recalcAxes: boolean): void;
   valToPos(value: number, scale: string, devicePixels?: boolean): number;
   destroy(): void;

@@ -6,14 +6,13 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
-from psycopg import sql
 
 from tests.browser.pages import chromium_browser
 from tests.helpers.laboratory import Laboratory
+from tests.helpers.services import empty_database
 from tests.integration.conftest import settings, streaming, streaming_process
 from wpb_stream.embedded.postgres import EmbeddedPostgres
 from wpb_stream.replay import parse_kafka_url
@@ -35,11 +34,8 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture(scope="module")
 def module_database(postgres_cluster: EmbeddedPostgres) -> Iterator[str]:
     """The address of an empty database that the tests of a module share."""
-    name = f"browser_{next(_numbers)}"
-    with psycopg.connect(postgres_cluster.url("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield postgres_cluster.url(name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with empty_database(postgres_cluster, f"browser_{next(_numbers)}") as url:
+        yield url
 
 
 @pytest.fixture

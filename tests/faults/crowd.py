@@ -12,7 +12,6 @@ import numpy as np
 
 from tests.benchmarks.bench_clients_soak import Watcher
 from tests.benchmarks.cheap_clients import Poll
-from wpb_stream.core.binary import PointsHeader, decode_binary
 
 
 class MapWatcher(Watcher):
@@ -26,13 +25,6 @@ class MapWatcher(Watcher):
     def told(self, message: dict[str, Any]) -> None:
         if message["type"] != "notice":
             super().told(message)
-
-    def take(self, message: bytes) -> None:
-        header, columns = decode_binary(message)
-        assert isinstance(header, PointsHeader)
-        assert header.first_row == self.rows, f"row {header.first_row} came, {self.rows} was owed"
-        self.map[columns["cell"]] = columns["total"]
-        self.rows += header.rows
 
 
 def _watch(port: int, uid: str, points: int, count: int) -> tuple[set[str], int]:

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 from tests.faults.judge import judged
 from tests.helpers.apache_kafka import ApacheKafka
 from tests.helpers.scans import scan
-from tests.helpers.topics import delete_records, delete_topic, make_topic
+from tests.helpers.topics import delete_records, delete_topic, make_topic, put
 from tests.integration.conftest import Streaming, feed_url
 from tests.integration.feed.stranger import Stranger
 from tests.integration.watching import until_stopped
@@ -80,16 +80,6 @@ def codes(settings: Settings, uid: str) -> set[str]:
         row = catalogue.run(uid)
     assert row is not None
     return {notice.code for notice in row.notices}
-
-
-async def send(address: str, topic: str, values: Sequence[bytes]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=address, max_request_size=2 * MAX_BYTES)
-    await producer.start()
-    try:
-        for value in values:
-            await producer.send_and_wait(topic, value)
-    finally:
-        await producer.stop()
 
 
 async def test_a_scan_goes_on_when_the_broker_stands_still_and_when_it_is_killed_and_started_again(
@@ -188,7 +178,7 @@ async def test_what_nobody_can_use_goes_to_the_dead_letters_and_the_next_documen
     run = scan(tmp_path / "frames").write()
     async with streaming(settings), judged(settings, run):
         for bad, document in zip(POISON, run.documents, strict=False):
-            await send(apache_kafka.address(), topic, [bad, encode(document.name or "", document.doc)])
+            await put(apache_kafka.address(), topic, bad, encode(document.name or "", document.doc))
         await publish(run.documents[len(POISON) :], settings.sources[0], speed=0)
     with CatalogueReader(settings.database_url or "") as catalogue:
         letters = catalogue.dead_letters()

@@ -69,14 +69,20 @@ def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embed
         yield postgres
 
 
+@contextlib.contextmanager
+def empty_database(cluster: EmbeddedPostgres, name: str) -> Iterator[str]:
+    """The address of a new database, ``postgresql://...``, dropped afterwards with all its connections."""
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield cluster.url(name)
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 @pytest.fixture
 def postgres_url(postgres_cluster: EmbeddedPostgres) -> Iterator[str]:
-    """The address of an empty database, ``postgresql://...``, dropped after the test with all its connections."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(postgres_cluster.url("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield postgres_cluster.url(name)
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    """The address of an empty database that is the test's own."""
+    with empty_database(postgres_cluster, f"test_{next(_numbers)}") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

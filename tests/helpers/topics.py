@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
@@ -34,6 +34,13 @@ async def make_topic(address: str, topic: str, partitions: int = 1, **settings: 
         configs = {name.replace("_", "."): value for name, value in settings.items()}
         answer = await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
         assert [error for _, error, *_ in answer.topic_errors] == [0], answer
+
+
+async def put(address: str, topic: str, *values: bytes) -> None:
+    """Publish values as they are, one after the other, of up to 64 MiB each."""
+    async with AIOKafkaProducer(bootstrap_servers=address, linger_ms=0, max_request_size=2**26) as producer:
+        for value in values:
+            await producer.send_and_wait(topic, value)
 
 
 async def add_partitions(address: str, topic: str, total: int) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from contextlib import aclosing
 
 import numpy as np
-from aiokafka import AIOKafkaProducer
 
 from tests.helpers.scans import Scan
+from tests.helpers.topics import put
 from tests.integration.conftest import feed_url
 from wpb_stream.client import Update, watch
 from wpb_stream.replay import parse_kafka_url
@@ -48,10 +48,4 @@ def assert_is_map_of(update: Update, run: Scan) -> None:
 async def publish_values(settings: Settings, values: Iterable[bytes]) -> None:
     """Put bytes on the bus as they are."""
     brokers, topic = parse_kafka_url(settings.sources[0])
-    producer = AIOKafkaProducer(bootstrap_servers=brokers, linger_ms=0, max_request_size=2 * LARGEST)
-    await producer.start()
-    try:
-        for value in values:
-            await producer.send_and_wait(topic, value)
-    finally:
-        await producer.stop()
+    await put(brokers, topic, *values)

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from tests.helpers.apache_kafka import ApacheKafka
 from tests.helpers.certificates import KEY_PASSWORD
 from tests.helpers.slow_broker import SlowBroker
-from tests.helpers.topics import delete_records, make_topic
+from tests.helpers.topics import delete_records, make_topic, put
 from wpb_stream.core.documents import Arrival, Loss, Message
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.embedded.broker import create_topic
@@ -131,16 +131,6 @@ async def test_tls_and_options_of_the_consumer_reach_clients_that_take_them(auth
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-async def publish(address: str, topic: str, *values: bytes) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=address, linger_ms=0)
-    await producer.start()
-    try:
-        for value in values:
-            await producer.send_and_wait(topic, value)
-    finally:
-        await producer.stop()
-
-
 async def arrivals(source: KafkaSource, count: int, positions: dict[str, int] | None = None) -> list[Arrival]:
     """Connect, and read that many messages at least, with what was lost between them."""
     found: list[Arrival] = []
@@ -169,7 +159,7 @@ async def until_listening(topic: str, caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.integration
 async def test_a_source_that_is_entered_again_reads_again_from_the_positions_it_is_given(kafka_address: str, kafka_topic: str) -> None:
     source = KafkaSource(f"kafka://{kafka_address}/{kafka_topic}", options={"max_partition_fetch_bytes": 1 << 24})
-    await publish(kafka_address, kafka_topic, b"0", b"1", b"2")
+    await put(kafka_address, kafka_topic, b"0", b"1", b"2")
     assert await listen(source, 3) == [b"0", b"1", b"2"]
     assert await listen(source, 3) == [b"0", b"1", b"2"]
     assert await listen(source, 1, {f"{kafka_topic}/0": 2}) == [b"2"]
@@ -193,13 +183,13 @@ async def test_who_is_cancelled_while_the_broker_is_asked_for_its_metadata_leave
 async def test_a_topic_made_after_start_up_is_heard_from_its_beginning(
     earliest: bool, kafka_address: str, kafka_topic: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await publish(kafka_address, kafka_topic, b"old")
+    await put(kafka_address, kafka_topic, b"old")
     source, new = KafkaSource(f"kafka://{kafka_address}/{kafka_topic}*", earliest=earliest), f"{kafka_topic}-new"
     async with asyncio.TaskGroup() as tasks:
         listening = tasks.create_task(listen(source, 3 if earliest else 2))
         await until_listening(kafka_topic, caplog)
         await create_topic(kafka_address, new)
-        await publish(kafka_address, new, b"start", b"stop")
+        await put(kafka_address, new, b"start", b"stop")
     assert listening.result() == [*([b"old"] if earliest else []), b"start", b"stop"]
 
 
@@ -207,13 +197,13 @@ async def test_a_topic_made_after_start_up_is_heard_from_its_beginning(
 async def test_what_was_skipped_at_the_first_look_stays_skipped_when_the_source_is_entered_again(
     kafka_address: str, kafka_topic: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await publish(kafka_address, kafka_topic, b"old")
+    await put(kafka_address, kafka_topic, b"old")
     source = KafkaSource(f"kafka://{kafka_address}/{kafka_topic}", earliest=False)
     async with asyncio.TaskGroup() as tasks:
         listening = tasks.create_task(listen(source, 1))
         await until_listening(kafka_topic, caplog)
         listening.cancel()
-    await publish(kafka_address, kafka_topic, b"missed")
+    await put(kafka_address, kafka_topic, b"missed")
     assert await listen(source, 1) == [b"missed"]
 
 
@@ -227,7 +217,7 @@ async def test_a_topic_made_while_the_source_is_away_is_read_from_its_beginning(
         await until_listening(kafka_topic, caplog)
         listening.cancel()
     await create_topic(kafka_address, new)
-    await publish(kafka_address, new, b"start")
+    await put(kafka_address, new, b"start")
     assert await listen(source, 1) == [b"start"]
 
 
@@ -315,7 +305,7 @@ async def test_messages_that_retention_deleted_unread_are_told_and_reading_goes_
 ) -> None:
     address, topic = apache_kafka.address(), a_topic(request)
     await make_topic(address, topic)
-    await publish(address, topic, b"0", b"1", b"2", b"3", b"4")
+    await put(address, topic, b"0", b"1", b"2", b"3", b"4")
     await delete_records(address, topic, before=3)
     loss, *messages = await arrivals(KafkaSource(f"kafka://{address}/{topic}"), 3, {f"{topic}/0": 1})
     assert [each.value for each in messages if isinstance(each, Message)] == [b"3", b"4"]
@@ -330,7 +320,7 @@ async def test_a_group_that_reads_the_same_topic_keeps_its_positions_and_we_keep
 ) -> None:
     address, topic = apache_kafka.address(), a_topic(request)
     await make_topic(address, topic)
-    await publish(address, topic, b"0", b"1")
+    await put(address, topic, b"0", b"1")
     theirs = AIOKafkaConsumer(topic, bootstrap_servers=address, group_id="theirs", auto_offset_reset="earliest")
     await theirs.start()
     try:
@@ -360,7 +350,7 @@ async def test_it_listens_over_tls_and_with_logins(
 ) -> None:
     topic = a_topic(request)
     await make_topic(apache_kafka.address(), topic)
-    await publish(apache_kafka.address(), topic, b"0", b"1")
+    await put(apache_kafka.address(), topic, b"0", b"1")
     source = KafkaSource(f"kafka://{apache_kafka.address(listener)}/{topic}", options=apache_kafka.options(listener, **further))
     assert await listen(source, 2) == [b"0", b"1"]
 

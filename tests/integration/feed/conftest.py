@@ -10,13 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import pytest_asyncio
-from psycopg import sql
 
 from tests.helpers.rawfeed import RawClient, raw_client
 from tests.helpers.scans import Scan, random_frames, scan
+from tests.helpers.services import empty_database
 from tests.integration.conftest import feed_url, streaming_here
 from wpb_stream.embedded.broker import EmbeddedBroker, create_topic
 from wpb_stream.embedded.postgres import EmbeddedPostgres
@@ -36,18 +35,16 @@ def module_settings(
     """Settings of the one streaming process that the tests of a module share; runs get new uids, so they do not disturb each other."""
     folder, name = tmp_path_factory.mktemp("feed"), f"feed_{next(_numbers)}"
     asyncio.run_coroutine_threadsafe(create_topic(broker[0].address, name), broker[1]).result()
-    with psycopg.connect(postgres_cluster.url("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    with empty_database(postgres_cluster, name) as url:
         yield load(
             sources=f"kafka://{broker[0].address}/{name}",
-            database_url=postgres_cluster.url(name),
+            database_url=url,
             data=folder / "data",
             data_roots=str(folder),
             listen=f"127.0.0.1:{free_port('127.0.0.1', 0)}",
             frame_deadline_s=2.0,
             window_frames=2048,
         )
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @dataclass(frozen=True)

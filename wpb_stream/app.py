@@ -27,7 +27,10 @@ async def stream(settings: Settings) -> None:
     arm()
     board = Board()
     gateways = connection_to(settings.gateway_topic, settings.kafka_options) if settings.gateway_topic else None
-    async with served(settings, board, upgrade) as shown, CatalogueWriter(shown.database_url) as catalogue:
+    async with (
+        served(settings, board, upgrade) as shown,
+        CatalogueWriter(shown.database_url, answer_s=settings.database_answer_s) as catalogue,
+    ):
         pipeline = Pipeline(
             [*open_sources(settings), ReplayedLetters(shown.database_url)],
             catalogue,

@@ -94,7 +94,7 @@ async def served(
     database_url, results = settings.database_url, Results(settings.results)
     await insist(lambda: asyncio.to_thread(prepare, database_url), board.counts)
     roots = DataRoots(settings.data_roots, settings.mappings)
-    with CatalogueReader(database_url) as reader:
+    with CatalogueReader(database_url, answer_s=settings.database_answer_s) as reader:
         async with FrameReaders(roots, settings.reader_processes, settings.read_deadline_s) as readers:
             await readers.warm_up()
             board.counts.readers_replaced = lambda: readers.statistics()["workers_killed"]

@@ -112,6 +112,11 @@ class Settings(BaseSettings):
     frame_deadline_s: float = Field(30.0, ge=0, description="Seconds a late frame is waited for before its point is marked missing.")
     stop_grace_s: float = Field(5.0, ge=0, description="Seconds that documents which the stop document overtook are waited for.")
     run_idle_s: float = Field(900.0, gt=0, description="Seconds without any document after which an unstopped run counts as lost.")
+    database_answer_s: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds that the database may take to answer, before it is asked again over another connection, for twice as long.",
+    )
     queue_messages: int = Field(
         10_000, ge=1, description="Messages taken from the buses ahead of the catalogue; beyond, they wait in the bus."
     )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import msgspec
 import numpy as np
@@ -82,6 +86,13 @@ async def until_held(network: FaultProxy) -> None:
             await asyncio.sleep(0.001)
 
 
+async def until_rows(clients: Sequence[Stranger], uid: str, rows: int) -> None:
+    """Wait until each client has that many rows of a run."""
+    async with asyncio.timeout(WAIT_S):
+        while any(uid not in client.held or client.held[uid].rows < rows for client in clients):
+            await asyncio.sleep(0.002)
+
+
 async def test_a_scan_during_which_each_network_is_slow_parts_and_heals_and_ends_its_connections_is_whole(
     networks: Networks, behind: Nursling, tmp_path: Path
 ) -> None:
@@ -114,15 +125,40 @@ async def test_documents_that_were_stored_though_the_answer_of_the_database_was_
     await behind.serve()
     async with judged(networks.watched, run) as clients:
         await networks.publish([*run.head, *run.at(0, 6)])
-        async with asyncio.timeout(WAIT_S):
-            while any(run.uid not in client.held or client.held[run.uid].rows < 6 for client in clients):
-                await asyncio.sleep(0.002)
+        await until_rows(clients, run.uid, 6)
         networks.database.cut_before = b"COMMIT\0"
         await networks.publish(run.at(6, 12))
         async with asyncio.timeout(WAIT_S):
             while networks.database.cut_before is not None:
                 await asyncio.sleep(0.002)
         await networks.publish([*run.at(12, 18), run.stop])
+
+
+async def test_a_database_that_answers_no_more_on_connections_that_stay_open_is_asked_on_others(
+    networks: Networks, behind: Nursling, tmp_path: Path
+) -> None:
+    run = scan(tmp_path / "frames", (2, 6)).write()
+    await behind.serve(WPB_DATABASE_ANSWER_S="1")  # 60 s by default
+    listed = f"http://{networks.watched.listen}/api/runs"
+    async with judged(networks.watched, run) as clients:
+        await networks.publish([*run.head, *run.at(0, 6)])
+        await until_rows(clients, run.uid, 6)
+        (before,) = (await asyncio.to_thread(until_answered, listed))["runs"]
+        networks.database.forget()
+        await networks.publish([*run.at(6, 12), run.stop])
+        (after,) = (await asyncio.to_thread(until_answered, listed))["runs"]
+        assert (before["uid"], after["uid"]) == (run.uid, run.uid)
+
+
+def until_answered(url: str) -> dict[str, Any]:
+    """Ask until there is an answer. Each time may fail, and none may take long."""
+    while True:
+        try:
+            with urlopen(url, timeout=WAIT_S) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            if error.code != 503:
+                raise
 
 
 async def test_a_bus_that_answers_no_more_on_connections_that_stay_open_is_asked_on_others(

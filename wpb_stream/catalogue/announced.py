@@ -10,6 +10,7 @@ from contextlib import aclosing
 import psycopg
 from psycopg import sql
 
+from wpb_stream.catalogue.connecting import conninfo
 from wpb_stream.catalogue.records import REVISIONS_CHANNEL
 from wpb_stream.catalogue.writer import RETRY_S
 from wpb_stream.core.counts import in_a_line, is_power_of_two
@@ -77,4 +78,4 @@ class NewRevisions:
                 pass
 
     async def _connect(self) -> psycopg.AsyncConnection:
-        return await psycopg.AsyncConnection.connect(self._database_url, autocommit=True, connect_timeout=10, application_name=APPLICATION)
+        return await psycopg.AsyncConnection.connect(conninfo(self._database_url), autocommit=True, application_name=APPLICATION)

@@ -12,6 +12,7 @@ from typing import Self
 import psycopg
 from psycopg.rows import class_row, scalar_row
 
+from wpb_stream.catalogue.connecting import conninfo
 from wpb_stream.catalogue.deadletters import CHANNEL, LISTENING_LOCK
 from wpb_stream.catalogue.migrations import HEAD, step_of
 from wpb_stream.core.exceptions import ServiceError
@@ -68,7 +69,7 @@ class Letterbox:
 
     def __enter__(self) -> Self:
         with _told():
-            self.connection = psycopg.connect(self._database_url, autocommit=True, connect_timeout=10)
+            self.connection = psycopg.connect(conninfo(self._database_url), autocommit=True)
             step = step_of(self.connection)
         if step != HEAD:
             self.connection.close()

@@ -14,6 +14,7 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from wpb_stream.catalogue.connecting import ANSWER_S, CONNECT_S, answering, conninfo
 from wpb_stream.catalogue.records import (
     REVISIONS_CHANNEL,
     EndedRun,
@@ -35,6 +36,8 @@ from wpb_stream.core.recipe import Notice
 
 _RUN_COLUMNS = "uid, started_seq, ended_seq, info, status, started_at, ended_at, reason, notices, generation"
 
+READ_THROUGH_S = 3600.0
+"""How long all runs may be gone through one by one."""
 LIVE = "(revision = 'live' OR starts_with(revision, 'live.'))"
 """Whether a row of ``revisions`` was made by the streaming process, in SQL."""
 _OF_SESSIONS = "(" + " OR ".join(f"info->'metadata'->'{key}' = ANY(%s::jsonb[])" for key in SESSION_KEYS) + ")"
@@ -54,15 +57,19 @@ def _run_row(row: TupleRow) -> RunRow:
 
 
 class CatalogueReader:
-    """Reads the catalogue; may be used from several threads. Close it, or use it as a context manager."""
+    """Reads the catalogue; may be used from several threads. Close it, or use it as a context manager.
 
-    def __init__(self, database_url: str, max_connections: int = 4) -> None:
+    :param answer_s: seconds that the database may take to answer
+    """
+
+    def __init__(self, database_url: str, max_connections: int = 4, answer_s: float = ANSWER_S) -> None:
+        self._answer_s = answer_s
         self._pool = ConnectionPool(
-            database_url,
+            conninfo(database_url),
             min_size=0,
             max_size=max_connections,
             open=True,
-            check=ConnectionPool.check_connection,
+            check=self._check,
             reconnect_timeout=RECONNECT_S,
         )
 
@@ -76,10 +83,14 @@ class CatalogueReader:
         """Give the connections back."""
         self._pool.close()
 
+    def _check(self, connection: psycopg.Connection) -> None:
+        with answering(connection, CONNECT_S):
+            ConnectionPool.check_connection(connection)
+
     @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection]:
+    def _connection(self, within_s: float | None = None) -> Iterator[psycopg.Connection]:
         try:
-            with self._pool.connection(timeout=10.0) as connection:
+            with self._pool.connection(timeout=10.0) as connection, answering(connection, within_s or self._answer_s):
                 yield connection
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise ServiceError(f"the catalogue's database cannot be reached ({error}); check WPB_DATABASE_URL") from error
@@ -191,7 +202,10 @@ class CatalogueReader:
             FROM runs r JOIN documents d ON d.name = 'start' AND d.uid = r.uid
             LEFT JOIN LATERAL (SELECT * FROM revisions WHERE run_uid = r.uid AND NOT {LIVE} ORDER BY id DESC LIMIT 1) v ON true
             WHERE r.ended_seq IS NOT NULL AND r.info->>'recipe' IS NOT NULL ORDER BY r.started_seq"""  # noqa: S608  constants
-        with self._connection() as connection, connection.cursor("ended_runs") as cursor:  # named: rows come as they are asked for
+        with (
+            self._connection(READ_THROUGH_S) as connection,
+            connection.cursor("ended_runs") as cursor,
+        ):  # named: rows come as they are asked for
             for uid, ended_seq, ended_at, body, found, *made_with, unfinished_since in cursor.execute(query.encode()):
                 start = unpack("start", body).doc
                 yield EndedRun(uid, ended_seq, ended_at, start, MadeWith(*made_with) if found else None, unfinished_since)

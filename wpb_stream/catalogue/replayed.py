@@ -10,6 +10,7 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
+from wpb_stream.catalogue.connecting import conninfo
 from wpb_stream.catalogue.deadletters import CHANNEL, LISTENING_LOCK, SOURCE
 from wpb_stream.core.counts import in_a_line
 from wpb_stream.core.documents import Message
@@ -41,9 +42,8 @@ class ReplayedLetters:
     async def __aenter__(self) -> Self:
         try:
             async with asyncio.timeout(ANSWER_S), AsyncExitStack() as opened:
-                self._connection = await psycopg.AsyncConnection.connect(
-                    self._database_url, autocommit=True, connect_timeout=10, application_name=APPLICATION
-                )
+                address = conninfo(self._database_url)
+                self._connection = await psycopg.AsyncConnection.connect(address, autocommit=True, application_name=APPLICATION)
                 opened.push_async_callback(self._connection.close)
                 await self._connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
                 await self._connection.execute("SELECT pg_advisory_lock_shared(%s)", [LISTENING_LOCK])

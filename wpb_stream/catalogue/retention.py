@@ -10,6 +10,7 @@ from datetime import datetime
 import psycopg
 from psycopg.rows import class_row
 
+from wpb_stream.catalogue.connecting import conninfo
 from wpb_stream.catalogue.reader import LIVE
 from wpb_stream.catalogue.results import Results
 from wpb_stream.core.exceptions import ServiceError
@@ -88,6 +89,6 @@ class Retention:
 
     def _connection(self) -> psycopg.Connection:
         try:
-            return psycopg.connect(self._database_url, autocommit=True, connect_timeout=10)
+            return psycopg.connect(conninfo(self._database_url), autocommit=True)
         except psycopg.OperationalError as error:
             raise ServiceError(f"the catalogue's database cannot be reached ({str(error).strip()}); check WPB_DATABASE_URL") from error

@@ -19,6 +19,7 @@ from psycopg import errors
 from psycopg.rows import scalar_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from wpb_stream.catalogue.connecting import ANSWER_S, conninfo
 from wpb_stream.catalogue.deadletters import SOURCE as REPLAYED
 from wpb_stream.catalogue.deadletters import LetterShelf
 from wpb_stream.catalogue.records import Batch, pack, to_json, unpack
@@ -77,13 +78,15 @@ class CatalogueWriter:
     """The streaming process's connection to the catalogue; an asynchronous context manager.
 
     :param shelf: where dead letters are kept, and how many
+    :param answer_s: seconds that the database may take to answer; twice as many when it is asked again, and so on, as it may only be slow
     """
 
-    def __init__(self, database_url: str, shelf: LetterShelf | None = None) -> None:
+    def __init__(self, database_url: str, shelf: LetterShelf | None = None, answer_s: float = ANSWER_S) -> None:
         self._shelf = shelf or LetterShelf()
+        self._answer_s = self._patience_s = answer_s
         options = {"options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S}s"}
         self._pool = AsyncConnectionPool(
-            database_url,
+            conninfo(database_url),
             min_size=1,
             max_size=4,
             open=False,
@@ -122,12 +125,18 @@ class CatalogueWriter:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
-        async with self._pool.connection() as connection:
-            try:
-                yield connection
-            except errors.ReadOnlySqlTransaction:
-                await connection.close()  # its session would stay read-only when the database may be written again
-                raise
+        try:
+            # What is cut off here gives its connection up: it is in the middle of something.
+            async with asyncio.timeout(self._patience_s), self._pool.connection() as connection:
+                try:
+                    yield connection
+                except errors.ReadOnlySqlTransaction:
+                    await connection.close()  # its session would stay read-only when the database may be written again
+                    raise
+        except TimeoutError as error:
+            waited_s, self._patience_s = self._patience_s, 2 * self._patience_s
+            raise psycopg.OperationalError(f"no answer within {waited_s:g} s") from error
+        self._patience_s = self._answer_s
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[psycopg.AsyncConnection]:

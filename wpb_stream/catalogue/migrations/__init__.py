@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 from psycopg.errors import UndefinedTable
 
+from wpb_stream.catalogue.connecting import conninfo
 from wpb_stream.core.exceptions import ServiceError
 
 HERE = Path(__file__).parent
@@ -51,7 +52,7 @@ def _known_step(database_url: str) -> str | None:
 
     :raises ServiceError: a newer wpb has upgraded it
     """
-    with psycopg.connect(database_url, connect_timeout=10) as connection:
+    with psycopg.connect(conninfo(database_url)) as connection:
         step = step_of(connection)
     if step is not None and step > HEAD:
         raise ServiceError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -30,3 +31,9 @@ async def nursling(nurse: Nurse, settings: Settings, tmp_path: Path) -> AsyncIte
     process = Nursling(nurse, settings, tmp_path / "stream.log")
     yield process
     await process.kill()
+
+
+@pytest.fixture
+def topic(request: pytest.FixtureRequest) -> str:
+    """The name of a topic of this test alone, on Apache Kafka."""
+    return re.sub(r"[^a-zA-Z0-9._-]", "-", request.node.name)[:200]

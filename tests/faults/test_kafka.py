@@ -42,12 +42,6 @@ POISON = (
 
 
 @pytest.fixture
-def topic(request: pytest.FixtureRequest) -> str:
-    """The name of a topic of this test alone."""
-    return re.sub(r"[^a-zA-Z0-9._-]", "-", request.node.name)[:200]
-
-
-@pytest.fixture
 def settings(settings: Settings, apache_kafka: ApacheKafka, topic: str) -> Settings:
     """Of a streaming process that listens to Apache Kafka."""
     return settings.model_copy(update={"sources": (f"kafka://{apache_kafka.address()}/{topic}",)})

@@ -18,7 +18,9 @@ from tests.faults.crowd import fingerprint, watched
 from tests.faults.judge import assert_batch_map, assert_kept_once, judged, until_kept
 from tests.faults.nursery import Nursling
 from tests.faults.test_kafka import metric
+from tests.helpers.apache_kafka import ApacheKafka
 from tests.helpers.scans import Scan, interleaved, random_frames, scan
+from tests.helpers.topics import make_topic
 from tests.integration.watching import until_latest_stopped
 from wpb_stream.core.envelope import encode
 from wpb_stream.feed.sent import LAGS_S
@@ -34,9 +36,12 @@ WAIT_S = 1200.0
 
 
 @pytest.fixture
-def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
-    """With windows of so many frames, where a test says so."""
-    return settings.model_copy(update={"window_frames": request.param}) if hasattr(request, "param") else settings
+async def settings(settings: Settings, apache_kafka: ApacheKafka, topic: str, request: pytest.FixtureRequest) -> Settings:
+    """Of a streaming process that listens to Apache Kafka, as the embedded broker is slower than what is measured; with windows of so many
+    frames, where a test says so."""
+    await make_topic(apache_kafka.address(), topic)
+    windows = {"window_frames": request.param} if hasattr(request, "param") else {}
+    return settings.model_copy(update={"sources": (f"kafka://{apache_kafka.address()}/{topic}",), **windows})
 
 
 class Meter:

@@ -34,7 +34,7 @@ def as_received(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Docu
     return [one for one in received if isinstance(one, Document)]
 
 
-def reconstructed(documents: Sequence[Document], folder: Path) -> list[Reconstructed]:
+def reconstructed(documents: Sequence[Document], folder: Path, window_frames: int = 5) -> list[Reconstructed]:
     """Each of the runs in these documents, in the order they began."""
     runs, refs, began = Runs(chooser(load().defaults_of)), dict[str, list[FrameRef]](), dict[str, Run]()
     for document in documents:
@@ -43,7 +43,12 @@ def reconstructed(documents: Sequence[Document], folder: Path) -> list[Reconstru
             refs.setdefault(applied.run.uid, []).extend(applied.frames)
     return [
         reconstruct_run(
-            run, ScanFrames(tuple(refs[uid]), DataRoots((folder,))), window_frames=5, ended=True, produced_by="test", revision="live"
+            run,
+            ScanFrames(tuple(refs[uid]), DataRoots((folder,))),
+            window_frames=window_frames,
+            ended=True,
+            produced_by="test",
+            revision="live",
         )
         for uid, run in began.items()
     ]

@@ -208,6 +208,19 @@ async def test_a_click_shows_the_frame_of_the_point_and_all_that_can_be_seen_and
     assert viewer.complaints == []
 
 
+async def pinch(page: Page, middle: npt.NDArray[np.float64], before: float, after: float) -> None:
+    """Put two fingers on the frame, so far apart, and move them until they are so far apart."""
+    box = await page.locator("#frame-canvas").bounding_box()
+    assert box is not None
+    session = await page.context.new_cdp_session(page)
+    x, y = box["x"] + middle[0], box["y"] + middle[1]
+    for kind, apart in (("touchStart", before), ("touchMove", (before + after) / 2), ("touchMove", after)):
+        fingers = [{"x": x - apart / 2, "y": y, "id": 0}, {"x": x + apart / 2, "y": y, "id": 1}]
+        await session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    await session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    await session.detach()
+
+
 async def test_a_large_frame_comes_smaller_at_first_and_whole_when_somebody_looks_closer(viewer: Viewer, beamline: Beamline) -> None:
     frames = np.random.default_rng(5).integers(0, 4000, (4, 600, 1200), dtype=np.uint16)
     large = scan(beamline.folder, (2, 2), frames=frames, wpb={"reduction": "centre_of_mass"})
@@ -227,6 +240,14 @@ async def test_a_large_frame_comes_smaller_at_first_and_whole_when_somebody_look
     await shown(page, 1)
     await page.mouse.move(*await drawn_at(page, (290, 690)))
     assert (await page.locator("#frame-readout").inner_text()).translate(PLAIN) == f"row 290, column 690: {frame[290, 690]}"
+    await page.mouse.move(0, 0)
+    before = np.array(await places(page, [(290, 680), (290, 700), (310, 680)]))
+    middle = before.mean(axis=0)
+    await pinch(page, middle, 60, 120)
+    after = np.array(await places(page, [(290, 680), (290, 700), (310, 680)]))
+    np.testing.assert_allclose(after, middle + 2 * (before - middle), atol=0.1)
+    await pinch(page, middle, 120, 60)
+    np.testing.assert_allclose(await places(page, [(290, 680), (290, 700), (310, 680)]), before, atol=0.1)
     assert [sent.get("max_size") for sent in asked if sent["type"] == "get_frame"] == [[512, 512], None]
     await page.get_by_label("Region", exact=True).check()
     for name, value in {"Row, from": 10, "Row, to": 590, "Column, from": 20, "Column, to": 1100}.items():
@@ -252,7 +273,7 @@ async def test_spectra_are_lines_that_follow_the_pointer(viewer: Viewer, beamlin
     for scale, seen in (("linear", False), ("log", True)):
         await page.select_option("#frame-scale", scale)
         picture = np.array(Image.open(BytesIO(await page.locator("#frame-canvas").screenshot())).convert("RGB")).astype(int)
-        second = np.abs(picture - (0xE8, 0xAE, 0x4A)).max(axis=2) < 24  # the shade of the second line
+        second = np.abs(picture - (0xD9, 0x77, 0x06)).max(axis=2) < 24  # the shade of the second line
         assert bool(np.ptp(np.nonzero(second)[0]) > 40) == seen
     # Whoever rests on another point sees its spectra, and those of the point that was picked when he leaves.
     await viewer.point_at("Fe", 2)

@@ -220,7 +220,7 @@ async def test_the_address_says_what_is_on_screen_also_below_a_path_of_a_proxy(s
         await page.reload()
         await viewer.wait_until(run="run-56", rows=12)
         assert await page.locator(".uid").evaluate("one => one.href") == page.url, "there is a link to copy"
-        assert await page.locator("#downloads a").first.evaluate("one => one.href") == f"{root}api/runs/run-56/map.csv"
+        assert await page.locator("#downloads a").first.evaluate("one => one.href") == f"{root}api/runs/run-56/map.csv?revision=live"
         await page.locator("#follow").click()
         await viewer.wait_until(run="run-60", rows=12)
         assert page.url == root

@@ -17,7 +17,7 @@ from wpb_stream.settings import Settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
 
-RED = (0xFF, 0x7B, 0x72)
+RED, GREEN, BLUE, TEXT = (0xFF, 0x7B, 0x72), (0x4C, 0xC4, 0x6A), (0x6C, 0xB0, 0xFF), (0xE4, 0xEA, 0xF1)
 
 
 async def test_a_line_goes_through_its_points_and_is_looked_at_closer_by_dragging(
@@ -29,18 +29,20 @@ async def test_a_line_goes_through_its_points_and_is_looked_at_closer_by_draggin
         await send(settings, run.documents)
         await viewer.wait_until(run=run.uid, rows=40, status="success")
 
-        async def places(*points: int) -> np.ndarray:
-            """The middle of points, in pixels, one a row."""
-            found = await viewer.cell_rectangles("red", points)
+        async def places(*points: int, channel: str = "red") -> np.ndarray:
+            """The middle of points, in pixels, one a row; of the first line where there are several."""
+            found = await viewer.cell_rectangles(channel, points)
             return np.array([(each["x"] + each["w"] / 2, each["y"] + each["h"] / 2) for each in found])
+
+        async def picture(channel: str) -> np.ndarray:
+            image = await viewer.page.locator(f'#plots canvas[data-channel="{channel}"]').screenshot()
+            return np.asarray(Image.open(BytesIO(image)).convert("RGB")).astype(int)
 
         async def dotted(*points: int) -> bool:
             """Whether the channel's own colour is within two pixels of each point: between points the line is thinner, and darker."""
-            picture = np.asarray(
-                Image.open(BytesIO(await viewer.page.locator('#plots canvas[data-channel="red"]').screenshot())).convert("RGB")
-            )
+            drawn = await picture("red")
             at = (await places(*points)).astype(int)
-            return all((np.abs(picture[y - 2 : y + 3, x - 2 : x + 3].astype(int) - RED) < 12).all(axis=-1).any() for x, y in at)
+            return all((np.abs(drawn[y - 2 : y + 3, x - 2 : x + 3] - RED) < 12).all(axis=-1).any() for x, y in at)
 
         # The dots of the line, in the colour of the channel, are where the axes say.
         assert await dotted(*range(40))
@@ -49,6 +51,21 @@ async def test_a_line_goes_through_its_points_and_is_looked_at_closer_by_draggin
         np.testing.assert_allclose(np.diff(even[:, 0]), (last - first)[0] / 39)
         shares = (even[:, 1] - low[1]) / (high - low)[1]
         np.testing.assert_allclose(shares, (red - red.min()) / np.ptp(red), atol=1e-6)
+        # All of them over one axis: each in its colour, of which the legend says whose it is.
+        drawn, caption = await picture("lines"), viewer.page.locator('#plots figure:has(canvas[data-channel="lines"]) figcaption')
+        assert "Red\nGreen\nBlue\nTotal" in await caption.inner_text()
+        at = await places(*range(40), channel="lines")
+        least, most = int(red.argmin()), int(red.argmax())
+        slope = (at[most, 1] - at[least, 1]) / (red[most] - red[least])
+        names = ("red", "green", "blue", "total")
+        heights = np.array([at[least, 1] + slope * (run.values(name) - red[least]) for name in names])
+        for line, ink in enumerate((RED, GREEN, BLUE, TEXT)):
+            # Where no other line passes over it.
+            clear = (np.abs(np.delete(heights, line, 0) - heights[line]) > 8).all(axis=0)
+            assert clear.sum() > 10, names[line]
+            dots = np.stack([at[clear, 0], heights[line, clear]], axis=1).astype(int)
+            near = [np.abs(drawn[y - 2 : y + 3, x - 2 : x + 3] - ink) for x, y in dots]
+            assert all((each < 12).all(axis=-1).any() for each in near), names[line]
         box = await viewer.page.locator('#plots canvas[data-channel="red"]').bounding_box()
         assert box is not None
 

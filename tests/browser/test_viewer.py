@@ -88,7 +88,7 @@ async def test_a_scan_that_tells_no_shape_is_a_line_that_grows_and_ends_where_it
         assert "of unknown length" in await text(viewer, "#subtitle")
         assert await text(viewer, "#points") == "10"
         await viewer.page.locator('canvas[data-channel="mean_frame"]').wait_for()
-        assert await viewer.page.locator("canvas[data-channel]").count() == 5
+        assert await viewer.page.locator("canvas[data-channel]").count() == 6
         await send(settings, [*run.at(10, 100), run.stop])
         await viewer.wait_until(run=run.uid, rows=100, status="success")
         await viewer.page.locator("#subtitle", has_text="100").wait_for()

@@ -73,7 +73,7 @@ const stage = new Stage(page.element("plots"), look, {
   },
   emptied(empty) {
     page.element("empty").hidden = !empty;
-    if (empty) page.element("readout").hidden = true;
+    if (empty) page.element("readout").hidden = page.element("selection").hidden = true;
   },
 });
 
@@ -109,7 +109,7 @@ const remake = new Remake(frames.editor, {
   },
   async status(dagsterRun) {
     const answer = await fetchWithToken(`api/dagster/${encodeURIComponent(dagsterRun)}`).catch(() => null);
-    return answer?.ok ? (await answer.json()).status : null;
+    return answer?.ok ? answer.json().then(({ status }) => status, () => null) : null;
   },
 });
 
@@ -181,30 +181,19 @@ function begin(run, revision) {
 }
 
 /**
- * Take a new description of the run whose rows are held, of the same shape and channels.
- * @param {RunModel} model
+ * Take a new description of the run whose rows are held, of the same shape.
  * @param {Run} run
  * @param {string} revision
  */
-function describe(model, run, revision) {
-  const drawn = (/** @type {Run} */ { axes, channels }) => JSON.stringify([axes, channels]);
-  const same = drawn(model.run) === drawn(run);
-  shown = model.run = run;
-  model.channels = run.channels ?? [];
-  model.pointsExpected = run.points_expected ?? 0;
+function describe(run, revision) {
+  shown = run;
   page.showRun(run, revision);
   acts.show(run, revision);
   page.showStatus(run.status, reason);
-  if (same) stage.redraw(false);
-  else {
-    replay.end(null);
-    stage.show(model, stage.compared);
-  }
+  if (!stage.take(run)) replay.end(null);
 }
 
-function tick() {
-  remake.show(shown);
-  again.show(shown);
+function showProgress() {
   if (!shown) return;
   const { model } = stage;
   const now = performance.now() / 1000;
@@ -215,8 +204,16 @@ function tick() {
   const measured = model?.measured ?? shown.rows;
   page.showProgress(shown, { measured, expected, rate: perSecond, silence, stale, lag, missing: model?.missing ?? 0, now: Date.now() + clockOffset });
   stage.describe(measured, expected);
-  beside.level();
+}
+
+/** Bring all words up to date: several times a second, and when something has happened. */
+function tick() {
+  remake.show(shown);
+  again.show(shown);
+  if (!shown) return;
+  showProgress();
   showLevels();
+  beside.level();
   if (stage.selection && shown.status === "running") showSelection(false);
   replay.grown();
 }
@@ -228,6 +225,7 @@ function setStatus(status) {
   shown.status = status;
   page.showStatus(status, reason);
   tick();
+  if (stage.selection) showSelection(false);
   stage.redraw(false);
 }
 
@@ -303,7 +301,10 @@ wireLook(look, () => {
   beside.arrange();
   showLevels();
 });
-const replay = new ReplayBar((model) => stage.present(model));
+const replay = new ReplayBar((model) => {
+  stage.present(model);
+  if (stage.selection) showSelection(true);
+});
 unfold("display", showLevels);
 unfold("replay", () => (page.element("replay").hidden ? replay.end(stage.model) : stage.model && replay.begin(stage.model)));
 
@@ -327,10 +328,12 @@ const acts = new Acts(new URL("ws", document.baseURI));
 // ---- regions and lines on the maps
 
 const tool = /** @type {HTMLSelectElement} */ (page.element("tool"));
-tool.addEventListener("change", () => {
+function chooseTool() {
   stage.tool = tool.value === "region" || tool.value === "line" ? tool.value : null;
   page.element("plots").dataset.tool = tool.value;
-});
+}
+tool.addEventListener("change", chooseTool);
+chooseTool(); // some browsers keep what was chosen when the page is loaded again
 page.element("selection-clear").addEventListener("click", () => {
   stage.selection = null;
   showSelection(true);
@@ -404,6 +407,7 @@ const feed = new Feed(new URL("ws", document.baseURI), {
     if (state === "unauthenticated") {
       shown = null;
       stage.clear();
+      stage.redraw(true);
       page.showEmpty("A token is needed", `${sentence} Whoever runs it makes one with “wpb token”.`);
       page.element("status").hidden = page.element("progress").hidden = true;
       page.element("token").focus();
@@ -415,6 +419,7 @@ const feed = new Feed(new URL("ws", document.baseURI), {
     acts.welcome(dagster);
     const server = Date.parse(time);
     clockOffset = Number.isFinite(server) ? server - Date.now() : 0;
+    catchingUp = true;
     if (!shown) page.showEmpty("Waiting for a scan…", "Its maps appear here as soon as a run starts.");
     listRuns();
   },
@@ -423,12 +428,13 @@ const feed = new Feed(new URL("ws", document.baseURI), {
 /** @type {import("./client.js").Listener} */
 const listener = {
   run(run, revision, resumed) {
-    catchingUp = true;
-    if (resumed && stage.model) describe(stage.model, run, revision);
+    // Of a run that is only described anew, as its plan came, the next rows are new ones.
+    catchingUp ||= !resumed;
+    if (resumed && stage.model) describe(run, revision);
     else begin(run, revision);
     tick();
     page.showRuns(runs, run.uid);
-    listRuns();
+    if (!resumed) listRuns();
   },
   revised(revision, producedBy) {
     remake.revised(revision);
@@ -441,9 +447,9 @@ const listener = {
     model.append(block);
     if (!catchingUp || block.firstRow === 0) rate.add(model.measured, performance.now() / 1000);
     // Rows that were there before did not lag: nobody waited for them.
-    if (!catchingUp) newest = block.arrived;
+    if (!catchingUp && !replay.open) newest = block.arrived;
     catchingUp = false;
-    tick();
+    showProgress();
     if (replay.open) replay.grown();
     else stage.redraw(true);
   },

@@ -1,7 +1,7 @@
 // An array that grows beside the maps: an image with row 0 at its top, or lines over the number of each value.
 import { bottomAxis, colourBar, leftAxis } from "./axes.js";
 import { colourMap, mapFor } from "./colour.js";
-import { Lines, spread } from "./lines.js";
+import { Lines, inksFor, spread } from "./lines.js";
 import { offscreen } from "./mapplot.js";
 import { Norm } from "./norm.js";
 import { range } from "./scales.js";
@@ -39,6 +39,11 @@ export class ArrayPlot {
     this.array = array;
     this.channel = null;
     this.view = null;
+  }
+
+  /** It is drawn no more. */
+  close() {
+    this.#lines.close();
   }
 
   get #rows() {
@@ -136,7 +141,7 @@ export class ArrayPlot {
   #drawLines(context, theme) {
     const [low, high] = this.#norm?.limits ?? [0, 1];
     const [rows, columns] = [this.#rows, this.#columns];
-    const lines = Array.from({ length: rows }, (_, row) => ({ values: this.array.values.subarray(row * columns, (row + 1) * columns), colour: theme.accent, marked: false }));
+    const lines = inksFor(rows, theme).map((ink, row) => ({ values: this.array.values.subarray(row * columns, (row + 1) * columns), marked: false, ...ink }));
     const y = spread(low, high, "", this.#log && low > 0);
     this.#lines.draw(context, this.#size, theme, { low: -0.5, high: columns - 0.5, label: "number" }, y, Array.from({ length: columns }, (_, i) => i), lines);
   }

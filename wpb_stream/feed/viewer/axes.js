@@ -132,5 +132,6 @@ function barTicks(norm, most) {
   const steps = Math.min(most, 6);
   const even = Array.from({ length: steps + 1 }, (_, i) => Number(norm.value(i / steps).toPrecision(2)));
   const values = [...new Set(even)].filter((value) => value >= low && value <= high);
-  return labelled(values);
+  // Where two digits do not tell them apart, round values are at uneven distances all the same.
+  return values.length > 1 ? labelled(values) : ticks(low, high, most);
 }

@@ -9,7 +9,7 @@ import { number } from "./scales.js";
 export class Beside {
   /** @type {LiveStage | null} */ #live = null;
   #uid = "";
-  /** Channels whose limits are held here. @type {string[]} */ #held = [];
+  /** The limits that are held here, by channel. @type {Map<string, import("./look.js").Limits>} */ #held = new Map();
   #button = element("beside-limits");
 
   /**
@@ -67,19 +67,20 @@ export class Beside {
   /** Have the same limits in both, as far as their values go now, or let each have its own again. */
   level() {
     const [here, there] = [this.main.view?.model, this.#live?.stage.view?.model];
-    const before = JSON.stringify(this.#held.map((name) => this.look.locked.get(name)));
-    for (const name of this.#held) this.look.locked.delete(name);
-    this.#held = [];
+    const before = JSON.stringify([...this.#held]);
+    // Those that a person has put elsewhere meanwhile stay there.
+    for (const [name, limits] of this.#held) if (this.look.locked.get(name) === limits) this.look.locked.delete(name);
+    this.#held.clear();
     if (this.#same && here && there) {
       for (const [name, map] of here.maps) {
         const other = there.maps.get(name);
         const limits = this.look.locked.has(name) || !other ? [] : [this.look.limits(name, map), this.look.limits(name, other)].filter((each) => each !== null);
         if (!limits.length) continue;
-        this.look.locked.set(name, [Math.min(...limits.map(([low]) => low)), Math.max(...limits.map(([, high]) => high))]);
-        this.#held.push(name);
+        this.#held.set(name, [Math.min(...limits.map(([low]) => low)), Math.max(...limits.map(([, high]) => high))]);
+        this.look.locked.set(name, /** @type {import("./look.js").Limits} */ (this.#held.get(name)));
       }
     }
-    if (before === JSON.stringify(this.#held.map((name) => this.look.locked.get(name)))) return;
+    if (before === JSON.stringify([...this.#held])) return;
     this.main.redraw(true);
     this.#live?.stage.redraw(true);
   }

@@ -2,7 +2,7 @@
 import { percentilesOf, rangeOf } from "./framestats.js";
 import { CHOICES } from "./look.js";
 import { Norm } from "./norm.js";
-import { element } from "./page.js";
+import { element, input } from "./page.js";
 
 /** @typedef {import("./client.js").Column} Column */
 
@@ -13,11 +13,6 @@ const STEPS = 1000;
 /** Lowest and highest, as a field to type into and as a slider. */
 const FIELDS = ["frame-low", "frame-high"];
 const SLIDERS = ["frame-low-slider", "frame-high-slider"];
-
-/** @param {string} id */
-function input(id) {
-  return /** @type {HTMLInputElement} */ (element(id));
-}
 
 export class Contrast {
   /** @type {Column} */ #values = new Float64Array();

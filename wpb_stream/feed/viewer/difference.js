@@ -5,6 +5,8 @@ import { ChannelMap, RunModel } from "./model.js";
 
 /** Values of both signs, shown with zero in the middle. */
 class DifferenceMap extends ChannelMap {
+  signed = true;
+
   /** @returns {[number, number] | null} */
   get limits() {
     const limits = super.limits;

@@ -119,7 +119,7 @@ class Levels {
     });
     context.fillStyle = style.getPropertyValue("--accent");
     for (const limit of limits ?? []) context.fillRect(Math.round(Math.min(width - 2, Math.max(0, this.#across(limit, map) * width - 1))), 0, 2, height);
-    canvas.ariaLabel = `Histogram of ${this.channel.label || this.channel.name}: ${map.sorted.length} values, ${limits ? limits.map((limit) => number(Number(limit.toPrecision(3)))).join(" to ") : "none drawn"}`;
+    canvas.ariaLabel = `Histogram of ${this.channel.label || this.channel.name}: ${number(counts.reduce((total, count) => total + count, 0))} values, ${limits ? limits.map((limit) => number(Number(limit.toPrecision(3)))).join(" to ") : "none drawn"}`;
   }
 
   /**
@@ -203,9 +203,11 @@ export class LevelsList {
 
   /** @param {View} view */
   show({ model }) {
-    if (this.#channels !== model.channels) {
-      this.#channels = model.channels;
-      this.#rows = model.channels.map((channel) => new Levels(channel, this.look, this.changed));
+    // Those of differences are not chosen.
+    const channels = model.channels.filter(({ name }) => !model.maps.get(name)?.signed);
+    if (JSON.stringify(channels) !== JSON.stringify(this.#channels)) {
+      this.#channels = channels;
+      this.#rows = channels.map((channel) => new Levels(channel, this.look, this.changed));
       this.host.replaceChildren(...this.#rows.map(({ row }) => row));
     }
     for (const row of this.#rows) {

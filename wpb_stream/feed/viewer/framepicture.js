@@ -9,7 +9,7 @@ import { RegionEditor } from "./regionedit.js";
 import { number } from "./scales.js";
 import { SpectrumPlot } from "./spectrumplot.js";
 import { readTheme } from "./stage.js";
-import { Surface } from "./surface.js";
+import { Surface, ZOOM_STEP } from "./surface.js";
 
 /** @typedef {import("./axes.js").Context} Context */
 /** @typedef {import("./frameplot.js").Frame} Frame */
@@ -37,9 +37,14 @@ export class FramePicture {
       this.#read();
     },
     drag: (from, to) => this.#drag(from, to),
-    wheel: (x, y, steps) => this.#zoom(steps, x, y),
+    zoom: (x, y, factor) => this.#zoom(factor, x, y),
+    move: (x, y) => {
+      this.#plot?.move(x, y);
+      this.#redraw();
+    },
     key: (key) => this.#key(key),
   });
+  #profilePlot = new SpectrumPlot({ values: new Float64Array(), columns: 1, label: "pixels along the line" });
   #profile = new Surface(/** @type {HTMLCanvasElement} */ (element("frame-profile")), { draw: (context, width, height) => this.#drawProfile(context, width, height) });
 
   /** @param {() => void} changed regions have changed, or more of the pixels are needed */
@@ -75,7 +80,10 @@ export class FramePicture {
   /** @param {import("./client.js").ArrayBlock | null} array null for none */
   see(array) {
     if (array) this.#see(array);
-    else this.#frame = this.#plot = null;
+    else {
+      this.#frame = null;
+      this.#take(null);
+    }
     this.#read();
     this.#repaint();
   }
@@ -90,13 +98,19 @@ export class FramePicture {
     if (wayToDraw({ name: "", shape: fullShape, values }) === "lines") {
       const rows = { values, columns: shape[1], label: "channel" };
       if (this.#plot instanceof SpectrumPlot && this.#plot.rows.columns === rows.columns) this.#plot.rows = rows;
-      else this.#plot = new SpectrumPlot(rows);
+      else this.#take(new SpectrumPlot(rows));
     } else {
       if (alike && this.#plot instanceof FramePlot) this.#plot.frame = this.#frame;
-      else this.#plot = new FramePlot(this.#frame);
+      else this.#take(new FramePlot(this.#frame));
       this.#contrast.look(values);
     }
     this.editor.over(this.#frame.full);
+  }
+
+  /** @param {FramePlot | SpectrumPlot | null} plot in place of the one there is */
+  #take(plot) {
+    if (this.#plot instanceof SpectrumPlot) this.#plot.close();
+    this.#plot = plot;
   }
 
   /** Other pixels, or other colours for them. */
@@ -149,7 +163,8 @@ export class FramePicture {
     if (!line || !whole) return;
     const [from, to] = line.map(({ row, column }) => /** @type {[number, number]} */ ([row, column]));
     const values = profileOf(whole.values, whole.full, from, to);
-    const plot = new SpectrumPlot({ values, columns: values.length, label: "pixels along the line" });
+    const plot = this.#profilePlot;
+    plot.rows = { ...plot.rows, values, columns: values.length };
     const theme = readTheme(this.#profile.canvas);
     plot.layout(width, height);
     plot.draw(context, theme, false, []);
@@ -189,13 +204,13 @@ export class FramePicture {
   }
 
   /**
-   * @param {number} steps
+   * @param {number} factor
    * @param {number} [x] what is there stays where it is; else what is in the middle
    * @param {number} [y]
    */
-  #zoom(steps, x = NaN, y = NaN) {
-    if (this.#plot instanceof SpectrumPlot) this.#plot.zoom(steps, this.#plot.indexAt(x) ?? undefined);
-    else this.#plot?.zoom(steps, this.#plot.placeAt(x, y) ?? undefined);
+  #zoom(factor, x = NaN, y = NaN) {
+    if (this.#plot instanceof SpectrumPlot) this.#plot.zoom(factor, this.#plot.indexAt(x) ?? undefined);
+    else this.#plot?.zoom(factor, this.#plot.placeAt(x, y) ?? undefined);
     this.#read();
     this.#edited();
   }
@@ -208,8 +223,8 @@ export class FramePicture {
     /** @type {Record<string, [number, number]>} */
     const steps = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     const step = steps[key];
-    if (key === "+" || key === "=") this.#zoom(1);
-    else if (key === "-") this.#zoom(-1);
+    if (key === "+" || key === "=") this.#zoom(ZOOM_STEP);
+    else if (key === "-") this.#zoom(1 / ZOOM_STEP);
     else if (key === "0") this.#plot?.whole();
     else if (step) this.#plot?.move(step[0] * STEP_PX, step[1] * STEP_PX);
     else return false;

@@ -17,7 +17,6 @@ import { isRectangle, rectangleOf } from "./regionshape.js";
 
 /** Pixels across that are left of the shorter side at the largest zoom. */
 const FEWEST = 2;
-const ZOOM_STEP = 1.25;
 /** Width of the colour bar. */
 const BAR = 10;
 
@@ -139,14 +138,14 @@ export class FramePlot {
 
   /**
    * Show less of the frame, or more.
-   * @param {number} steps above 0 for less
+   * @param {number} factor above 1 for less
    * @param {Place} [around] the place that stays where it is; the middle if absent
    */
-  zoom(steps, around = this.#middle) {
+  zoom(factor, around = this.#middle) {
     const most = Math.max(1, Math.min(...this.frame.full) / FEWEST);
     const before = this.#shown;
     const share = { row: (around.row + 0.5 - this.#corner.row) / before.rows, column: (around.column + 0.5 - this.#corner.column) / before.columns };
-    this.#zoom = Math.min(most, Math.max(1, this.#zoom * ZOOM_STEP ** steps));
+    this.#zoom = Math.min(most, Math.max(1, this.#zoom * factor));
     const { rows, columns } = this.#shown;
     this.#moveTo(around.row + 0.5 - share.row * rows, around.column + 0.5 - share.column * columns);
   }

@@ -1,4 +1,5 @@
 // The window beside the maps that shows the detector's frame, or the spectra, of one point.
+import { wayToDraw } from "./arrayplot.js";
 import { FIRST_SIZE, FramePicture } from "./framepicture.js";
 import { element, text } from "./page.js";
 import { number } from "./scales.js";
@@ -28,6 +29,7 @@ export class FrameWindow {
   /** What is fetched next. @type {Wanted | null} */ #wanted = null;
   #fetching = false;
   /** @type {Wanted | null} */ #shown = null;
+  /** Whether there was no frame of the point that is shown. */ #failed = false;
   /** The cell that was pointed at when it was last looked. @type {number | null} */ #pointed = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #resting;
   /** The data key that the maps are made of. */ #chosen = "";
@@ -50,8 +52,8 @@ export class FrameWindow {
     element("frame-next").addEventListener("click", () => this.#step(1));
     element("frame-close").addEventListener("click", () => this.#dialog.close());
     element("frame-follow").addEventListener("click", () => this.#follow(!this.#following));
-    document.addEventListener("keydown", ({ key }) => {
-      if (key === "Escape" && this.#dialog.open && !document.querySelector(":modal")) this.#dialog.close();
+    document.addEventListener("keydown", ({ key, defaultPrevented }) => {
+      if (key === "Escape" && !defaultPrevented && this.#dialog.open && !document.querySelector(":modal")) this.#dialog.close();
     });
     this.#dialog.addEventListener("keydown", (event) => {
       if (event.key !== "PageUp" && event.key !== "PageDown") return;
@@ -77,6 +79,7 @@ export class FrameWindow {
     }
     if (this.#listed !== this.#model.run.uid) void this.#list(this.#model.run.uid);
     this.#picked = cell;
+    if (this.#failed) this.#shown = null; // it may be there by now
     this.#want(cell);
   }
 
@@ -117,6 +120,7 @@ export class FrameWindow {
   async #list(run) {
     this.#listed = run;
     const found = await this.#source.detectors(run);
+    if (!found && run === this.#listed) this.#listed = ""; // asked again with the next frame
     if (!found || run !== this.#model?.run.uid) return;
     this.#chosen = found.chosen ?? "";
     this.#detector.replaceChildren(...found.data_keys.map((name) => new Option(name)));
@@ -131,7 +135,7 @@ export class FrameWindow {
 
   /** Begin with the regions of what is shown: the maps have none on other detectors. */
   #begin() {
-    this.editor.begin(this.#dataKey ? [] : this.#model?.channels ?? []);
+    this.editor.begin(this.#dataKey ? [] : this.#model?.channels ?? [], this.#dataKey);
   }
 
   get #following() {
@@ -161,8 +165,9 @@ export class FrameWindow {
     const point = this.#model?.pointAt[cell] ?? -1;
     if (!this.#model || point < 0) return;
     const dataKey = this.#dataKey;
-    // A smaller one first, which is here soon.
-    const all = this.picture.closely && this.#shown?.point === point && this.#shown.dataKey === dataKey;
+    // A smaller one first, which is here soon; of spectra, in which a mean would hide what is looked for, all.
+    const alike = this.#shown?.dataKey === dataKey && (this.#shown.point === point || this.picture.lines);
+    const all = this.picture.closely && alike;
     this.#wanted = { run: this.#model.run.uid, cell, point, dataKey, all };
     if (!this.#fetching) void this.#fetch();
   }
@@ -195,6 +200,11 @@ export class FrameWindow {
    */
   #take(wanted, answer) {
     const found = typeof answer === "string" ? null : answer;
+    if (found?.fullShape && wayToDraw({ ...found, shape: found.fullShape }) === "lines") {
+      this.#wanted ??= { ...wanted, all: true };
+      if (this.#wanted.point === wanted.point) return;
+    }
+    this.#failed = found === null;
     // Of a frame that there is not, or that is small, there is no more to be had.
     this.#shown = { ...wanted, all: !found?.fullShape };
     text("frame-said", found ? "" : String(answer));

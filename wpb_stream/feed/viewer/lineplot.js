@@ -1,7 +1,6 @@
-// One channel of a run of one dimension, as a line over the motor's position.
+// Channels of a run of one dimension, as lines over the motor's position.
 import { axisLabel } from "./axes.js";
-import { Lines, spread } from "./lines.js";
-import { Norm } from "./norm.js";
+import { Lines, inksOf, spread } from "./lines.js";
 
 /** @typedef {import("./axes.js").Context} Context */
 /** @typedef {import("./axes.js").Theme} Theme */
@@ -9,27 +8,35 @@ import { Norm } from "./norm.js";
 
 /** Fewer points than this are marked one by one. */
 const MARKED = 120;
+/** What values are called that have no units in common: each line goes from its lowest to its highest. */
+const SHARES = "share of each range";
 /** The least part of the axis that is looked at. */
 const CLOSEST = 1e-4;
 
 export class LinePlot {
   #lines = new Lines();
   /** @type {import("./lines.js").Along} */ #y = { low: 0, high: 1, label: "" };
+  /** What is drawn of each channel, in the order of the cells. @type {Map<string, ArrayLike<number>>} */ #drawn = new Map();
   #size = { width: 1, height: 1 };
   /** The part of the axis that is looked at, as shares of it. @type {[number, number]} */ #part = [0, 1];
   /** What the person drags over, in CSS pixels. @type {[number, number] | null} */ dragged = null;
 
   /**
    * @param {View} view
-   * @param {import("./client.js").Channel} channel
+   * @param {import("./client.js").Channel | null} channel null for all of them together
    */
   constructor(view, channel) {
     this.view = view;
     this.channel = channel;
   }
 
-  get #values() {
-    return this.view.model.maps.get(this.channel.name)?.values ?? new Float64Array();
+  /** It is drawn no more. */
+  close() {
+    this.#lines.close();
+  }
+
+  get #channels() {
+    return this.channel ? [this.channel] : this.view.model.channels;
   }
 
   /**
@@ -37,11 +44,23 @@ export class LinePlot {
    * @param {import("./look.js").Look} look
    */
   paint(look) {
-    const { name, units } = this.channel;
-    const map = this.view.model.maps.get(name);
-    const norm = (map && look.norm(name, map)) ?? new Norm("linear", [0, 1]);
-    const [low, high] = norm.limits;
-    this.#y = spread(low, high, units, norm.scale === "log");
+    const channels = this.#channels;
+    const common = channels.every(({ units }) => units === channels[0].units);
+    const norms = [];
+    this.#drawn.clear();
+    for (const { name } of channels) {
+      const map = this.view.model.maps.get(name);
+      const norm = map && look.norm(name, map);
+      if (!norm) continue;
+      norms.push(norm);
+      this.#drawn.set(name, common ? map.values : map.values.map((value) => (Number.isFinite(value) ? norm.share(value) : NaN)));
+    }
+    if (!common) this.#y = spread(0, 1, SHARES, false);
+    else if (!norms.length) this.#y = spread(0, 1, channels[0].units, false);
+    else {
+      const [low, high] = [Math.min(...norms.map(({ limits }) => limits[0])), Math.max(...norms.map(({ limits }) => limits[1]))];
+      this.#y = spread(low, high, channels[0].units, norms[0].scale === "log");
+    }
   }
 
   /**
@@ -67,19 +86,22 @@ export class LinePlot {
    */
   draw(context, theme, overlay) {
     const { model, columns, x } = this.view;
-    const { colour } = this.channel;
-    const values = this.#values;
-    const ink = colour === "red" || colour === "green" || colour === "blue" ? theme[colour] : theme.accent;
+    const inks = inksOf(model.channels, theme);
     const step = (x.high - x.low) / columns;
     const places = Float64Array.from({ length: columns }, (_, across) => x.low + (across + 0.5) * step);
-    const along = Float64Array.from({ length: columns }, (_, across) => values[this.view.cellAt(across, 0)]);
-    this.#lines.draw(context, this.#size, theme, this.#x, this.#y, places, [{ values: along, colour: ink, marked: columns <= MARKED }]);
+    const cells = Array.from({ length: columns }, (_, across) => this.view.cellAt(across, 0));
+    const lines = this.#channels.map(({ name }) => {
+      const values = this.#drawn.get(name) ?? [];
+      const ink = /** @type {import("./lines.js").Ink} */ (inks.get(name));
+      return { values: Float64Array.from(cells, (cell) => values[cell] ?? NaN), marked: columns <= MARKED, ...ink };
+    });
+    this.#lines.draw(context, this.#size, theme, this.#x, this.#y, places, lines);
     const { left, top, width, height } = this.#lines.box;
     context.save();
     context.beginPath();
     context.rect(left, top, width, height);
     context.clip();
-    context.fillStyle = ink;
+    context.fillStyle = lines.length === 1 ? lines[0].colour : theme.text;
     if (overlay.growing && model.latestCell !== null) this.#dot(context, model.latestCell);
     if (overlay.marked !== null) this.#dot(context, overlay.marked);
     if (overlay.cursor !== null) {
@@ -97,15 +119,17 @@ export class LinePlot {
   }
 
   /**
+   * Mark a point on each line.
    * @param {Context} context
    * @param {number} cell
    */
   #dot(context, cell) {
-    const value = this.#values[cell];
-    if (!Number.isFinite(value)) return;
-    context.beginPath();
-    context.arc(...this.#at(cell, value), 4.5, 0, 2 * Math.PI);
-    context.fill();
+    for (const values of this.#drawn.values()) {
+      if (!Number.isFinite(values[cell])) continue;
+      context.beginPath();
+      context.arc(...this.#at(cell, values[cell]), 4.5, 0, 2 * Math.PI);
+      context.fill();
+    }
   }
 
   /**
@@ -121,12 +145,12 @@ export class LinePlot {
   }
 
   /**
-   * Where a point is drawn.
+   * Where a point is drawn, on the first line.
    * @param {number} cell
    * @returns {{x: number, y: number, w: number, h: number} | null} in CSS pixels; null if it has not been measured
    */
   rect(cell) {
-    const value = this.#values[cell] ?? NaN;
+    const value = this.#drawn.get(this.#channels[0].name)?.[cell] ?? NaN;
     if (!Number.isFinite(value)) return null;
     const [x, y] = this.#at(cell, value);
     return { x: x - 2, y: y - 2, w: 4, h: 4 };

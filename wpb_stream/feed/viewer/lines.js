@@ -1,4 +1,5 @@
 // Lines over a common horizontal axis: uPlot draws them off the page, and the picture is put onto a canvas with the others.
+import { isPrimary } from "./colour.js";
 import { tenTo, ticks } from "./scales.js";
 import uPlot from "./uplot.js";
 
@@ -6,10 +7,52 @@ import uPlot from "./uplot.js";
 /** @typedef {import("./axes.js").Context} Context */
 /** @typedef {import("./axes.js").Theme} Theme */
 /** One axis: its ends, what it is called, and whether it is logarithmic. @typedef {{low: number, high: number, label: string, log?: boolean}} Along */
-/** One line: a value for each place, NaN for none; `marked` for a dot at each. @typedef {{values: ArrayLike<number>, colour: string, marked: boolean}} Line */
+/** How a line is drawn. @typedef {{colour: string, dash: "whole" | "dashed" | "dotted"}} Ink */
+/** One line: a value for each place, NaN for none; `marked` for a dot at each. @typedef {{values: ArrayLike<number>, marked: boolean} & Ink} Line */
 
 /** Pixels for one tick's label. */
 const EACH = 46;
+/** Told apart from each other, and from either ground, by everybody. */
+const SHADES = ["#3b82f6", "#d97706", "#16a34a", "#a855f7", "#0e9aa0", "#e0507a"];
+/** Lines beyond the number of shades begin anew, with these. */
+const DASHES = { whole: [], dashed: [6, 4], dotted: [2, 3] };
+
+/**
+ * @param {number} line
+ * @param {string[]} shades
+ * @returns {Ink}
+ */
+function shade(line, shades) {
+  const dashes = /** @type {Ink["dash"][]} */ (Object.keys(DASHES));
+  return { colour: shades[line % shades.length], dash: dashes[Math.floor(line / shades.length) % dashes.length] };
+}
+
+/**
+ * How lines are drawn that have no colours of their own.
+ * @param {number} count of them
+ * @param {Theme} theme
+ * @returns {Ink[]}
+ */
+export function inksFor(count, theme) {
+  return count > 1 ? Array.from({ length: count }, (_, line) => shade(line, SHADES)) : [{ colour: theme.accent, dash: "whole" }];
+}
+
+/**
+ * How the lines of channels are drawn: in their own colours where they have some.
+ * @param {import("./client.js").Channel[]} channels
+ * @param {Theme} theme
+ * @returns {Map<string, Ink>} by the channels' names
+ */
+export function inksOf(channels, theme) {
+  const own = channels.filter(({ colour }) => isPrimary(colour));
+  const others = channels.filter((channel) => !own.includes(channel));
+  // Beside red, green and blue no other shade would be told apart by everybody.
+  const inks = own.length ? others.map((_, line) => shade(line, [theme.text])) : inksFor(others.length, theme);
+  return new Map([
+    ...own.map(({ name, colour }) => /** @type {[string, Ink]} */ ([name, { colour: isPrimary(colour) ? theme[colour] : "", dash: "whole" }])),
+    ...others.map(({ name }, line) => /** @type {[string, Ink]} */ ([name, inks[line]])),
+  ]);
+}
 
 /**
  * An axis with some room beyond the values on it.
@@ -58,7 +101,7 @@ export class Lines {
   draw(context, { width, height }, theme, x, y, places, lines) {
     [this.#x, this.#y] = [x, y];
     const data = [Array.from(places), ...lines.map(({ values }) => Array.from(values, (value) => (Number.isFinite(value) && (!y.log || value > 0) ? value : null)))];
-    const made = JSON.stringify([theme, y.log, lines.map(({ colour, marked }) => [colour, marked])]);
+    const made = JSON.stringify([theme, y.log, lines.map(({ colour, dash, marked }) => [colour, dash, marked])]);
     if (made !== this.#made) {
       this.#plot?.destroy();
       this.#plot = new uPlot(this.#options(width, height, theme, lines), data);
@@ -78,6 +121,13 @@ export class Lines {
     context.lineWidth = 1;
     context.strokeRect(box.left - 0.5, box.top - 0.5, box.width + 1, box.height + 1);
     context.drawImage(plot.ctx.canvas, 0, 0, width, height);
+  }
+
+  /** uPlot listens to the window until it is told not to. */
+  close() {
+    this.#plot?.destroy();
+    this.#plot = null;
+    this.#made = "";
   }
 
   /** Where the lines are, in CSS pixels. @returns {Box} */
@@ -132,7 +182,7 @@ export class Lines {
         y: { distr: this.#y.log ? 3 : 1, range: () => [this.#y.low, this.#y.high] },
       },
       axes: [axis(() => this.#x, Math.round(theme.size * 1.6 + 4)), axis(() => this.#y, Y_SIZE)],
-      series: [{}, ...lines.map(({ colour, marked }) => ({ stroke: () => colour, width: 1.5, spanGaps: false, points: { show: marked, size: 5, fill: () => colour } }))],
+      series: [{}, ...lines.map(({ colour, dash, marked }) => ({ stroke: () => colour, dash: DASHES[dash], width: 1.5, spanGaps: false, points: { show: marked, size: 5, fill: () => colour } }))],
     };
   }
 }

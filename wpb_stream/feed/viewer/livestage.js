@@ -40,7 +40,7 @@ export class LiveStage {
       run: (run, revision, resumed) => {
         const same = resumed && this.run?.uid === run.uid && this.stage.model;
         this.run = run;
-        if (same) this.stage.redraw(false);
+        if (same) this.stage.take(run);
         else this.#begin(run, revision);
       },
       revised: (revision) => this.run && this.#begin(this.run, revision),

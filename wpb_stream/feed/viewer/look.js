@@ -85,6 +85,7 @@ export class Look {
    * @returns {Limits | null} null where nothing can be drawn
    */
   limits(channel, map) {
+    if (map.signed) return map.limits;
     const limits = this.locked.get(channel) ?? (this.chosen.clip ? map.percentiles(this.chosen.clip) : map.limits);
     if (!limits || this.chosen.scale !== "log" || limits[0] > 0) return limits;
     const low = map.lowestPositive;
@@ -98,6 +99,6 @@ export class Look {
    */
   norm(channel, map) {
     const limits = this.limits(channel, map);
-    return limits && new Norm(this.chosen.scale, limits, this.chosen.gamma);
+    return limits && (map.signed ? new Norm("linear", limits) : new Norm(this.chosen.scale, limits, this.chosen.gamma));
   }
 }

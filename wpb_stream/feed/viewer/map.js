@@ -25,6 +25,7 @@ canvas { position: absolute; inset: 0; width: 100%; height: 100%; cursor: crossh
 .enlarge { margin-left: auto; padding: 0 .35rem; border: 0; background: none; color: var(--muted); font: inherit; cursor: pointer; }
 [data-colour]::before { content: "■ "; } [data-colour=red]::before { color: var(--red); }
 [data-colour=green]::before { color: var(--green); } [data-colour=blue]::before { color: var(--blue); }
+[data-line]::before { content: "━ "; color: var(--ink); } [data-line=dashed]::before { content: "╍ "; } [data-line=dotted]::before { content: "┅ "; }
 p { display: flex; gap: .5rem; align-items: center; min-height: 1.4em; padding: 0 .3rem; font-size: .8rem; color: var(--muted); }
 p::before { content: ""; width: .5rem; height: .5rem; border-radius: 50%; background: var(--amber); }
 p[data-state=connected]::before { background: var(--green); }
@@ -41,6 +42,7 @@ export class WpbMap extends HTMLElement {
   /** @type {LiveStage | null} */ #live = null;
   /** What keeps it from being shown. */ #why = "";
   /** What the connection says while there is none. */ #connection = "";
+  #started = false;
   #scheduled = false;
 
   constructor() {
@@ -61,12 +63,13 @@ export class WpbMap extends HTMLElement {
   }
 
   disconnectedCallback() {
+    this.#started = false;
     this.#stop();
   }
 
   /** Attributes that change together are one change. */
   attributeChangedCallback() {
-    if (!this.#feed || this.#scheduled) return;
+    if (!this.#started || this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
@@ -77,10 +80,16 @@ export class WpbMap extends HTMLElement {
   }
 
   #start() {
+    this.#started = true;
     const [run, channel, revision] = ["run", "channel", "revision"].map((name) => this.getAttribute(name) || undefined);
     const look = new Look(false);
     if (channel) look.choose({ layout: "one" });
-    const root = new URL((this.getAttribute("feed") || ".").replace(/\/*$/, "/"), import.meta.url);
+    const address = this.getAttribute("feed") || ".";
+    if (!URL.canParse(address, import.meta.url)) {
+      this.#why = `“${address}” is no address of a wpb server: see the attribute feed`;
+      return this.#say();
+    }
+    const root = new URL(address.replace(/\/*$/, "/"), import.meta.url);
     this.#feed = new Feed(new URL("ws", root), {
       token: this.token,
       connection: (state, sentence) => {

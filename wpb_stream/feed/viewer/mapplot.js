@@ -1,9 +1,7 @@
 // A map on a canvas: cells, axes in motor units, colour bar, the current point and the cursor.
 import { axisLabel, bottomAxis, colourBar, fitting, leftAxis, widest } from "./axes.js";
 import { colourMap, mapFor, paintChannel, paintComposite } from "./colour.js";
-import { Difference } from "./difference.js";
 import { twoTone } from "./ink.js";
-import { Norm } from "./norm.js";
 import { ticks } from "./scales.js";
 import { drawSelection } from "./selection.js";
 
@@ -13,6 +11,7 @@ import { drawSelection } from "./selection.js";
 /** @typedef {import("./view.js").View} View */
 
 /** @typedef {import("./look.js").Look} Look */
+/** @typedef {import("./norm.js").Norm} Norm */
 
 /**
  * What is drawn over the data.
@@ -20,7 +19,7 @@ import { drawSelection } from "./selection.js";
  * @property {number | null} cursor the cell pointed at
  * @property {number | null} marked the cell whose frame is shown
  * @property {boolean} growing whether the latest cell is marked
- * @property {number[] | null} path the cells that were measured, in their order
+ * @property {Uint32Array | null} path the cells that were measured, in their order
  * @property {number[] | null} plan the cells to come
  * @property {import("./selection.js").Selection | null} selection
  */
@@ -62,6 +61,9 @@ export class MapPlot {
   #image;
   /** Of a channel that can be drawn. @type {Norm | null} */ #norm = null;
 
+  /** It is drawn no more: there is nothing to give back. */
+  close() {}
+
   /** Whether there is a colour bar, rather than the composite's legend. */
   get #hasBar() {
     return this.channel !== null;
@@ -76,10 +78,8 @@ export class MapPlot {
     if (this.channel) {
       const { name, colour } = this.channel;
       const map = model.maps.get(name);
-      const differs = model instanceof Difference;
-      const table = colourMap(differs ? "difference" : mapFor(look.chosen.colours, colour), look.chosen.inverted && !differs);
-      // Differences are of both signs, and zero is in their middle.
-      this.#norm = map ? (differs ? map.limits && new Norm("linear", map.limits) : look.norm(name, map)) : null;
+      const table = map?.signed ? colourMap("difference") : colourMap(mapFor(look.chosen.colours, colour), look.chosen.inverted);
+      this.#norm = (map && look.norm(name, map)) ?? null;
       if (map && this.#norm) paintChannel(this.#image.pixels, map, offset, table, this.#norm);
       else this.#image.pixels.fill(0);
       this.#bar.pixels.set([...table].reverse());
@@ -202,7 +202,7 @@ export class MapPlot {
 
   /**
    * @param {Context} context
-   * @param {number[]} cells
+   * @param {Iterable<number>} cells
    * @param {boolean} ahead whether they are still to come
    */
   #path(context, cells, ahead) {

@@ -10,6 +10,8 @@ const MOST_CELLS = 2 ** 24;
 
 /** Values of one channel by cell; NaN where nothing has been measured. */
 export class ChannelMap {
+  /** Whether zero is in the middle of the colours, whatever the person has chosen. */
+  signed = false;
   /** All finite values, ascending, for as long as none comes. @type {Float64Array | null} */ #sorted = null;
   #stale = false;
   #low = Infinity;
@@ -65,7 +67,9 @@ export class ChannelMap {
 
   /** The lowest value above zero; null if there is none. */
   get lowestPositive() {
-    return this.sorted.find((value) => value > 0) ?? null;
+    let lowest = Infinity;
+    for (const value of this.values) if (value > 0 && value < lowest) lowest = value;
+    return lowest < Infinity ? lowest : null;
   }
 
   /**

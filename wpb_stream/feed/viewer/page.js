@@ -23,6 +23,11 @@ export function element(id) {
   return found;
 }
 
+/** @param {string} id */
+export function input(id) {
+  return /** @type {HTMLInputElement} */ (element(id));
+}
+
 /**
  * @param {string} id
  * @param {string} value
@@ -42,6 +47,16 @@ export function make(tag, content, data = {}) {
   made.textContent = content;
   Object.assign(made.dataset, data);
   return made;
+}
+
+/**
+ * Put other children into an element, unless they are as those that are there: one of them may have the focus.
+ * @param {HTMLElement} host
+ * @param {HTMLElement[]} children
+ */
+function renew(host, ...children) {
+  const same = children.length === host.children.length && children.every((child, i) => child.isEqualNode(host.children[i]));
+  if (!same) host.replaceChildren(...children);
 }
 
 /** @param {Run} run */
@@ -80,11 +95,13 @@ export function showRun(run, revision) {
   uid.title = `A link to this run alone: ${run.uid}`;
   uid.className = "uid";
   uid.href = write({ run: run.uid });
-  subtitle.replaceChildren(...parts.filter(Boolean).map((part) => make("span", part)), uid);
+  renew(subtitle, ...parts.filter(Boolean).map((part) => make("span", part)), uid);
   text("started", clock(run.started, true));
-  element("downloads").replaceChildren(...Object.entries(DOWNLOADS).map(([title, file]) => {
+  renew(element("downloads"), ...Object.entries(DOWNLOADS).map(([title, file]) => {
     const link = /** @type {HTMLAnchorElement} */ (make("a", title));
-    link.href = `api/runs/${encodeURIComponent(run.uid)}/${file}`;
+    // While a run goes on its revision may yet be begun anew.
+    const shown = run.status === "running" ? "" : `?revision=${encodeURIComponent(revision)}`;
+    link.href = `api/runs/${encodeURIComponent(run.uid)}/${file}${shown}`;
     link.download = ""; // Also of what a browser would show.
     return link;
   }));

@@ -68,6 +68,7 @@ export class Panel {
   /** Take the panel off the page. */
   remove() {
     this.observer.disconnect();
+    this.plot.close();
     this.figure.remove();
   }
 
@@ -132,6 +133,7 @@ export class Panel {
       }
     });
     canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
       this.#anchor = listener.tool() ? this.plot.cellAt(event.offsetX, event.offsetY) : null;
       this.#from = this.plot instanceof LinePlot && this.plot.cellAt(event.offsetX, event.offsetY) !== null ? event.offsetX : null;
       if (this.#anchor !== null || this.#from !== null) canvas.setPointerCapture(event.pointerId);

@@ -1,7 +1,7 @@
 // Regions and a line drawn on a frame: with the pointer, or by the numbers of their rows and columns.
 import { number } from "./scales.js";
 import { asAsked, rectangleOf, statisticsOf } from "./regionshape.js";
-import { element } from "./page.js";
+import { element, input } from "./page.js";
 
 /** @typedef {import("./client.js").Channel} Channel */
 /** @typedef {import("./frameplot.js").Place} Place */
@@ -20,13 +20,9 @@ function pixel({ row, column }) {
   return { row: Math.round(row), column: Math.round(column) };
 }
 
-/** @param {string} id */
-function input(id) {
-  return /** @type {HTMLInputElement} */ (element(id));
-}
-
 export class RegionEditor {
   /** What the maps are made of. @type {Channel[]} */ #channels = [];
+  /** The detector that is drawn on; empty for the one that maps are made of. */ #dataKey = "";
   /** What was drawn, by name. @type {Map<string, Region>} */ #drawn = new Map();
   /** @type {[Place, Place] | null} */ line = null;
   /** Rows and columns of the frame. @type {Shape} */ #shape = [1, 1];
@@ -79,9 +75,11 @@ export class RegionEditor {
   /**
    * Begin with the regions that maps are made of: nothing is drawn yet.
    * @param {Channel[]} channels those of the detector that is shown
+   * @param {string} dataKey of the detector, if it is another one than that of the maps
    */
-  begin(channels) {
+  begin(channels, dataKey = "") {
     this.#channels = channels;
+    this.#dataKey = dataKey;
     this.#drawn.clear();
     this.line = null;
     const targets = this.#targets();
@@ -128,16 +126,17 @@ export class RegionEditor {
   }
 
   /**
-   * The regions as a `wpb` entry has them: those of the run, and those that were drawn in their place.
+   * A `wpb` entry with the regions of the run, and those that were drawn in their place; on another detector, with that one and these alone.
    * @param {Record<string, unknown>} metadata the start document of the run, which also says which statistic is made of a region
    * @returns {Record<string, unknown>}
    */
   asked(metadata) {
     const wpb = /** @type {{regions?: Record<string, Region>} | undefined} */ (metadata.wpb);
-    return Object.fromEntries(this.regions.filter(({ name }) => name !== SELECTION).map(({ name, region }) => {
+    const regions = Object.fromEntries(this.regions.filter(({ name }) => name !== SELECTION).map(({ name, region }) => {
       const { statistic, threshold } = /** @type {{statistic?: string, threshold?: number}} */ (wpb?.regions?.[name] ?? {});
       return [name, { ...asAsked(region, this.#shape), ...(statistic && { statistic }), ...(threshold !== undefined && { threshold }) }];
     }));
+    return this.#dataKey ? { regions, data_key: this.#dataKey } : { regions };
   }
 
   /**

@@ -24,6 +24,7 @@ export class Remake {
   /** @type {Run | null} */ #run = null;
   /** What was begun and is not there yet. @type {Reprocessing | null} */ #begun = null;
   #asking = false;
+  /** Whether Dagster has done it: the new maps are on their way, if the newest ones are what is shown. */ #done = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #looking;
 
   /**
@@ -67,7 +68,7 @@ export class Remake {
     if (!this.#scopes.includes("admin")) return "It takes a token with scope admin to have maps made again";
     if (!this.#run || this.#run.status === "running") return "The run is not over; its maps can be made again then";
     if (!this.#editor.edited) return "Draw a region for a channel first";
-    return this.#asking || this.#begun ? "They are being made again" : "";
+    return this.#asking || (this.#begun && !this.#done) ? "They are being made again" : "";
   }
 
   async #ask() {
@@ -76,12 +77,13 @@ export class Remake {
     this.#asking = true;
     this.show(run);
     this.#say("Asking…");
-    const answer = await this.#remaker.ask(run.uid, { regions: this.#editor.asked(run.metadata) });
+    const answer = await this.#remaker.ask(run.uid, this.#editor.asked(run.metadata));
     this.#asking = false;
     if (run.uid === this.#run?.uid) {
       if (typeof answer === "string") this.#end(answer);
       else {
         this.#begun = answer;
+        this.#done = false;
         this.#tell(answer, "is asked for");
         this.#look(answer);
       }
@@ -97,6 +99,11 @@ export class Remake {
       if (status === "FAILURE" || status === "CANCELED") {
         this.#begun = null;
         this.#tell(begun, status === "FAILURE" ? "failed: its page says why" : "was cancelled");
+        return this.show(this.#run);
+      }
+      if (status === "SUCCESS") {
+        this.#done = true;
+        this.#tell(begun, "is done: what it made is the newest revision of this run");
         return this.show(this.#run);
       }
       this.#tell(begun, (status && WORDS[status]) ?? "is under way");

@@ -16,7 +16,10 @@ export class ReplayBar {
   /** @param {(model: RunModel) => void} present draws a model */
   constructor(present) {
     this.present = present;
-    this.#slider.addEventListener("input", () => this.#to(Number(this.#slider.value)));
+    this.#slider.addEventListener("input", () => {
+      this.#stop();
+      this.#to(Number(this.#slider.value));
+    });
     element("replay-back").addEventListener("click", () => this.#step(-1));
     element("replay-on").addEventListener("click", () => this.#step(1));
     element("replay-play").addEventListener("click", () => {

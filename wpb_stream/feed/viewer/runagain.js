@@ -50,11 +50,12 @@ export class RunAgain {
     element("again-plan").textContent = "";
     this.#said.textContent = "Asking blueapi…";
     this.#dialog.showModal();
+    this.#begin.dataset.run = run.uid;
     const task = await this.#ask(run.uid, false);
+    if (this.#begin.dataset.run !== run.uid) return; // it was asked for another one meanwhile
     if (typeof task === "string") return void (this.#said.textContent = task);
     this.#said.textContent = "Motors will move. Run it?";
     element("again-plan").textContent = `${task.plan}(${Object.entries(task.params).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(", ")})`;
-    this.#begin.dataset.run = run.uid;
     this.#begin.disabled = false;
     this.#begin.focus();
   }

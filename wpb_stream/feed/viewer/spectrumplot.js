@@ -1,5 +1,5 @@
 // Rows of numbers as lines over their index: the spectra of a point, one a detector element, or the profile along a line.
-import { Lines, spread } from "./lines.js";
+import { Lines, inksFor, spread } from "./lines.js";
 
 /** @typedef {import("./axes.js").Context} Context */
 /** @typedef {import("./axes.js").Theme} Theme */
@@ -8,9 +8,6 @@ import { Lines, spread } from "./lines.js";
 
 /** Values across that are left at the largest zoom. */
 const FEWEST = 4;
-const ZOOM_STEP = 1.25;
-/** Shades of the lines, when there are several: each lighter than the one before. */
-const SHADES = ["#58a6ff", "#e8ae4a", "#4cc46a", "#ff7b72", "#b79cff", "#93a1b1"];
 
 export class SpectrumPlot {
   #lines = new Lines();
@@ -21,6 +18,11 @@ export class SpectrumPlot {
   /** @param {Rows} rows */
   constructor(rows) {
     this.rows = rows;
+  }
+
+  /** It is drawn no more. */
+  close() {
+    this.#lines.close();
   }
 
   /** Values across that are shown. */
@@ -46,9 +48,7 @@ export class SpectrumPlot {
     const { values, columns, label } = this.rows;
     const [first, stop] = [Math.floor(this.#first), Math.min(columns, Math.ceil(this.#first + this.#across))];
     const count = values.length / columns;
-    const lines = Array.from({ length: count }, (_, row) => ({
-      values: values.subarray(row * columns + first, row * columns + stop), colour: count > 1 ? SHADES[row % SHADES.length] : theme.accent, marked: false,
-    }));
+    const lines = inksFor(count, theme).map((ink, row) => ({ values: values.subarray(row * columns + first, row * columns + stop), marked: false, ...ink }));
     const x = { low: this.#first - 0.5, high: this.#first + this.#across - 0.5, label };
     this.#lines.draw(context, this.#size, theme, x, this.#range(first, stop, logarithmic), Array.from({ length: stop - first }, (_, i) => first + i), lines);
     for (const band of bands) this.#band(context, theme, band);
@@ -76,12 +76,12 @@ export class SpectrumPlot {
 
   /**
    * Show less, or more.
-   * @param {number} steps above 0 for less
+   * @param {number} factor above 1 for less
    * @param {number} [around] the number of the value that stays where it is; the middle if absent
    */
-  zoom(steps, around = this.#first + this.#across / 2) {
+  zoom(factor, around = this.#first + this.#across / 2) {
     const share = (around - this.#first) / this.#across;
-    this.#zoom = Math.min(Math.max(1, this.rows.columns / FEWEST), Math.max(1, this.#zoom * ZOOM_STEP ** steps));
+    this.#zoom = Math.min(Math.max(1, this.rows.columns / FEWEST), Math.max(1, this.#zoom * factor));
     this.#moveTo(around - share * this.#across);
   }
 

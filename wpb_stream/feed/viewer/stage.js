@@ -3,6 +3,7 @@ import { ArrayPlot, wayToDraw } from "./arrayplot.js";
 import { isPrimary } from "./colour.js";
 import { Difference } from "./difference.js";
 import { LinePlot } from "./lineplot.js";
+import { inksOf } from "./lines.js";
 import { MapPlot } from "./mapplot.js";
 import { Panel } from "./panel.js";
 import { planned } from "./planned.js";
@@ -108,7 +109,8 @@ export class Stage {
   clear() {
     for (const panel of this.#panels) panel.remove();
     this.#panels = [];
-    this.model = this.compared = this.view = this.cursor = this.selection = null;
+    this.model?.arrays.delete(PROFILE);
+    this.model = this.compared = this.view = this.cursor = this.selection = this.#plan = null;
     this.host.hidden = true;
     this.listener.emptied(true);
   }
@@ -134,10 +136,30 @@ export class Stage {
     }
     if (flat && channels.filter(({ colour }) => isPrimary(colour)).length > 1) {
       this.#panels.unshift(this.#panel(new MapPlot(view, null), "rgb", "Composite"));
+    } else if (!flat && channels.length > 1) {
+      this.#panels.unshift(this.#panel(new LinePlot(view, null), "lines", "All channels"));
     }
     this.#showArrays(model);
     this.arrange();
     this.redraw(true);
+  }
+
+  /**
+   * Take a new description of the run whose rows are held.
+   * @param {import("./client.js").Run} run
+   * @returns {boolean} whether the maps on the page are still those of it
+   */
+  take(run) {
+    const { model } = this;
+    if (!model) return false;
+    const drawn = (/** @type {import("./client.js").Run} */ { axes, channels }) => JSON.stringify([axes, channels]);
+    const same = drawn(model.run) === drawn(run);
+    model.run = run;
+    model.channels = run.channels ?? [];
+    model.pointsExpected = run.points_expected ?? 0;
+    if (same) this.redraw(false);
+    else this.show(model, this.compared);
+    return same;
   }
 
   /**
@@ -146,7 +168,7 @@ export class Stage {
    */
   present(model) {
     if (!this.view) return;
-    this.view.model = model;
+    this.view.model = this.compared ? new Difference(model, this.compared) : model;
     this.redraw(true);
   }
 
@@ -283,8 +305,9 @@ export class Stage {
     host.style.setProperty("--rows", String(Math.ceil(small / columns) || 1));
     host.style.setProperty("--aspect", String(view.y ? view.aspect : 0.5));
     // Moved only when it must be: what is moved loses the keyboard's focus.
-    const figures = this.#panels.map(({ figure }) => figure);
-    if (figures.some((figure, i) => host.children[i] !== figure)) host.replaceChildren(...figures);
+    this.#panels.forEach(({ figure }, i) => {
+      if (host.children[i] !== figure) host.insertBefore(figure, host.children[i] ?? null);
+    });
     host.hidden = false;
     this.listener.emptied(false);
     this.redraw(true);
@@ -305,10 +328,19 @@ export class Stage {
     const overlay = this.#overlay();
     for (const panel of this.#panels) {
       panel.draw(this.#theme, overlay, this.#repaint ? this.look : null);
-      if (this.#repaint && panel.name === "rgb" && !panel.plot.channel) panel.note.replaceChildren(...this.#legend());
+      if (this.#repaint && panel.plot instanceof MapPlot && !panel.plot.channel) panel.note.replaceChildren(...this.#legend());
+      if (this.#repaint && panel.plot instanceof LinePlot && !panel.plot.channel) panel.note.replaceChildren(...this.#lines(this.#theme));
     }
     this.#repaint = false;
     this.listener.drawn();
+  }
+
+  /** The cells to come, looked for once for each row. @type {{model: RunModel, rows: number, cells: number[]} | null} */ #plan = null;
+
+  /** @param {RunModel} model */
+  #planned(model) {
+    if (this.#plan?.model !== model || this.#plan.rows !== model.rows) this.#plan = { model, rows: model.rows, cells: planned(model) };
+    return this.#plan.cells;
   }
 
   /** @returns {import("./mapplot.js").Overlay} */
@@ -321,9 +353,26 @@ export class Stage {
       marked,
       selection,
       growing: this.listener.running() || (drawn?.rows ?? 0) < (model?.rows ?? 0),
-      path: path && drawn ? [...drawn.cells.subarray(0, drawn.rows)] : null,
-      plan: plan && drawn ? planned(drawn) : null,
+      path: path && drawn ? drawn.cells.subarray(0, drawn.rows) : null,
+      plan: plan && drawn ? this.#planned(drawn) : null,
     };
+  }
+
+  /**
+   * Which line is which.
+   * @param {import("./axes.js").Theme} theme
+   */
+  #lines(theme) {
+    const { channels = [] } = this.view?.model ?? {};
+    const inks = inksOf(channels, theme);
+    return channels.map(({ name, label }) => {
+      const chip = document.createElement("span");
+      const { colour = "", dash = "whole" } = inks.get(name) ?? {};
+      chip.textContent = label || name;
+      chip.dataset.line = dash;
+      chip.style.setProperty("--ink", colour);
+      return chip;
+    });
   }
 
   /** Which colour of the composite means what. */

@@ -6,9 +6,16 @@
  * @property {(context: CanvasRenderingContext2D, width: number, height: number) => void} draw on an empty canvas, in CSS pixels
  * @property {(x: number, y: number) => void} [point] the pointer is there; NaN when it leaves
  * @property {(from: Spot, to: Spot) => void} [drag] from where a button was pressed, or the screen touched
- * @property {(x: number, y: number, steps: number) => void} [wheel] steps above 0 away from the person
+ * @property {(x: number, y: number, factor: number) => void} [zoom] by the wheel or by two fingers; a factor above 1 to look closer
+ * @property {(x: number, y: number) => void} [move] how far two fingers go together, in CSS pixels
  * @property {(key: string) => boolean} [key] gives whether the key did something
  */
+
+/** Of one step of the wheel. */
+export const ZOOM_STEP = 1.25;
+/** What browsers give as one: pixels, or lines. */
+const STEP_PX = 100;
+const STEP_LINES = 3;
 
 export class Surface {
   #width = 0;
@@ -26,7 +33,8 @@ export class Surface {
       [this.#width, this.#height] = [contentRect.width, contentRect.height];
       this.redraw();
     }).observe(/** @type {HTMLElement} */ (canvas.parentElement));
-    for (const query of ["(prefers-color-scheme: dark)", "(resolution)"]) matchMedia(query).addEventListener("change", () => this.redraw());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
+    addEventListener("resize", () => this.redraw()); // also sent where the page is looked at more closely
     this.#listen();
   }
 
@@ -52,25 +60,41 @@ export class Surface {
 
   #listen() {
     const { canvas } = this;
-    const { point, drag, wheel, key } = this.listener;
+    const { point, drag, zoom, move, key } = this.listener;
     /** @type {Spot | null} */ let from = null;
+    /** Where fingers, or the mouse with its button pressed, are. @type {Map<number, [number, number]>} */ const held = new Map();
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button !== 0 || !drag) return;
       canvas.setPointerCapture(event.pointerId);
-      from = { x: event.offsetX, y: event.offsetY, lastX: event.offsetX, lastY: event.offsetY };
+      held.set(event.pointerId, [event.offsetX, event.offsetY]);
+      from = held.size > 1 ? null : { x: event.offsetX, y: event.offsetY, lastX: event.offsetX, lastY: event.offsetY };
     });
-    canvas.addEventListener("pointermove", ({ offsetX: x, offsetY: y }) => {
+    canvas.addEventListener("pointermove", ({ pointerId, offsetX: x, offsetY: y }) => {
       point?.(x, y);
+      if (held.size === 2 && held.has(pointerId)) {
+        // What is under the fingers stays there.
+        const before = pair([...held.values()]);
+        const now = pair([...held.set(pointerId, [x, y]).values()]);
+        if (before.apart > 0 && now.apart > 0) zoom?.(before.x, before.y, now.apart / before.apart);
+        move?.(now.x - before.x, now.y - before.y);
+      }
       if (!from || !drag) return;
       drag(from, { x, y, lastX: from.lastX, lastY: from.lastY });
       Object.assign(from, { lastX: x, lastY: y });
     });
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => (from = null));
+    for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
+      canvas.addEventListener(name, ({ pointerId }) => {
+        held.delete(pointerId);
+        from = null;
+      });
+    }
     canvas.addEventListener("pointerleave", () => point?.(NaN, NaN));
-    if (wheel) {
+    if (zoom) {
       canvas.addEventListener("wheel", (event) => {
         event.preventDefault();
-        wheel(event.offsetX, event.offsetY, -Math.sign(event.deltaY));
+        // A wheel comes by whole steps, a hand on a touchpad by many small ones.
+        const steps = -event.deltaY / (event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? STEP_PX : STEP_LINES);
+        zoom(event.offsetX, event.offsetY, ZOOM_STEP ** Math.min(1, Math.max(-1, steps)));
       }, { passive: false });
     }
     canvas.addEventListener("keydown", (event) => {
@@ -78,4 +102,12 @@ export class Surface {
       event.preventDefault();
     });
   }
+}
+
+/**
+ * The middle between two places, and how far they are apart.
+ * @param {[number, number][]} places
+ */
+function pair([[x, y], [otherX, otherY]]) {
+  return { x: (x + otherX) / 2, y: (y + otherY) / 2, apart: Math.hypot(otherX - x, otherY - y) };
 }

@@ -38,6 +38,7 @@ export class Thumbnails {
   forget(image) {
     this.#observer.unobserve(image);
     this.#visible.delete(image);
+    this.#shown.delete(image);
     URL.revokeObjectURL(image.src);
   }
 
@@ -50,7 +51,8 @@ export class Thumbnails {
     this.#shown.set(image, wanted);
     const answer = await fetchWithToken(`api/runs/${encodeURIComponent(run.uid)}/thumbnail.png`).catch(() => null);
     const picture = answer?.ok ? await answer.blob().catch(() => null) : null;
-    if (!picture || this.#shown.get(image) !== wanted) return;
+    if (this.#shown.get(image) !== wanted) return;
+    if (!picture) return void this.#shown.delete(image); // asked again when the list is
     URL.revokeObjectURL(image.src);
     image.src = URL.createObjectURL(picture);
   }

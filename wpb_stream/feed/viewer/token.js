@@ -41,6 +41,8 @@ export function fetchWithToken(path) {
 export async function takeAway(link) {
   const answer = await fetchWithToken(link.href).catch(() => null);
   if (!answer?.ok) return answer ? `The server refuses it (${answer.status}).` : "The server does not answer.";
-  save(await answer.blob(), /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "");
+  const content = await answer.blob().catch(() => null);
+  if (!content) return "The connection ended before all of it was here.";
+  save(content, /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "");
   return "";
 }

@@ -13,7 +13,7 @@ export interface Options {
     splits?: (plot: uPlot, axis: number, low: number, high: number) => number[];
     values: (plot: uPlot, splits: number[]) => string[];
   }[];
-  series: { stroke?: () => string; width?: number; spanGaps?: boolean; points?: { show: boolean; size: number; fill?: () => string } }[];
+  series: { stroke?: () => string; dash?: number[]; width?: number; spanGaps?: boolean; points?: { show: boolean; size: number; fill?: () => string } }[];
 }
 
 export default class uPlot {

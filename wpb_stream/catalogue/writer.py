@@ -25,7 +25,7 @@ from wpb_stream.catalogue.deadletters import LetterShelf
 from wpb_stream.catalogue.records import Batch, pack, to_json, unpack
 from wpb_stream.core.board import Reconstruction
 from wpb_stream.core.counts import Counts, in_a_line, is_power_of_two
-from wpb_stream.core.documents import Document
+from wpb_stream.core.documents import Document, Loss
 from wpb_stream.core.exceptions import Fenced
 from wpb_stream.core.messages import RunInfo
 from wpb_stream.failpoints import reached
@@ -38,6 +38,8 @@ IDLE_IN_TRANSACTION_S = 30
 RECONNECT_S = 3.0
 """How long a pool tries to connect before it begins anew when it is asked next. Its pauses double meanwhile: without a bound, a database
 that was away for long would be back for as long again before that is found out."""
+MOST_LOSSES = 10_000
+"""Losses that are remembered: they are told to runs that go on, and in the log for good."""
 RETRY_S = 1.0
 """How long to wait before a database that is away is asked again."""
 RETRIABLE = (
@@ -168,11 +170,9 @@ class CatalogueWriter:
             stored = await _insert_documents(connection, batch.documents, self._newest if unsure else None)
             await self._shelf.store(connection, batch)
             reached("documents")
+            if batch.losses:
+                await _insert_losses(connection, batch.losses)
             async with connection.cursor() as cursor:
-                await cursor.executemany(
-                    "INSERT INTO losses (source, partition, resumes_at, messages, reason) VALUES (%s, %s, %s, %s, %s)",
-                    [(loss.source, loss.partition, loss.resumes_at, loss.messages, loss.reason) for loss in batch.losses],
-                )
                 await cursor.executemany(
                     """INSERT INTO positions VALUES (%s, %s, %s)
                     ON CONFLICT (source, partition) DO UPDATE SET position = EXCLUDED.position""",
@@ -276,6 +276,15 @@ class CatalogueWriter:
                 ORDER BY id"""
             )
             return [unpack(name, body) for name, body in await cursor.fetchall()]
+
+
+async def _insert_losses(connection: psycopg.AsyncConnection, losses: Sequence[Loss]) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO losses (source, partition, resumes_at, messages, reason) VALUES (%s, %s, %s, %s, %s)",
+            [(loss.source, loss.partition, loss.resumes_at, loss.messages, loss.reason) for loss in losses],
+        )
+        await cursor.execute("DELETE FROM losses WHERE id <= (SELECT max(id) FROM losses) - %s", [MOST_LOSSES])
 
 
 async def _insert_documents(

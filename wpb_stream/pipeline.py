@@ -167,7 +167,7 @@ class Pipeline:
 
     async def _reconstruct(self, growing: Growing) -> None:
         """FrameRef -> values -> rows, until the run is over and nothing is owed; then it is kept, and all may see that it ended."""
-        if not await growing.to_its_end(self._readers.reduce, self._board.changed):
+        if not await growing.to_its_end(partial(self._readers.reduce, run=growing.live.run.uid), self._board.changed):
             return
         live, made = growing.live, growing.live.reconstruction
         ended_at = await growing.end()

@@ -106,16 +106,17 @@ async def test_a_killed_reader_is_replaced_and_the_frames_are_read(files: list[S
 
 @pytest.mark.faults
 async def test_a_hung_reader_is_killed_at_its_deadline_and_the_frames_are_read_by_the_next(
-    files: list[StreamFile], roots: DataRoots
+    files: list[StreamFile], roots: DataRoots, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with FrameReaders(roots, 1, 4) as readers:
         await readers.warm_up()
         (hung,) = workers()
         os.kill(hung, signal.SIGSTOP)
-        result = await readers.reduce(refs(files[0], 1), SUMS)
+        result = await readers.reduce(refs(files[0], 1), SUMS, run="r-1")
         assert result.status.tolist() == [FrameStatus.READ]
         assert readers.statistics()["workers_killed"] == 1
         assert hung not in workers()
+        assert caplog.messages == [f"run r-1: 1 of the frames of {files[0].uri}: the file did not answer within 4 s (attempt 1 of 3)"]
 
 
 async def test_a_hung_reader_does_not_keep_other_calls_waiting(files: list[StreamFile], roots: DataRoots) -> None:

@@ -60,7 +60,7 @@ class Frames:
             told = f"There is no frame{named} in a file for point {request.point} of run {request.run[:80]}."
             raise ProtocolError("frame_unavailable", told, request.id)
         try:
-            looked = await self._readers.look(ref, request.max_size)
+            looked = await self._readers.look(ref, request.max_size, request.run)
         except FrameError as error:
             raise ProtocolError("frame_unavailable", f"The frame of point {request.point} cannot be read: {error}.", request.id) from error
         kind = looked.values.dtype

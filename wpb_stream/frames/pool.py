@@ -121,17 +121,20 @@ class FrameReaders:
         """Counts since the start: :class:`ReaderStatistics` as a dict."""
         return asdict(self._statistics)
 
-    async def reduce(self, refs: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None = None) -> WindowResult:
+    async def reduce(
+        self, refs: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None = None, *, run: str = ""
+    ) -> WindowResult:
         """Read and reduce the frames of one window; never raises for a file's fault.
 
         :param accumulation: what is to be made of all of them together, besides
+        :param run: uid, for the log
         :returns: one row for each of ``refs``, in their order; ``frame_shape`` is that of the first file that could be opened
         """
         values = np.full((len(refs), reducer.size), np.nan)
         status = np.full(len(refs), FrameStatus.BROKEN, np.uint8)
         shares = _shares(refs, self.processes)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._share([refs[row] for row in rows], reducer, accumulation)) for rows in shares]
+            tasks = [group.create_task(self._share([refs[row] for row in rows], reducer, accumulation, run)) for rows in shares]
         results = [task.result() for task in tasks]
         for rows, result in zip(shares, results, strict=True):
             values[rows] = result.values
@@ -144,23 +147,23 @@ class FrameReaders:
         self._statistics.broken += int(counts[FrameStatus.BROKEN])
         return WindowResult(values, status, shape, worst[0].reason if worst else None, merged(result.tally for result in results))
 
-    async def look(self, ref: FrameRef, max_size: tuple[int, int] | None) -> Looked:
+    async def look(self, ref: FrameRef, max_size: tuple[int, int] | None, run: str = "") -> Looked:
         """The frames of one point, as :meth:`FrameReader.look` gives them.
 
+        :param run: uid, for the log
         :raises FrameError: they cannot be read
         """
         call = partial(worker.look, ref.file, ref.index, max_size, self.roots, self.idle_s)
-        pid, looked = await self._in_reader(call, f"index {ref.index} of {ref.file.uri}")
+        pid, looked = await self._in_reader(call, f"index {ref.index} of {ref.file.uri}", run)
         self._seen.add(pid)
         return looked
 
-    async def _share(self, refs: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None) -> WindowResult:
+    async def _share(self, refs: Sequence[FrameRef], reducer: Reducer, accumulation: Accumulation | None, run: str) -> WindowResult:
         request = window_request(refs, reducer, accumulation)
         rows = len(refs)
         try:
-            answer = await self._in_reader(
-                partial(worker.work, request, self.roots, self.idle_s), f"{rows} of the frames of {request.file.uri}"
-            )
+            call = partial(worker.work, request, self.roots, self.idle_s)
+            answer = await self._in_reader(call, f"{rows} of the frames of {request.file.uri}", run)
         except FrameBroken as given_up:
             status = np.full(rows, FrameStatus.BROKEN, np.uint8)
             return WindowResult(np.full((rows, reducer.size), np.nan), status, None, str(given_up))
@@ -169,7 +172,7 @@ class FrameReaders:
         self._statistics.bytes_read += answer.bytes_read
         return answer.result
 
-    async def _in_reader(self, call: Callable[[], T], what: str) -> T:
+    async def _in_reader(self, call: Callable[[], T], what: str, run: str) -> T:
         """Have a reader process make a call, a few times if need be.
 
         :raises FrameBroken: it never came to an end
@@ -190,7 +193,7 @@ class FrameReaders:
                 self._statistics.workers_killed += 1
             except OSError as error:
                 why, pause_s = _no_room(error), PAUSE_S
-            logger.warning("%s: %s (attempt %d of %d)", what, why, attempt, ATTEMPTS)
+            logger.warning("%s%s: %s (attempt %d of %d)", f"run {run}: " if run else "", what, why, attempt, ATTEMPTS)
             if attempt < ATTEMPTS:
                 await asyncio.sleep(pause_s)
         raise FrameBroken(f"{what}: given up after {ATTEMPTS} attempts: {why}")

@@ -67,6 +67,15 @@ async def test_a_revision_is_subtracted_from_another_cell_by_cell(settings: Sett
         assert all(min(colour) > 240 for colour in await viewer.colours("total", range(12))), "the total is the same"
         await viewer.point_at("red", int(made.table.data["cell"][lowest]))
         assert (await viewer.readout())["\N{GREEK CAPITAL LETTER DELTA} Red"] == str(red[lowest])
+        # Replayed, and after that, it is the difference still; its limits are not chosen.
+        for each in ("display-open", "replay-open", "replay-back"):
+            await viewer.page.locator(f"#{each}").click()
+        await viewer.page.locator("#replay-text", has_text="11 of 12").wait_for()
+        assert await viewer.page.locator("#levels li").count() == 0
+        assert (await viewer.colours("red", [int(made.table.data["cell"][lowest])])) == [colours[lowest]]
+        for each in ("replay-open", "display-open"):
+            await viewer.page.locator(f"#{each}").click()
+        assert await viewer.colours("red", [int(cell) for cell in made.table.data["cell"]]) == colours
         await compared(viewer, "")
         assert await drawn.evaluate_all("all => all.map((one) => one.dataset.channel)") == before
         await asyncio.to_thread(turned, settings, uid, made)

@@ -203,6 +203,20 @@ async def test_a_region_is_summed_and_a_line_followed_over_all_channels(settings
         for key in ("ArrowDown", "ArrowDown", "Shift+ArrowLeft", "Shift+ArrowUp"):
             await viewer.page.keyboard.press(key)
         assert await text(viewer, "#selection-title") == "Region of 2 cells"
+        # With the mouse's other button nothing is drawn.
+        place = await viewer.cell_rectangle("red", 0)
+        await viewer.page.locator('canvas[data-channel="red"]').click(button="right", position={"x": place["x"] + 3, "y": place["y"] + 3})
+        assert await text(viewer, "#selection-title") == "Region of 2 cells"
+        # Replayed, the sums are those of the points that there were.
+        await drag(viewer, "green", 0, 29)
+        sums = viewer.page.locator("#sums td").first
+        for controls, points in ((["replay-open", "replay-back"], 29), (["replay-back"], 28), (["replay-open"], 30)):
+            await press(viewer, *controls)
+            assert (await sums.inner_text()).replace("\u202f", "") == str(run.values("red")[:points].sum().astype(int))
+        # Those of one run are not those of the next.
+        await send(settings, scan(tmp_path / "frames", seed=2).write().documents)
+        await viewer.wait_until(rows=12, status="success")
+        await viewer.page.locator("#selection").wait_for(state="hidden")
         assert viewer.complaints == []
 
 
@@ -240,6 +254,11 @@ async def test_a_scan_is_played_again_while_it_goes_on(settings: Settings, strea
         await send(settings, [*run.at(8, 10)])
         await viewer.page.locator("#replay-text", has_text="3 of 10").wait_for()
         await drawn(3)
+        # Whoever takes the slider while it plays has it.
+        await press(viewer, "replay-play")
+        await viewer.page.locator("#replay-row").fill("3")
+        await viewer.page.locator('#replay-play[aria-pressed="false"]').wait_for()
+        assert await text(viewer, "#replay-text") == "3 of 10"
         await press(viewer, "replay-play")
         await viewer.page.locator("#replay-text", has_text="10 of 10").wait_for()
         await viewer.page.locator('#replay-play[aria-pressed="false"]').wait_for()

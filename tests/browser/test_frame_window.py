@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 from collections.abc import AsyncIterator, Sequence
 from io import BytesIO
 from typing import Any
@@ -119,6 +120,8 @@ async def test_a_click_shows_the_frame_of_the_point_and_all_that_can_be_seen_and
     await asyncio.to_thread(lab.engine, bp.grid_scan([lab.camera, lab.other], lab.y, 0, 2, 3, lab.x, 1, 4, 4, snake_axes=True))
     await publish_values(beamline.settings, [as_json(each.name, each.doc) for each in as_received(lab.documents)])
     await until_latest_stopped(beamline.settings, lab.uid)
+    asked: list[dict[str, Any]] = []
+    viewer.page.once("websocket", lambda socket: socket.on("framesent", lambda sent: asked.append(json.loads(sent))))
     await show(viewer, beamline, lab.uid, 12)
     page, frames = viewer.page, [shot.frame for shot in lab.films["camera"].shots]
     await pick(viewer, 5, 6)  # the second row runs backwards
@@ -196,11 +199,28 @@ async def test_a_click_shows_the_frame_of_the_point_and_all_that_can_be_seen_and
     await expect(page.locator("#frame-statistics")).to_be_hidden()
     await shown(page, 6)
     assert (await shades(page, FRAME)).tolist() == grey(other, other.min(), other.max()).tolist()
+    # Maps of a region there are maps of that detector.
+    await page.get_by_label("Region", exact=True).check()
+    await page.get_by_label("Channel of the region").select_option("green")
+    await drag(page, (0, 0), (1, 1))
+    await page.get_by_role("button", name="Make the maps again").click()
+    await expect(page.locator("#remake-said")).to_contain_text("Dagster cannot be reached")
+    assert [each["recipe"] for each in asked if each["type"] == "reprocess"][1:] == [
+        {"regions": {"green": {"rows": [0, 2], "columns": [0, 2]}}, "data_key": "other"}
+    ]
+    # Escape closes what lies over it first.
+    await page.locator("#title").hover()
+    await page.keyboard.press("/")
+    await expect(page.locator("#archive")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#archive")).to_be_hidden()
+    await expect(page.locator("#frame")).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(page.locator("#frame")).to_be_hidden()
     assert not await outlined(viewer, 5)
 
     # Without a pointer: the cursor is on the map again.
+    await page.locator('canvas[data-channel="total"]').focus()
     await page.keyboard.press("ArrowRight")
     await page.get_by_text("Under the cursor").wait_for()
     await page.keyboard.press("Enter")
@@ -238,6 +258,12 @@ async def test_a_large_frame_comes_smaller_at_first_and_whole_when_somebody_look
     await page.mouse.wheel(0, -100)
     await expect(page.locator("#frame-readout")).not_to_contain_text("mean")
     await shown(page, 1)
+    # A hand on a touchpad goes by small steps, of which ten are one of a wheel.
+    apart = np.ptp([x for x, _ in await places(page, [(301, 600), (301, 800)])])
+    for _ in range(10):
+        await page.mouse.wheel(0, -10)
+    assert np.ptp([x for x, _ in await places(page, [(301, 600), (301, 800)])]) == pytest.approx(1.25 * apart)
+    await page.mouse.wheel(0, 100)
     await page.mouse.move(*await drawn_at(page, (290, 690)))
     assert (await page.locator("#frame-readout").inner_text()).translate(PLAIN) == f"row 290, column 690: {frame[290, 690]}"
     await page.mouse.move(0, 0)
@@ -287,10 +313,16 @@ async def test_spectra_are_lines_that_follow_the_pointer(viewer: Viewer, beamlin
 async def test_why_there_is_no_frame_is_said(viewer: Viewer, beamline: Beamline) -> None:
     gone = scan(beamline.folder, seed=41)
     await beamline.take(gone)
+    kept = gone.file.read_bytes()
     gone.file.unlink()
     await show(viewer, beamline, gone.uid, 12)
     await pick(viewer, 0, 0)
     await expect(viewer.page.locator("#frame-said")).to_contain_text("The frame of point 0 cannot be read")
+    # Whoever asks once more is given it if it is there by now.
+    gone.file.write_bytes(kept)
+    await pick(viewer, 0, 0)
+    await expect(viewer.page.locator("#frame-said")).to_have_text("")
+    await expect(viewer.page.locator("#frame-canvas")).to_have_attribute("aria-label", re.compile("pixels"))
     assert viewer.complaints == []
 
 

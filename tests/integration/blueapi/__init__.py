@@ -120,7 +120,8 @@ def _install(uv: str, requirements: Path, mark: str) -> None:
     if marked.exists() and marked.read_text() == mark:
         return
     shutil.rmtree(ENVIRONMENT, ignore_errors=True)
-    environment = {**os.environ, **_index()}
+    # Two processes run in it: to compile all of it, as make has it otherwise, takes longer than what they import.
+    environment = {**os.environ, **_index(), "UV_COMPILE_BYTECODE": "false"}
     environment.pop("VIRTUAL_ENV", None)
     venv = [uv, "venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT)]
     sync = [uv, "pip", "sync", "--quiet", "--python", str(ENVIRONMENT / "bin" / "python"), "--require-hashes", str(requirements)]

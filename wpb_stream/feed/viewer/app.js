@@ -3,8 +3,9 @@ import { Acts } from "./acts.js";
 import { LATEST, hrefOf, read } from "./address.js";
 import { Archive } from "./archive.js";
 import { Beside } from "./beside.js";
+import { press, pressed, unfold } from "./buttons.js";
 import { Feed, FeedError } from "./client.js";
-import { incomparable } from "./difference.js";
+import { Comparison } from "./comparison.js";
 import { LevelsList, wireLook } from "./display.js";
 import { FrameWindow } from "./framewindow.js";
 import { Look } from "./look.js";
@@ -14,9 +15,8 @@ import { Rate } from "./rate.js";
 import { Remake } from "./remake.js";
 import { ReplayBar } from "./replaybar.js";
 import { RunAgain } from "./runagain.js";
-import { number } from "./scales.js";
-import { cellsOf, lengthOf, summarise } from "./selection.js";
-import { PROFILE, Stage } from "./stage.js";
+import { Stage } from "./stage.js";
+import { Sums } from "./sums.js";
 import { fetchWithToken, keepToken, takeAway, token } from "./token.js";
 
 /** @typedef {import("./client.js").Run} Run */
@@ -50,7 +50,7 @@ const look = new Look(!embed);
 if (embed && here.channel) look.choose({ layout: "one" });
 const stage = new Stage(page.element("plots"), look, {
   running: () => shown?.status === "running",
-  selected: showSelection,
+  selected: (done) => sums.show(done),
   drawn() {
     const { view, cursor } = stage;
     const cell = cursor ?? view?.model.latestCell ?? null;
@@ -88,6 +88,7 @@ function refusal(error) {
   throw error;
 }
 
+const sums = new Sums(stage);
 const frames = new FrameWindow({
   async frame(run, point, options) {
     const answer = await feed.frame(run, point, options).catch(refusal);
@@ -118,41 +119,10 @@ const again = new RunAgain(async (run, begin) => {
   return answer instanceof FeedError ? answer.message : answer;
 });
 
-// ---- another revision beside it
-
-/** Offer the run's other revisions for comparison: called once all of its rows are here. */
-async function offerRevisions() {
-  const { model } = stage;
-  if (!model) return;
-  const answer = await fetchWithToken(`api/runs/${encodeURIComponent(model.run.uid)}/revisions`).catch(() => null);
-  if (!answer?.ok || stage.model !== model) return;
-  /** @type {{revisions: {revision: string, produced_by: string, created_at: string}[]}} */
-  const { revisions } = await answer.json();
-  if (stage.model === model) page.showRevisions(revisions.filter(({ revision }) => revision !== model.revision));
-}
-
-/**
- * Subtract a revision from the one on screen.
- * @param {string} revision empty for none
- */
-async function compare(revision) {
-  const { model } = stage;
-  if (!model) return;
-  const found = revision ? await feed.fetch(model.run.uid, { revision }).catch(refusal) : null;
-  if (stage.model !== model || compared.value !== revision) return;
-  const other = found && "blocks" in found && !obstacle(found.run) ? new RunModel(found.run, revision) : null;
-  if (found && "blocks" in found) for (const block of found.blocks) other?.append(block);
-  const why = found instanceof FeedError ? found.message : other && incomparable(model, other);
-  if (why) page.addNotice("not_compared", `Revision ${revision.slice(0, 8)} cannot be subtracted. ${why}`, true);
-  const subtracted = why ? null : other;
-  if (!subtracted) compared.value = "";
+const comparison = new Comparison(stage, (run, revision) => feed.fetch(run, { revision }).catch(refusal), () => {
   replay.end(null);
-  stage.show(model, subtracted);
   tick();
-}
-
-const compared = /** @type {HTMLSelectElement} */ (page.element("compared"));
-compared.addEventListener("change", () => void compare(compared.value));
+});
 
 // ---- the run on screen
 
@@ -214,7 +184,7 @@ function tick() {
   showProgress();
   showLevels();
   beside.level();
-  if (stage.selection && shown.status === "running") showSelection(false);
+  if (shown.status === "running") sums.renew();
   replay.grown();
 }
 
@@ -225,7 +195,7 @@ function setStatus(status) {
   shown.status = status;
   page.showStatus(status, reason);
   tick();
-  if (stage.selection) showSelection(false);
+  sums.renew();
   stage.redraw(false);
 }
 
@@ -272,19 +242,6 @@ function arrive() {
 
 // ---- controls
 
-/** @param {string} id */
-function pressed(id) {
-  return page.element(id).getAttribute("aria-pressed") === "true";
-}
-
-/**
- * @param {string} id
- * @param {boolean} on
- */
-function press(id, on) {
-  page.element(id).setAttribute("aria-pressed", String(on));
-}
-
 const levels = new LevelsList(page.element("levels"), look, () => {
   stage.redraw(true);
   beside.arrange();
@@ -303,59 +260,12 @@ wireLook(look, () => {
 });
 const replay = new ReplayBar((model) => {
   stage.present(model);
-  if (stage.selection) showSelection(true);
+  sums.renew();
 });
 unfold("display", showLevels);
 unfold("replay", () => (page.element("replay").hidden ? replay.end(stage.model) : stage.model && replay.begin(stage.model)));
 
-/**
- * Have a button show and hide what it controls.
- * @param {string} id of what it controls
- * @param {() => void} done
- */
-function unfold(id, done) {
-  const button = page.element(`${id}-open`);
-  button.addEventListener("click", () => {
-    const target = page.element(id);
-    target.hidden = !target.hidden;
-    button.setAttribute("aria-expanded", String(!target.hidden));
-    done();
-  });
-}
-
 const acts = new Acts(new URL("ws", document.baseURI));
-
-// ---- regions and lines on the maps
-
-const tool = /** @type {HTMLSelectElement} */ (page.element("tool"));
-function chooseTool() {
-  stage.tool = tool.value === "region" || tool.value === "line" ? tool.value : null;
-  page.element("plots").dataset.tool = tool.value;
-}
-tool.addEventListener("change", chooseTool);
-chooseTool(); // some browsers keep what was chosen when the page is loaded again
-page.element("selection-clear").addEventListener("click", () => {
-  stage.selection = null;
-  showSelection(true);
-  stage.redraw(false);
-});
-
-/**
- * Say what the cells come to that the person has drawn around.
- * @param {boolean} done whether the person has let go: a profile is drawn then, as it makes other pictures move
- */
-function showSelection(done) {
-  const { view, selection } = stage;
-  page.element("selection").hidden = !view || !selection;
-  if (!view || !selection) return stage.removeArray(PROFILE);
-  const cells = cellsOf(view, selection);
-  const isLine = selection.kind === "line";
-  const found = isLine ? lengthOf(view, selection) : null;
-  const length = found ? `${number(Number(found.length.toPrecision(4)))} ${found.units}`.trim() : "";
-  page.showSelection(`${isLine ? "Line" : "Region"} of ${cells.length} cells${length ? `, ${length}` : ""}`, summarise(view, cells));
-  if (isLine && (done || stage.model?.arrays.has(PROFILE))) stage.showProfile(cells, length);
-  else if (!isLine) stage.removeArray(PROFILE);
-}
 
 page.element("follow").addEventListener("click", () => {
   if (!pressed("follow")) go({ channel: here.channel });
@@ -460,7 +370,7 @@ const listener = {
     const known = why === reason;
     reason = why;
     setStatus(exit);
-    void offerRevisions();
+    void comparison.offer();
     if (!known) page.addNotice("run_stopped", `${page.STATUS_WORDS[exit] ?? exit}: ${why}`, exit === "fail");
     listRuns();
   },

@@ -215,7 +215,7 @@ async def test_a_click_shows_the_frame_of_the_point_and_all_that_can_be_seen_and
     await page.keyboard.press("Escape")
     await expect(page.locator("#archive")).to_be_hidden()
     await expect(page.locator("#frame")).to_be_visible()
-    await page.keyboard.press("Escape")
+    await page.locator("#frame-canvas").press("Escape")
     await expect(page.locator("#frame")).to_be_hidden()
     assert not await outlined(viewer, 5)
 

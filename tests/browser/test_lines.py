@@ -66,6 +66,13 @@ async def test_a_line_goes_through_its_points_and_is_looked_at_closer_by_draggin
             dots = np.stack([at[clear, 0], heights[line, clear]], axis=1).astype(int)
             near = [np.abs(drawn[y - 2 : y + 3, x - 2 : x + 3] - ink) for x, y in dots]
             assert all((each < 12).all(axis=-1).any() for each in near), names[line]
+            # Half the way to the next point there is no dot, but the line.
+            between = [(dots[i] + dots[i + 1]) // 2 for i in range(len(dots) - 1) if clear[np.flatnonzero(clear)[i] + 1]]
+            assert between
+            beside = [np.abs(drawn[y - 3 : y + 4, x - 3 : x + 4] - ink).max(axis=-1).min() for x, y in between]
+            assert np.median(beside) < 60, names[line]
+        inks = await caption.locator("span span").evaluate_all("all => all.map((one) => getComputedStyle(one, '::before').color)")
+        assert inks == [f"rgb({red}, {green}, {blue})" for red, green, blue in (RED, GREEN, BLUE, TEXT)]
         box = await viewer.page.locator('#plots canvas[data-channel="red"]').bounding_box()
         assert box is not None
 

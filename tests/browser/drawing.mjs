@@ -1,5 +1,6 @@
 // Runs the viewer's modules that need no browser: reads what to do from its first argument, and says what came of it as JSON.
 import { readFileSync } from "node:fs";
+import { colourBar } from "../../wpb_stream/feed/viewer/axes.js";
 import { Look } from "../../wpb_stream/feed/viewer/look.js";
 import { ChannelMap, RunModel } from "../../wpb_stream/feed/viewer/model.js";
 import { Norm } from "../../wpb_stream/feed/viewer/norm.js";
@@ -41,11 +42,17 @@ const answers = {
     map.set(values.length - 1, NaN);
     return [map.limits, map.percentiles(share), map.lowestPositive, [...map.histogram(bins)]];
   },
-  limits: ({ values, chosen, locked }) => {
+  limits: ({ values, chosen, locked, signed }) => {
     const look = new Look(false);
     look.choose(chosen);
     if (locked) look.locked.set("v", locked);
-    return look.limits("v", mapOf(values));
+    return look.limits("v", Object.assign(mapOf(values), { signed: Boolean(signed) }));
+  },
+  bar: ({ scale, limits, gamma, height }) => {
+    const written = [];
+    const context = { drawImage() {}, fillRect() {}, fillText: (label) => written.push(label) };
+    colourBar(context, { left: 0, top: 0, width: 10, height }, null, new Norm(scale, limits, gamma), { size: 12, family: "sans-serif" });
+    return written;
   },
   planned: ({ run }) => planned(model(run)),
   replayed: ({ run, steps }) => {

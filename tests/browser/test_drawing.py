@@ -72,10 +72,24 @@ def test_limits_are_those_of_all_values_of_percentiles_or_locked_and_above_zero_
         {"what": "limits", "values": values, "chosen": {"scale": "log"}},
         {"what": "limits", "values": [-3.0, 0.0, None], "chosen": {"scale": "log"}},
         {"what": "limits", "values": [None], "chosen": {"clip": 1}},
+        # What was chosen for values does not touch differences.
+        {"what": "limits", "values": [-3.0, 3.0], "chosen": {"scale": "log", "clip": 5}, "locked": [1.0, 2.0], "signed": True},
     )
     assert (limits, percentiles, lowest) == (whole, clipped, positive)
     assert histogram == np.histogram(known, 20)[0].tolist()
-    assert chosen == [whole, clipped, [1.0, 2.0], [positive, whole[1]], None, None]
+    assert chosen == [whole, clipped, [1.0, 2.0], [positive, whole[1]], None, None, [-3.0, 3.0]]
+
+
+def test_a_colour_bar_has_ticks_also_where_two_digits_do_not_tell_its_values_apart(ask: Any) -> None:
+    narrow = [123456.0, 124000.0]
+    shapes = [("linear", 1.0), ("log", 1.0), ("sqrt", 1.0), ("linear", 0.5)]
+    even, *uneven, decades = ask(
+        *({"what": "bar", "scale": scale, "limits": narrow, "gamma": gamma, "height": 200} for scale, gamma in shapes),
+        {"what": "bar", "scale": "log", "limits": [1.0, 1e4], "gamma": 1.0, "height": 200},
+    )
+    assert len(even) > 2
+    assert uneven == [even] * 3
+    assert len(decades) > 2
 
 
 @pytest.mark.parametrize(

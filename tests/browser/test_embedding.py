@@ -143,6 +143,11 @@ async def test_an_element_of_a_page_elsewhere_draws_a_run_as_it_grows_under_a_st
                 await expect(status).to_contain_text("There is no run 'nobody'.")
                 await element.evaluate("one => { one.token = 'wrong'; one.setAttribute('run', 'u'); }")
                 await expect(status).to_contain_text("The server does not know this token.")
+                # An address that is none is said to be, and may be mended.
+                await element.evaluate("(one, token) => { one.token = token; one.setAttribute('feed', 'http://['); }", token)
+                await expect(status).to_contain_text("is no address of a wpb server")
+                await element.evaluate("(one, feed) => one.setAttribute('feed', feed)", f"http://{address}")
+                await expect(status).to_have_text("foil #41 · Finished · 12 of 12")
                 await element.evaluate("one => one.remove()")
                 # It was taken off the page once while it was connecting, to be given its token.
                 assert [each for each in viewer.complaints if "closed before the connection" not in each] == []

@@ -17,6 +17,17 @@ from wpb_stream.settings import Settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
 
+LISTENERS = """
+window.listeners = 0;
+for (const [name, by] of [["addEventListener", 1], ["removeEventListener", -1]]) {
+  const kept = window[name];
+  window[name] = function (kind, ...rest) {
+    if (kind === "dppxchange") window.listeners += by;
+    return kept.call(this ?? window, kind, ...rest);
+  };
+}
+"""
+"""Counts what plots of lines have the window call."""
 RED, GREEN, BLUE, TEXT = (0xFF, 0x7B, 0x72), (0x4C, 0xC4, 0x6A), (0x6C, 0xB0, 0xFF), (0xE4, 0xEA, 0xF1)
 
 
@@ -96,4 +107,16 @@ async def test_a_line_goes_through_its_points_and_is_looked_at_closer_by_draggin
         shares = (log[1:-1, 1] - log[0, 1]) / (log[-1, 1] - log[0, 1])
         np.testing.assert_allclose(shares, np.log(red / red.min()) / np.log(red.max() / red.min()), atol=1e-6)
         assert await dotted(*range(40))
+        # Plots of one run are given up as those of the next come.
+        await viewer.page.add_init_script(LISTENERS)
+        await viewer.page.reload()
+        await viewer.wait_until(run=run.uid, rows=40, status="success")
+        listeners = [await viewer.page.evaluate("window.listeners")]
+        for seed in (2, 3):
+            other = scan(tmp_path / "frames", (40,), extents=[[10.0, 49.0]], seed=seed).write()
+            await send(settings, other.documents)
+            await viewer.wait_until(run=other.uid, rows=40, status="success")
+            listeners.append(await viewer.page.evaluate("window.listeners"))
+        assert listeners[0] > 0
+        assert listeners == listeners[:1] * 3
         assert viewer.complaints == []

@@ -1,6 +1,6 @@
 // Runs the viewer's modules that need no browser: reads what to do from its first argument, and says what came of it as JSON.
 import { readFileSync } from "node:fs";
-import { colourBar } from "../../wpb_stream/feed/viewer/axes.js";
+import { barTicks } from "../../wpb_stream/feed/viewer/axes.js";
 import { Look } from "../../wpb_stream/feed/viewer/look.js";
 import { ChannelMap, RunModel } from "../../wpb_stream/feed/viewer/model.js";
 import { Norm } from "../../wpb_stream/feed/viewer/norm.js";
@@ -48,12 +48,7 @@ const answers = {
     if (locked) look.locked.set("v", locked);
     return look.limits("v", Object.assign(mapOf(values), { signed: Boolean(signed) }));
   },
-  bar: ({ scale, limits, gamma, height }) => {
-    const written = [];
-    const context = { drawImage() {}, fillRect() {}, fillText: (label) => written.push(label) };
-    colourBar(context, { left: 0, top: 0, width: 10, height }, null, new Norm(scale, limits, gamma), { size: 12, family: "sans-serif" });
-    return written;
-  },
+  bar: ({ scale, limits, gamma, most }) => barTicks(new Norm(scale, limits, gamma), most).labels,
   planned: ({ run }) => planned(model(run)),
   replayed: ({ run, steps }) => {
     const replay = new Replay(model(run));

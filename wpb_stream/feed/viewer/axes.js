@@ -126,7 +126,7 @@ export function colourBar(context, bar, colours, norm, theme) {
  * @param {number} most about how many
  * @returns {import("./scales.js").Ticks}
  */
-function barTicks(norm, most) {
+export function barTicks(norm, most) {
   const [low, high] = norm.limits;
   if ((norm.scale === "linear" && norm.gamma === 1) || !(high > low)) return ticks(low, high, most);
   const steps = Math.min(most, 6);

@@ -11,7 +11,7 @@ from wpb_stream.feed.http import CONTENT_TYPES, SECURITY_HEADERS, Answer, path_o
 
 HISTORY, RUN = "/runs", "/runs/"
 """Paths of the page as it opens with the list of runs, and with one of them: that of each run is answered as ``/runs/``."""
-_COMMENTS = re.compile(rb"^[ \t]*(?://[^\n]*|/\*(?!!)(?:(?!\*/).)*\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
+_COMMENTS = re.compile(rb"^[ \t]*(?://[^\n]*\n|/\*(?!!)(?:(?!\*/).)*\*/[ \t]*\n?)", re.MULTILINE | re.DOTALL)
 _BASE = b'<base href="./">'
 _BASE_OF_RUN = b'<base href="../">'
 
@@ -38,7 +38,7 @@ def viewer_files(embed_origins: Sequence[str] = ()) -> dict[str, Answer]:
 
 
 def packed(answers: Mapping[str, Answer]) -> dict[str, Answer]:
-    """The same answers, compressed with gzip where that makes them smaller; modules without the comments that have lines of their own."""
+    """The same answers, compressed with gzip where that makes them smaller; modules without the comments that lines begin with."""
     return {
         path: _packed(_with_body(answer, without_comments(answer[2])) if path.endswith(".js") else answer)
         for path, answer in answers.items()
@@ -46,7 +46,7 @@ def packed(answers: Mapping[str, Answer]) -> dict[str, Answer]:
 
 
 def without_comments(module: bytes) -> bytes:
-    """A module of the viewer without the comments that fill whole lines: a quarter of what is sent, and nothing that a browser reads.
+    """A module of the viewer without the comments that lines begin with: a quarter of what is sent, and nothing that a browser reads.
 
     Those that begin with ``/*!`` stay: they say whose work it is.
 

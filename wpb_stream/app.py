@@ -27,10 +27,7 @@ async def stream(settings: Settings) -> None:
     arm()
     board = Board()
     gateways = connection_to(settings.gateway_topic, settings.kafka_options) if settings.gateway_topic else None
-    async with (
-        served(settings, board, upgrade) as shown,
-        CatalogueWriter(shown.database_url, answer_s=settings.database_answer_s) as catalogue,
-    ):
+    async with served(settings, board, upgrade) as shown, CatalogueWriter(shown.database_url) as catalogue:
         pipeline = Pipeline(
             [*open_sources(settings), ReplayedLetters(shown.database_url)],
             catalogue,
@@ -40,6 +37,7 @@ async def stream(settings: Settings) -> None:
             shown.recipe_for,
             settings.pace,
             settings.queue_messages,
+            settings.database_answer_s,
         )
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -62,8 +62,14 @@ class BlueApi:
     async def run(self, task: Task) -> str:
         """Have its worker run a task now; gives the id of the new task.
 
-        :raises ServiceError: it cannot be reached, refuses, or is busy: then nothing is left waiting there
+        Goes to its end also if nobody waits for it any more.
+
+        :raises ServiceError: it cannot be reached, refuses, or is busy: then nothing is left waiting there; or it was told to, and it
+            is not known whether it does
         """
+        return await asyncio.shield(asyncio.ensure_future(self._run(task)))
+
+    async def _run(self, task: Task) -> str:
         with self._answering(missing=f"blueapi has no plan {task.plan[:80]!r} any more"):
             request = {"name": task.plan, "params": task.params, SESSION_KEY: task.session}
             made = (await self._ask("POST", "/tasks", request))["task_id"]
@@ -73,6 +79,9 @@ class BlueApi:
                 with suppress(OSError):  # or whoever looks there next could start it by mistake
                     await self._ask("DELETE", f"/tasks/{quote(made, safe='')}")
                 raise
+            except OSError as error:
+                told = f"blueapi was told to run it, and did not answer ({error}): it may run; look there before you ask again"
+                raise ServiceError(told) from error
             return made
 
     @contextmanager

@@ -29,7 +29,7 @@ SERVING = (
     *("database_url", "data", "data_roots", "path_map", "listen", "insecure", "tls_certificate", "tls_key", "origins", "hosts"),
     *("embed_origins", "viewer_url", "dagster_url", "blueapi_url", "compression", "max_wrong_tokens_per_minute"),
     *("max_message_bytes", "max_subscriptions", "max_requests_per_s", "max_connections", "max_connections_per_address"),
-    *("reader_processes", "read_deadline_s", "log_level"),
+    *("reader_processes", "read_deadline_s", "database_answer_s", "log_level"),
 )
 """Settings of whoever serves clients, and listens to no bus."""
 

@@ -64,6 +64,7 @@ class Growing:
         for told in losses:
             log.error("run %s may miss documents: %s", self.live.run.uid, told)
             self.live.run.notice("messages_lost", f"Documents of this run may be lost: {told}.")
+        self._tell()
 
     def abandon(self) -> None:
         """Grow no further: another reconstruction of the run takes this one's place."""

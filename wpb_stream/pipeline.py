@@ -50,6 +50,7 @@ class Pipeline:
         recipe_for: Callable[[dict[str, Any]], Recipe | None],
         pace: Pace,
         queue_messages: int = 10_000,
+        answer_s: float | None = None,
     ) -> None:
         self._sources, self._catalogue, self._readers, self._results = sources, catalogue, readers, results
         self._board, self._pace, self._runs = board, pace, Runs(recipe_for)
@@ -57,7 +58,7 @@ class Pipeline:
         self._queue: asyncio.Queue[tuple[float, Arrival]] = asyncio.Queue(queue_messages)
         self._counts, self._board.counts.waiting = board.counts, self._queue.qsize
         self._counts.given_up = lambda: self._runs.dropped
-        self._insist = partial(insist, counts=self._counts)
+        self._insist = partial(insist, counts=self._counts, answer_s=answer_s)
         self._applying = asyncio.Lock()  # a run that is made anew takes in its documents before any newer one
         self.restored = asyncio.Event()
         """Set once the runs that had not ended when the last process did are growing again."""
@@ -101,7 +102,6 @@ class Pipeline:
                 await source.stored(positions)
         reached("acknowledged")
         self._counts.dead_letters += len(intake.dead_letters)
-        self._tell_of(intake.losses)
         async with self._applying:
             outdated: set[str] = set()
             for (owner, document), is_new in zip(owned, new, strict=True):
@@ -109,6 +109,7 @@ class Pipeline:
                     self._counts.documents[document.name] += 1
                     outdated |= await self._apply(document, arrived_at, stored_with_owner=owner is not None)
             await self._make_anew(outdated)
+        self._tell_of(intake.losses)  # also those who watch a run that began only now
         for run in self._runs.plans.told(intake.worker_events):
             self._growing[run.uid].describe()
             self._board.changed()

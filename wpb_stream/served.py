@@ -103,7 +103,8 @@ async def served(
             recipe_for = chooser(settings.defaults_of)
             frames = Frames(board, finder, reader, readers, recipe_for)
             revisions = NewRevisions(database_url)
-            await insist(revisions.begin, board.counts)  # before anyone is served: what they are given is then as new as what is heard of
+            # Before anyone is served: what they are given is then as new as what is heard of.
+            await insist(revisions.begin, board.counts, settings.database_answer_s)
             limits = FeedLimits(**{limit.name: getattr(settings, limit.name) for limit in fields(FeedLimits)})
             provider = Provider(settings.oidc) if settings.oidc else None
             feed = Feed(

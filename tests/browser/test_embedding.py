@@ -30,6 +30,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.asyncio(
     r"```html\n(<!doctype html>\n<title>The beamline.*?)```", (ROOT / "docs" / "how-to" / "browser.md").read_text(), re.DOTALL
 )
 STRICT = "script-src {server} 'self'; style-src 'none'; connect-src {server} {socket}; default-src 'none'; frame-src {server}"
+FITTED = """async () => {
+    await new Promise(requestAnimationFrame);
+    const [root, heights] = [document.documentElement, [...document.querySelectorAll("canvas")].map((one) => one.clientHeight)];
+    return [Math.max(...heights), root.scrollHeight > root.clientHeight || root.scrollWidth > root.clientWidth];
+}"""
+"""The height of the tallest map, and whether the page has to be scrolled."""
 VALUES = np.arange(12.0).reshape(3, 4)
 
 
@@ -88,6 +94,17 @@ async def test_a_page_of_an_origin_that_the_settings_name_frames_one_map_and_no_
                 )
                 assert inner[:2] == [320, 320], "it fits without scrolling"
                 assert inner[2] == inner[3] == 420
+                low, high = await pixels(framed.locator("figure:visible canvas"), [(0.3, 0.7), (0.3, 0.6)])
+                assert low != high, "the first row is dark, the second one hatched beyond its first point"
+                # Frames of any size have maps in them, and no scroll bars.
+                await viewer.page.goto(address.replace("&channel=red", ""))
+                await viewer.wait_until(run="u", rows=5)
+                for width, height, maps in ((400, 300, 1), (700, 500, 5), (900, 320, 1), (1200, 800, 5)):
+                    await viewer.page.set_viewport_size({"width": width, "height": height})
+                    await expect(viewer.page.locator("figure:visible canvas")).to_have_count(maps)
+                    tallest, scrolls = await viewer.page.evaluate(FITTED)
+                    assert tallest > 0.6 * height, (width, height)
+                    assert not scrolls, (width, height)
                 assert viewer.complaints == []
             async with viewer_page(other, browser=browser) as viewer:
                 await expect(viewer.page.frame_locator("iframe").locator("#title")).to_have_count(0)

@@ -29,3 +29,7 @@ async def test_a_run_is_told_what_was_lost_since_it_began_and_only_so_many_losse
         assert await writer.losses_during("u") == ["loss 1", "loss 2"]
         await writer.store(Batch([], [], {}, [loss(number) for number in range(3, 6)]))
         assert await writer.losses_during("u") == ["loss 2", "loss 3", "loss 4", "loss 5"]
+        # What is lost after its end is none of its.
+        await writer.store(Batch([("u", Document("stop", {"uid": "s", "run_start": "u", "exit_status": "success"}))], [], {}))
+        await writer.store(Batch([], [], {}, [loss(6)]))
+        assert await writer.losses_during("u") == ["loss 3", "loss 4", "loss 5"]

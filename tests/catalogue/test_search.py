@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import random
+
 import psycopg
 import pytest
 
 from wpb_stream.catalogue.migrations import upgrade
 from wpb_stream.catalogue.reader import _OF_SESSIONS, _WORDS, CatalogueReader
 from wpb_stream.catalogue.writer import CatalogueWriter
-from wpb_stream.core.messages import RunInfo
+from wpb_stream.core.messages import RunInfo, without_large_values
 
 pytestmark = pytest.mark.integration
 
@@ -26,6 +29,21 @@ async def test_a_run_is_found_by_the_beginning_of_its_uid_also_where_that_reads_
         found = {length for length in range(1, len(uid) + 1) if reader.runs(text=uid[:length])}
         assert found == set(range(1, len(uid) + 1))
         assert reader.runs(text=uid[1:]) == []
+
+
+async def test_no_metadata_refuse_a_run_and_it_is_found_all_the_same(postgres_url: str) -> None:
+    """A session that no row of a b-tree has room for, and numbers of more digits than a tsvector holds."""
+    upgrade(postgres_url)
+    session = base64.b64encode(random.Random(1).randbytes(2700)).decode()
+    digits = {f"k{key}": [float(f"1.{300 * key + i:04}e300") for i in range(290)] for key in range(13)}
+    metadata = without_large_values({"uid": "u", "data_session": session, "instrument_session": session, "sample": "foil", **digits})
+    assert len(metadata) > 12, "most of it is kept"
+    async with CatalogueWriter(postgres_url) as writer:
+        await writer.take_over()
+        await writer.begin_run(RunInfo("u", 7, "scan", "running", None, None, None, [], [], [], [], None, 0, metadata), 0.0)
+    with CatalogueReader(postgres_url) as reader:
+        found = [reader.runs(text="foil"), reader.runs(session=session), reader.runs(scan_id=7)]
+    assert [[run.uid for run in runs] for runs in found] == [["u"]] * 3
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from wpb_stream.core.counts import Counts
 from wpb_stream.core.documents import Message
 from wpb_stream.core.exceptions import ServiceError
 from wpb_stream.sources import listening
+from wpb_stream.sources.reaching import why_not
 
 
 class Flaky:
@@ -82,3 +83,47 @@ async def test_a_bus_that_stays_away_is_asked_and_told_of_more_and_more_seldom(
     assert waits[:4] == [0.5, 1.0, 2.0, 4.0]
     assert set(waits[4:]) == {listening.LONGEST_WAIT_S}
     assert caplog.text.count("is away") == 4, "the first, second, fourth and eighth time"
+
+
+class Quiet(Flaky):
+    """A bus on which nothing is said until it goes away."""
+
+    async def batches(self, positions: Mapping[str, int]) -> AsyncIterator[list[Message]]:
+        for _ in ():
+            yield []
+        raise ServiceError("the bus went away")
+
+
+@pytest.mark.parametrize(("lasting_s", "said"), [(-1.0, 12), (60.0, 4)])
+async def test_a_bus_that_was_there_and_quiet_is_said_to_be_away_each_time(
+    lasting_s: float, said: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    waits: list[float] = []
+
+    async def note(wait_s: float) -> None:
+        waits.append(wait_s)
+        if len(waits) == 12:
+            raise asyncio.CancelledError
+
+    async def positions() -> dict[str, int]:
+        return {}
+
+    monkeypatch.setattr(listening, "LASTING_S", lasting_s)
+    monkeypatch.setattr(listening.asyncio, "sleep", note)
+    with pytest.raises(asyncio.CancelledError):
+        await anext(listening.listen(Quiet(refusals=0), positions, Counts()))
+    assert caplog.text.count("went away") == said
+
+
+@pytest.mark.parametrize(
+    ("servers", "told"),
+    [
+        ("127.0.0.1:1", "nobody listens at 127.0.0.1:1"),
+        ("127.0.0.1", "nobody listens at 127.0.0.1"),
+        ("[::1]:1", "nobody listens at [::1]:1"),
+        ("a..b:1", "a..b:1 is no address: host:port is wanted"),
+        ("host:ninety", "host:ninety is no address: host:port is wanted"),
+    ],
+)
+async def test_why_a_server_cannot_be_reached_is_said_whatever_was_written_for_it(servers: str, told: str) -> None:
+    assert (await why_not(servers, "Kafka", 1)).startswith(told)

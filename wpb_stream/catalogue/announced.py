@@ -54,7 +54,8 @@ class NewRevisions:
         while True:
             try:
                 async with await self._connect() as connection:
-                    await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(REVISIONS_CHANNEL)))
+                    async with asyncio.timeout(ANSWER_S):
+                        await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(REVISIONS_CHANNEL)))
                     async with aclosing(self._listen(connection)) as batches:
                         failures = 0
                         async for batch in batches:

@@ -42,7 +42,7 @@ LIVE = "(revision = 'live' OR starts_with(revision, 'live.'))"
 """Whether a row of ``revisions`` was made by the streaming process, in SQL."""
 _OF_SESSIONS = "(" + " OR ".join(f"info->'metadata'->'{key}' = ANY(%s::jsonb[])" for key in SESSION_KEYS) + ")"
 
-_WORDS = """jsonb_to_tsvector('simple', info->'metadata', '["string", "numeric"]') @@ to_tsquery('simple', %s)"""
+_WORDS = "run_words(info->'metadata') @@ to_tsquery('simple', %s)"
 
 
 def _in_quotes(word: str) -> str:
@@ -90,7 +90,12 @@ class CatalogueReader:
     @contextmanager
     def _connection(self, within_s: float | None = None) -> Iterator[psycopg.Connection]:
         try:
-            with self._pool.connection(timeout=10.0) as connection, answering(connection, within_s or self._answer_s):
+            # A transaction of its own, so that its end has a bound as well.
+            with (
+                self._pool.connection(timeout=10.0) as connection,
+                answering(connection, within_s or self._answer_s),
+                connection.transaction(),
+            ):
                 yield connection
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise ServiceError(f"the catalogue's database cannot be reached ({error}); check WPB_DATABASE_URL") from error

@@ -16,10 +16,11 @@ from typing import Self, TypeVar
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import scalar_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from wpb_stream.catalogue.connecting import ANSWER_S, conninfo
+from wpb_stream.catalogue.connecting import conninfo
 from wpb_stream.catalogue.deadletters import SOURCE as REPLAYED
 from wpb_stream.catalogue.deadletters import LetterShelf
 from wpb_stream.catalogue.records import Batch, pack, to_json, unpack
@@ -40,6 +41,8 @@ RECONNECT_S = 3.0
 that was away for long would be back for as long again before that is found out."""
 MOST_LOSSES = 10_000
 """Losses that are remembered: they are told to runs that go on, and in the log for good."""
+MOST_PATIENCE = 16
+"""How many times as long as at first an answer is waited for in the end."""
 RETRY_S = 1.0
 """How long to wait before a database that is away is asked again."""
 RETRIABLE = (
@@ -48,6 +51,7 @@ RETRIABLE = (
     errors.IdleInTransactionSessionTimeout,
     errors.ReadOnlySqlTransaction,
     PoolTimeout,
+    TimeoutError,
 )
 """What is raised when the database is away; the same call later may succeed."""
 
@@ -55,20 +59,27 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-async def insist(ask: Callable[[], Awaitable[T]], counts: Counts) -> T:
+async def insist(ask: Callable[[], Awaitable[T]], counts: Counts, answer_s: float | None = None) -> T:
     """Ask the catalogue until it answers: documents wait, none is lost. Said at once, more and more seldom while it lasts, and at the end.
 
     :param counts: where each time is counted that it did not answer
+    :param answer_s: seconds that it may take to answer; twice as many when it is asked again, and so on, as it may only be slow
     """
-    began_at, failures = monotonic(), 0
+    began_at, failures, patience = monotonic(), 0, 1
     while True:
         try:
-            answer = await ask()
+            # What is cut off gives its connection up: it is in the middle of something.
+            async with asyncio.timeout(answer_s and answer_s * patience):
+                answer = await ask()
         except RETRIABLE as error:
+            if isinstance(error, TimeoutError):
+                patience = min(2 * patience, MOST_PATIENCE)
             failures += 1
             counts.catalogue_retries += 1
             if is_power_of_two(failures):
-                log.warning("the catalogue's database does not answer (%s); trying again, see WPB_DATABASE_URL", in_a_line(error))
+                log.warning(
+                    "the catalogue's database does not answer (%s); trying again, see WPB_DATABASE_URL", in_a_line(error) or "no answer"
+                )
             await asyncio.sleep(RETRY_S)
         else:
             if failures:
@@ -80,13 +91,12 @@ class CatalogueWriter:
     """The streaming process's connection to the catalogue; an asynchronous context manager.
 
     :param shelf: where dead letters are kept, and how many
-    :param answer_s: seconds that the database may take to answer; twice as many when it is asked again, and so on, as it may only be slow
     """
 
-    def __init__(self, database_url: str, shelf: LetterShelf | None = None, answer_s: float = ANSWER_S) -> None:
+    def __init__(self, database_url: str, shelf: LetterShelf | None = None) -> None:
         self._shelf = shelf or LetterShelf()
-        self._answer_s = self._patience_s = answer_s
-        options = {"options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S}s"}
+        asked = conninfo_to_dict(database_url).get("options", "")
+        options = {"options": f"{asked} -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S}s"}
         self._pool = AsyncConnectionPool(
             conninfo(database_url),
             min_size=1,
@@ -127,18 +137,12 @@ class CatalogueWriter:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
-        try:
-            # What is cut off here gives its connection up: it is in the middle of something.
-            async with asyncio.timeout(self._patience_s), self._pool.connection() as connection:
-                try:
-                    yield connection
-                except errors.ReadOnlySqlTransaction:
-                    await connection.close()  # its session would stay read-only when the database may be written again
-                    raise
-        except TimeoutError as error:
-            waited_s, self._patience_s = self._patience_s, 2 * self._patience_s
-            raise psycopg.OperationalError(f"no answer within {waited_s:g} s") from error
-        self._patience_s = self._answer_s
+        async with self._pool.connection() as connection:
+            try:
+                yield connection
+            except errors.ReadOnlySqlTransaction:
+                await connection.close()  # its session would stay read-only when the database may be written again
+                raise
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[psycopg.AsyncConnection]:
@@ -208,13 +212,14 @@ class CatalogueWriter:
             return generation
 
     async def losses_during(self, run: str) -> list[str]:
-        """What was lost of a bus since the start document of that run came, each as a sentence."""
+        """What was lost of a bus between the start and the stop document of that run, each as a sentence."""
         async with self._connection() as connection:
             cursor = connection.cursor(row_factory=scalar_row)
             await cursor.execute(
-                """SELECT reason FROM losses WHERE noticed_at >= (SELECT received_at FROM documents WHERE name = 'start' AND uid = %s)
-                ORDER BY id""",
-                [run],
+                """SELECT reason FROM losses
+                WHERE noticed_at >= (SELECT received_at FROM documents WHERE name = 'start' AND uid = %(run)s) AND noticed_at <= coalesce(
+                    (SELECT max(received_at) FROM documents WHERE name = 'stop' AND run_uid = %(run)s), 'infinity') ORDER BY id""",
+                {"run": run},
             )
             return await cursor.fetchall()
 

@@ -143,6 +143,12 @@ class FrameReader:
             for means over blocks of n x n pixels, n the smallest that fits
         :raises FrameError: they cannot be read
         """
+        try:
+            return self._look(file, index, max_size)
+        except MemoryError as error:
+            raise FrameBroken(f"index {index} of {file.uri} takes more memory than a reader may have") from error
+
+    def _look(self, file: StreamFile, index: int, max_size: tuple[int, int] | None) -> Looked:
         with self._lock:
             total: npt.NDArray[Any] | None = None
             for frame in self._each(self._frames(file), file, index):

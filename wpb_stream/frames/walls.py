@@ -52,6 +52,8 @@ def wall_in(roots: Iterable[str | os.PathLike[str]]) -> bool:
             del os.environ[name]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold frames, and fill a disk
     memory = min(MEMORY_LIMIT_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    memory = memory if most == resource.RLIM_INFINITY else min(memory, most)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))  # not RLIMIT_AS: libraries reserve addresses that they never use
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a hung reader must not outlive a killed service
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):

@@ -86,7 +86,7 @@ class KafkaSource:
             await self._close()
             settings = f"{self._setting} and WPB_KAFKA_OPTIONS" if self._options.connection else self._setting
             # Of what became of connections this error tells nothing, and those before it are in the client's own log alone.
-            why = await why_not(self.address.servers, "Kafka") if isinstance(error, KafkaConnectionError) else str(error)
+            why = await why_not(self.address.servers, "Kafka", 9092) if isinstance(error, KafkaConnectionError) else str(error)
             raise ServiceError(f"Kafka at {self.address.servers} cannot be reached: {why}; check {settings}") from error
         except BaseException:  # cancelled: nobody will leave what was never entered
             await self._close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 from psycopg.errors import UndefinedTable
 
-from wpb_stream.catalogue.connecting import conninfo
+from wpb_stream.catalogue.connecting import ANSWER_S, answering, conninfo
 from wpb_stream.core.exceptions import ServiceError
 
 HERE = Path(__file__).parent
@@ -52,7 +52,7 @@ def _known_step(database_url: str) -> str | None:
 
     :raises ServiceError: a newer wpb has upgraded it
     """
-    with psycopg.connect(conninfo(database_url)) as connection:
+    with psycopg.connect(conninfo(database_url)) as connection, answering(connection, ANSWER_S):
         step = step_of(connection)
     if step is not None and step > HEAD:
         raise ServiceError(

@@ -44,6 +44,7 @@ def module_settings(
             listen=f"127.0.0.1:{free_port('127.0.0.1', 0)}",
             frame_deadline_s=2.0,
             window_frames=2048,
+            dagster_port=1,  # a Dagster that somebody has at the usual port is none of theirs
         )
 
 

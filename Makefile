@@ -2,7 +2,7 @@
 #
 #   PYTHON=...   the interpreter, else the newest of 3.13, 3.12, 3.11 found
 #   ARGS="..."   passed on to `wpb demo`, pytest or the benchmark
-#   WHOLE=1      `make faults` runs the long forms too: an hour or so
+#   WHOLE=1      `make faults` runs the long forms too: a quarter of an hour on two cores
 #   WORKERS=...  processes that run the tests, else 3; 0 runs them one after the other, in pytest's own process
 
 SHELL := /bin/bash

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from wpb_stream.core.exceptions import RecipeError
 from wpb_stream.core.recipe import PlanDefaults
 from wpb_stream.recipes import chooser
-from wpb_stream.recipes.asked import EXAMPLES, Asked, asked_of
+from wpb_stream.recipes.asked import EXAMPLES, Asked, as_asked, asked_of
 
 START = {"uid": "u", "time": 1.0, "plan_name": "grid_scan", "shape": [7, 9], "snaking": [False, True]}
 
@@ -98,3 +98,13 @@ def test_every_key_of_one_type_has_an_example() -> None:
         return True
 
     assert {key for key in Asked.model_fields if not taken(key)} == set(EXAMPLES) - {""}
+
+
+def test_channels_that_are_asked_for_again_stay_in_their_order() -> None:
+    """Dagster gives what it is asked for back in the order of the alphabet."""
+    thirds = {name: {"rows": [2 * n, 2 * n + 2]} for n, name in enumerate(("red", "green", "blue"))}
+    again = dict(sorted({**thirds, "red": {"rows": [0, 5]}, "a": {"rows": [1, 2]}}.items()))
+    choose = chooser(lambda _: PlanDefaults())
+    for asked in ({}, {"wpb": {"regions": thirds}}):
+        recipe = as_asked(choose, {**START, **asked}, {"regions": again})
+        assert [channel.name for channel in recipe.channels] == ["red", "green", "blue", "a", "total"]

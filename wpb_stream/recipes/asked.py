@@ -27,6 +27,8 @@ from wpb_stream.core.recipe import GUESSED, Notice, Recipe
 MAX_DIMENSIONS = 8
 MAX_CHANNELS = 100
 """Of which something is made; no recipe here has as many."""
+_NAMED = ("regions", "elements", "ranges")
+"""Keys whose names are those of channels."""
 
 Length = Annotated[StrictInt, Field(gt=0)]
 Span = tuple[FiniteFloat, FiniteFloat]
@@ -158,13 +160,23 @@ def as_asked(choose: Callable[[dict[str, Any]], Recipe | None], start: dict[str,
 
     :raises RecipeError: something impossible is asked for
     """
-    recipe = choose({**start, "wpb": {**as_mapping(start.get("wpb")), **over}})
+    recipe = choose({**start, "wpb": {**as_mapping(start.get("wpb")), **over, **_in_order(choose(start), over)}})
     if recipe is None:
         raise RecipeError("no recipe fits this run, or not with what is asked for")
     refused = [notice.message for notice in recipe.notices if notice.code == "recipe_refused"]
     if refused:
         raise RecipeError(refused[0].removesuffix(GUESSED).strip())
     return recipe
+
+
+def _in_order(recipe: Recipe | None, over: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes channels, in the order that the run has them: Dagster keeps what it is asked for in the order of the alphabet."""
+    known = [channel.name for channel in recipe.channels] if recipe else []
+    place = {name: number for number, name in enumerate(known)}
+    named = {key: as_mapping(over[key]) for key in _NAMED if isinstance(over.get(key), Mapping)}
+    return {
+        key: {name: asked[name] for name in sorted(asked, key=lambda name: place.get(name, len(known)))} for key, asked in named.items()
+    }
 
 
 EXAMPLES: Mapping[str, str] = MappingProxyType(

@@ -14,7 +14,7 @@ from tests.dagster.scans import Beamline, random_frames, raster, write_frames
 from wpb_dagster.io_managers import stored_maps
 from wpb_dagster.partitions import add_runs
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.whole]
 
 FRAMES, SIDE = 160, 1024
 """160 MiB of frames, where 64 MiB are left."""

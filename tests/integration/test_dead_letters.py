@@ -108,6 +108,7 @@ async def test_what_is_broken_still_stays_with_its_reason_and_can_be_read(settin
 
 
 @pytest.mark.faults
+@pytest.mark.whole
 async def test_what_is_asked_for_while_nobody_runs_is_taken_in_through_every_kill(
     settings: Settings, streaming_process: StreamingProcess, tmp_path: Path
 ) -> None:

@@ -383,3 +383,19 @@ def test_credentials_in_a_url_are_refused_and_not_told(parse: Callable[[str], Ka
     with pytest.raises(ServiceError, match="sasl_plain_password") as caught:
         parse("kafka://user:very secret@host:9092/topic")
     assert "secret" not in str(caught.value)
+
+
+async def test_a_broker_that_takes_longer_to_look_through_a_topic_than_it_may_wait_is_given_longer(
+    kafka_address: str, kafka_topic: str
+) -> None:
+    """The embedded one, with a batch for each message and one ms: without more it says for ever that there is nothing."""
+    messages = 6000
+    async with AIOKafkaProducer(bootstrap_servers=kafka_address, max_batch_size=1) as producer:
+        sent = [await producer.send(kafka_topic, b"x") for _ in range(messages)]
+        await asyncio.gather(*sent)
+    async with asyncio.timeout(WAIT_S), KafkaSource(f"kafka://{kafka_address}/{kafka_topic}", fetch_wait_ms=1) as source:
+        taken = 0
+        async for batch in source.batches({}):
+            taken += len(batch)
+            if taken == messages:
+                break

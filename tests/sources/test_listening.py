@@ -66,9 +66,9 @@ async def test_a_bus_that_comes_and_goes_is_asked_again_from_where_it_was_left(
     assert counts.bus_retries == {"flaky": 4}
 
 
-async def test_a_bus_that_stays_away_is_asked_and_told_of_more_and_more_seldom(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long it was waited, in s; nobody waits for it, and the twelfth is the last."""
     waits: list[float] = []
 
     async def note(wait_s: float) -> None:
@@ -77,6 +77,12 @@ async def test_a_bus_that_stays_away_is_asked_and_told_of_more_and_more_seldom(
             raise asyncio.CancelledError
 
     monkeypatch.setattr(listening.asyncio, "sleep", note)
+    return waits
+
+
+async def test_a_bus_that_stays_away_is_asked_and_told_of_more_and_more_seldom(
+    waits: list[float], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(listening.random, "uniform", lambda low, high: (low + high) / 2)
     with pytest.raises(asyncio.CancelledError):
         await anext(listening.listen(Flaky(refusals=100), None, Counts()))  # type: ignore[arg-type]
@@ -94,22 +100,15 @@ class Quiet(Flaky):
         raise ServiceError("the bus went away")
 
 
+@pytest.mark.usefixtures("waits")
 @pytest.mark.parametrize(("lasting_s", "said"), [(-1.0, 12), (60.0, 4)])
 async def test_a_bus_that_was_there_and_quiet_is_said_to_be_away_each_time(
     lasting_s: float, said: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    waits: list[float] = []
-
-    async def note(wait_s: float) -> None:
-        waits.append(wait_s)
-        if len(waits) == 12:
-            raise asyncio.CancelledError
-
     async def positions() -> dict[str, int]:
         return {}
 
     monkeypatch.setattr(listening, "LASTING_S", lasting_s)
-    monkeypatch.setattr(listening.asyncio, "sleep", note)
     with pytest.raises(asyncio.CancelledError):
         await anext(listening.listen(Quiet(refusals=0), positions, Counts()))
     assert caplog.text.count("went away") == said

@@ -207,10 +207,8 @@ class CatalogueReader:
             FROM runs r JOIN documents d ON d.name = 'start' AND d.uid = r.uid
             LEFT JOIN LATERAL (SELECT * FROM revisions WHERE run_uid = r.uid AND NOT {LIVE} ORDER BY id DESC LIMIT 1) v ON true
             WHERE r.ended_seq IS NOT NULL AND r.info->>'recipe' IS NOT NULL ORDER BY r.started_seq"""  # noqa: S608  constants
-        with (
-            self._connection(READ_THROUGH_S) as connection,
-            connection.cursor("ended_runs") as cursor,
-        ):  # named: rows come as they are asked for
+        # With a name rows come as they are asked for.
+        with self._connection(READ_THROUGH_S) as connection, connection.cursor("ended_runs") as cursor:
             for uid, ended_seq, ended_at, body, found, *made_with, unfinished_since in cursor.execute(query.encode()):
                 start = unpack("start", body).doc
                 yield EndedRun(uid, ended_seq, ended_at, start, MadeWith(*made_with) if found else None, unfinished_since)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from fnmatch import fnmatch
 from time import monotonic
@@ -18,6 +19,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeEr
 
 from wpb_stream.core.documents import Arrival, Loss, Message
 from wpb_stream.core.exceptions import ServiceError
+from wpb_stream.sources.fetchwait import FetchWait
 from wpb_stream.sources.kafka_settings import KafkaAddress, KafkaOptions
 from wpb_stream.sources.reaching import why_not
 
@@ -38,7 +40,7 @@ CONNECT_S = 5.0
 class KafkaSource:
     """Listens to the topics of one Kafka cluster. May be entered again after it was left: that connects anew.
 
-    :param fetch_wait_ms: how long the broker may hold a fetch for more data
+    :param fetch_wait_ms: how long the broker may hold a fetch for more data, at first: see `FetchWait`
     :param earliest: whether a partition without a position is read from its beginning; otherwise those that are there when this source
         first looks are read from their end, and only those: one that appears later holds runs from their start on
     :param options: see `KafkaOptions`
@@ -78,6 +80,7 @@ class KafkaSource:
             # What a transaction took back was never published.
             **{"isolation_level": "read_committed", **self._options.client},
         )
+        self._wait, self._heard_at = FetchWait(self._fetch_wait_ms), monotonic()
         try:
             await _whole(self._admin.start())
             self.identity = await self._cluster()
@@ -160,11 +163,26 @@ class KafkaSource:
         except OffsetOutOfRangeError as error:
             await self._overtaken(error.args[0])
             return []
+        self._pace(min((records[0].timestamp for records in polled.values()), default=None))
         batch: list[Message] = []
         for where, records in polled.items():
             self._next[where] = records[-1].offset + 1
             batch.extend(Message(self.identity, _name(where), record.offset, record.value or b"") for record in records)
         return batch
+
+    def _pace(self, oldest_ms: int | None) -> None:
+        """Have the broker wait for as long as what came says that it needs.
+
+        :param oldest_ms: when the oldest message was published, in ms since 1970; None if none came
+        """
+        now = monotonic()
+        if oldest_ms is None:
+            self._wait.nothing(now - self._heard_at)
+        else:
+            self._wait.some(now - self._heard_at, time.time() - oldest_ms / 1000)
+            self._heard_at = now
+        if (fetcher := self._consumer._fetcher) is not None:  # noqa: SLF001
+            fetcher._fetch_max_wait_ms = self._wait.ms  # noqa: SLF001  asked for at the client's start only
 
     async def _discover(self, positions: Mapping[str, int]) -> None:
         """Take up topics and partitions that are new."""

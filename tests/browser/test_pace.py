@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from tests.browser.pages import viewer_page
 from tests.helpers.archive import made_run
@@ -70,3 +70,21 @@ async def test_each_update_of_a_map_of_200_by_200_is_drawn_once_at_most_and_the_
             await viewer.wait_until(rows=points)
             after = await viewer.page.evaluate("counts")
             assert {channel: after["drawn"][channel] - before["drawn"][channel] for channel in ("rgb", "total")} == {"rgb": 1, "total": 1}
+
+
+async def test_a_run_that_is_described_anew_before_each_of_its_rows_has_a_rate_and_its_links_stay(tmp_path: Path, browser: Browser) -> None:
+    """As motors that are told of, or a plan that comes late, have it."""
+    async with serving_of(catalogue_away(), tmp_path) as serving:
+        made = made_run("u", np.full((4, 5), np.nan), status="running")
+        serving.board.live["u"], serving.board.latest = made, "u"
+        async with viewer_page(f"http://127.0.0.1:{serving.port}/", browser=browser) as viewer:
+            await viewer.wait_until(run="u", rows=0)
+            await viewer.page.locator("#downloads a").first.focus()
+            for row in range(12):
+                made.table.append(np.array([row]), np.array([row]), np.ones((1, 4)) * row)
+                made.described += 1
+                serving.board.changed()
+                await viewer.wait_until(rows=row + 1)
+            await expect(viewer.page.locator("#rate")).to_contain_text("/s")
+            assert await viewer.page.evaluate("document.activeElement.textContent") == "CSV"
+            assert viewer.complaints == []

@@ -1,5 +1,6 @@
 // A second run beside the one on screen: the same cell is pointed at in both, and their colours mean the same values if that is wanted.
 import { write } from "./address.js";
+import { press, pressed } from "./buttons.js";
 import { LiveStage } from "./livestage.js";
 import { STATUS_WORDS, clock, element, nameOf, text } from "./page.js";
 import { number } from "./scales.js";
@@ -10,7 +11,6 @@ export class Beside {
   /** @type {LiveStage | null} */ #live = null;
   #uid = "";
   /** The limits that are held here, by channel. @type {Map<string, import("./look.js").Limits>} */ #held = new Map();
-  #button = element("beside-limits");
 
   /**
    * @param {Stage} main
@@ -21,14 +21,14 @@ export class Beside {
     this.main = main;
     this.look = look;
     this.feed = feed;
-    this.#button.addEventListener("click", () => {
-      this.#button.setAttribute("aria-pressed", String(!this.#same));
+    element("beside-limits").addEventListener("click", () => {
+      press("beside-limits", !this.#same);
       this.level();
     });
   }
 
   get #same() {
-    return this.#live !== null && this.#button.getAttribute("aria-pressed") === "true";
+    return this.#live !== null && pressed("beside-limits");
   }
 
   /** @param {string} uid empty for none */

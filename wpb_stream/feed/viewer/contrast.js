@@ -1,4 +1,5 @@
 // Which values of a frame are drawn with the darkest and the lightest colour, and how those between.
+import { press, pressed } from "./buttons.js";
 import { percentilesOf, rangeOf } from "./framestats.js";
 import { CHOICES } from "./look.js";
 import { Norm } from "./norm.js";
@@ -71,12 +72,12 @@ export class Contrast {
   }
 
   get #locked() {
-    return element("frame-lock").getAttribute("aria-pressed") === "true";
+    return pressed("frame-lock");
   }
 
   /** @param {boolean} on */
   #lock(on) {
-    element("frame-lock").setAttribute("aria-pressed", String(on));
+    press("frame-lock", on);
   }
 
   /**

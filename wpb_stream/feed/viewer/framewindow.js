@@ -1,5 +1,6 @@
 // The window beside the maps that shows the detector's frame, or the spectra, of one point.
 import { wayToDraw } from "./arrayplot.js";
+import { press, pressed } from "./buttons.js";
 import { FIRST_SIZE, FramePicture } from "./framepicture.js";
 import { element, text } from "./page.js";
 import { number } from "./scales.js";
@@ -51,7 +52,7 @@ export class FrameWindow {
     element("frame-previous").addEventListener("click", () => this.#step(-1));
     element("frame-next").addEventListener("click", () => this.#step(1));
     element("frame-close").addEventListener("click", () => this.#dialog.close());
-    element("frame-follow").addEventListener("click", () => this.#follow(!this.#following));
+    element("frame-follow").addEventListener("click", () => press("frame-follow", !this.#following));
     document.addEventListener("keydown", ({ key, defaultPrevented }) => {
       if (key === "Escape" && !defaultPrevented && this.#dialog.open && !document.querySelector(":modal")) this.#dialog.close();
     });
@@ -139,12 +140,7 @@ export class FrameWindow {
   }
 
   get #following() {
-    return element("frame-follow").getAttribute("aria-pressed") === "true";
-  }
-
-  /** @param {boolean} on */
-  #follow(on) {
-    element("frame-follow").setAttribute("aria-pressed", String(on));
+    return pressed("frame-follow");
   }
 
   /** @param {number} by */
@@ -215,7 +211,7 @@ export class FrameWindow {
     const lines = String(this.picture.lines);
     if (found && this.#dialog.dataset.lines !== lines) {
       this.#dialog.dataset.lines = lines;
-      this.#follow(this.picture.lines); // Spectra are small, and compared at a glance.
+      press("frame-follow", this.picture.lines); // Spectra are small, and compared at a glance.
     }
     this.#edited();
   }

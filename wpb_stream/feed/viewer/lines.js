@@ -12,8 +12,8 @@ import uPlot from "./uplot.js";
 
 /** Pixels for one tick's label. */
 const EACH = 46;
-/** Told apart from each other, and from either ground, by everybody. */
-const SHADES = ["#3b82f6", "#d97706", "#16a34a", "#a855f7", "#0e9aa0", "#e0507a"];
+/** Each has a contrast of three to one at least, to a light and to a dark ground. */
+const SHADES = ["#3b82f6", "#d07206", "#149f47", "#a855f7", "#0e9aa0", "#e0507a"];
 /** Lines beyond the number of shades begin anew, with these. */
 const DASHES = { whole: [], dashed: [6, 4], dotted: [2, 3] };
 

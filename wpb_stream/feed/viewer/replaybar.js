@@ -1,4 +1,5 @@
 // The controls of a replay: a slider over the rows, steps, and playing.
+import { press } from "./buttons.js";
 import { element, text } from "./page.js";
 import { Replay } from "./replay.js";
 import { number } from "./scales.js";
@@ -85,7 +86,7 @@ export class ReplayBar {
 
   #stop() {
     this.#playing = false;
-    element("replay-play").setAttribute("aria-pressed", "false");
+    press("replay-play", false);
     text("replay-play", "Play");
   }
 
@@ -94,7 +95,7 @@ export class ReplayBar {
     const { model, shown } = this.#replay;
     if (shown.rows >= model.rows) this.#to(0);
     this.#playing = true;
-    element("replay-play").setAttribute("aria-pressed", "true");
+    press("replay-play", true);
     text("replay-play", "Pause");
     let place = this.#replay.shown.rows;
     let before = performance.now();

@@ -55,6 +55,7 @@ class Stranger:
         self._asked_from = 0
         self._revised: tuple[str, str] | None = None
         self._socket: ClientConnection | None = None
+        self._left: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
         self._heard = asyncio.Event()
 
@@ -85,6 +86,7 @@ class Stranger:
 
     def drop(self) -> None:
         """The cable is pulled."""
+        self._left = self._socket
         if self._socket is not None:
             self._socket.transport.abort()
 
@@ -96,6 +98,8 @@ class Stranger:
     async def _read(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed):
             async for message in socket:
+                if socket is self._left:
+                    return  # what had come by then is none of its any more
                 self._take(understood(message))
                 self._heard.set()
 

@@ -120,7 +120,9 @@ class Settings(BaseSettings):
     queue_messages: int = Field(
         10_000, ge=1, description="Messages taken from the buses ahead of the catalogue; beyond, they wait in the bus."
     )
-    kafka_fetch_wait_ms: int = Field(10, ge=0, description="Milliseconds a broker may hold a fetch for more data: latency against load.")
+    kafka_fetch_wait_ms: int = Field(
+        10, ge=0, description="Milliseconds a broker may hold a fetch for more data, longer where it needs it: latency against load."
+    )
     kafka_start: Literal["earliest", "latest"] = Field(
         "earliest", description="Where to begin on a topic never read before; `latest` holds for those that exist at start-up."
     )
